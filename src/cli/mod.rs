@@ -1,0 +1,3 @@
+//! Subcommands for people, one file each: a `clap` argument struct and a `run` that returns the exit code.
+
+pub mod schedule;

@@ -1,0 +1,3 @@
+//! Parsed, valid values. Text from a manifest is parsed once, here; what comes out cannot be wrong.
+
+pub mod schedule;

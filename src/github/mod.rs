@@ -1,0 +1,1 @@
+//! The GitHub client: agent tasks, pull requests, limits.

@@ -1,0 +1,52 @@
+//! A Kubernetes controller that turns coding-agent work into a declared, reviewed and audited queue.
+//!
+//! # Bird's-eye view
+//!
+//! A team commits an [`AgentAutomation`](api::automation::AgentAutomation). When one of its triggers fires, the
+//! controller creates an [`AgentTask`](api::task::AgentTask), an immutable snapshot of what was decided; those objects
+//! *are* the queue. Admission looks at every waiting task, the caps and the
+//! [`AgentPolicy`](api::policy::AgentPolicy) objects, and lets some of them start. A start is one POST to GitHub that
+//! cannot be repeated safely, so it is written down first and its answer is looked for when it is lost. From then on
+//! the task is polled until it has ended, and its pull request is resolved to a link.
+//!
+//! ```text
+//!            watch                  pure                       write
+//! API server ─────► observe::World ─────► plan::Plan ─► execute ─────► API server, GitHub
+//!                        ▲                                 │
+//!                        └───────── what came of it ───────┘
+//! ```
+//!
+//! The core is functional, the shell imperative: [`plan`] is synchronous and pure, a snapshot and `now` in, a plan
+//! out; it names no client, no runtime, no clock and no randomness. Only [`execute`] and [`github`] write.
+//!
+//! # Code map
+//!
+//! | path | room |
+//! |---|---|
+//! | `main.rs` | command line; wiring only |
+//! | [`api`] | the three kinds, one file each; `crds/` is generated from them |
+//! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template. Parse once |
+//! | [`plan`] | decisions, one file a concern: schedule, admission, start, task, automation, conditions, naming |
+//! | [`observe`], [`execute`] | stores and facts → snapshot; one action → its API calls. The only writer |
+//! | [`controller`] | watches, event loop, leader lease, metrics, the HTTP endpoints |
+//! | [`github`] | the client: agent tasks, pull requests, limits; "unknown outcome" is a result of its own |
+//! | `simulator` | the stand-in for GitHub, behind a feature of the same name |
+//! | [`cli`] | subcommands for people: `schedule`, `validate`, `plan` |
+//!
+//! Dependencies point one way: `api ← domain ← plan ← {observe, execute, github} ← controller ← main`.
+//!
+//! # Invariants
+//!
+//! 1. One cause, at most one task at GitHub.
+//! 2. No cause is lost: a scheduled time has an object or a recorded reason.
+//! 3. Caps hold at every instant, across automations, replicas and restarts.
+//! 4. Nothing outside the policy is started, and the policy is checked again at the moment of the start.
+//! 5. At rest the controller writes nothing.
+//! 6. Tokens are in Secrets and in the Authorization header, nowhere else.
+//! 7. Status does not go back in time.
+
+pub mod cli;
+pub mod domain;
+pub mod github;
+#[cfg(feature = "simulator")]
+pub mod simulator;

@@ -1,0 +1,25 @@
+//! Command line; wiring only.
+
+use std::process::ExitCode;
+
+use agent_automation::cli;
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+#[command(name = "agent-automation", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print the times at which a schedule fires.
+    Schedule(cli::schedule::Args),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Schedule(args) => cli::schedule::run(&args),
+    }
+}

@@ -1,0 +1,2 @@
+//! The stand-in for GitHub, served over HTTP.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What both API servers must do alike.
