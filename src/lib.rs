@@ -45,6 +45,7 @@
 //! 6. Tokens are in Secrets and in the Authorization header, nowhere else.
 //! 7. Status does not go back in time.
 
+pub mod api;
 pub mod cli;
 pub mod domain;
 pub mod github;

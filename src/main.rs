@@ -14,12 +14,14 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Crds(cli::crds::Args),
     /// Print the times at which a schedule fires.
     Schedule(cli::schedule::Args),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Crds(args) => cli::crds::run(&args),
         Command::Schedule(args) => cli::schedule::run(&args),
     }
 }

@@ -1,0 +1,129 @@
+//! Why something is as it is: the short list that conditions, task status, Events and metrics share.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Why a task is in its phase, or an automation in its condition. The message beside it says what to do.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// Nothing is in the way.
+    Ready,
+    /// The credential and the repository are being checked.
+    Verifying,
+    /// The spec says something that can't be parsed.
+    InvalidSpec,
+    /// The base branch is not in the automation's own allowlist.
+    BranchNotAllowed,
+    /// The expression, or its time zone, can't be read.
+    InvalidSchedule,
+    /// The expression has no time within eight years.
+    NeverFires,
+    /// A text of the prompt does not render.
+    InvalidTemplate,
+    /// The Secret is not there.
+    SecretMissing,
+    /// The Secret has no such key, or it is empty.
+    SecretKeyMissing,
+    /// GitHub refused the token (401).
+    CredentialRejected,
+    /// The token lacks a permission (403).
+    PermissionDenied,
+    /// GitHub shows no such repository to this token (404).
+    RepositoryNotFound,
+    /// The repository has another name now (301).
+    RepositoryMoved,
+    /// GitHub refused the request as it is (400, 422).
+    StartRejected,
+    /// No policy holds for the namespace, or one that does allows too little.
+    PolicyDenied,
+    /// A policy's kill switch is on.
+    PolicySuspended,
+    /// The automation is suspended.
+    Suspended,
+    /// The automation's own cap is reached.
+    AutomationCap,
+    /// A policy's cap is reached.
+    PolicyCap,
+    /// GitHub asked to wait.
+    RateLimited,
+    /// GitHub did not answer, or answered with a server error.
+    GitHubUnavailable,
+    /// The request never left; it is tried again.
+    NotSent,
+    /// The answer was lost; the task is being looked for.
+    AnswerLost,
+    /// The answer was lost and the task can't be found: a person decides.
+    NotFoundAtGitHub,
+    /// More than one task at GitHub carries the marker: a person decides.
+    Ambiguous,
+    /// A task was found by its marker, and is ours.
+    Adopted,
+    /// A person gave up on it.
+    Abandoned,
+    /// Written ahead, and on its way.
+    Starting,
+    /// The agent works.
+    InProgress,
+    /// The agent waits for a person.
+    WaitingForUser,
+    /// The agent has finished.
+    Completed,
+    /// The agent failed.
+    SessionFailed,
+    /// The agent ran out of time.
+    SessionTimedOut,
+    /// Somebody cancelled it at GitHub.
+    SessionCancelled,
+    /// It could not start before its deadline.
+    DeadlineExceeded,
+    /// The object appeared after its scheduled time had been dealt with.
+    AlreadyDecided,
+    /// The automation it belongs to is gone.
+    AutomationGone,
+}
+
+impl Reason {
+    /// The reason as it is written in status.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Verifying => "Verifying",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::BranchNotAllowed => "BranchNotAllowed",
+            Self::InvalidSchedule => "InvalidSchedule",
+            Self::NeverFires => "NeverFires",
+            Self::InvalidTemplate => "InvalidTemplate",
+            Self::SecretMissing => "SecretMissing",
+            Self::SecretKeyMissing => "SecretKeyMissing",
+            Self::CredentialRejected => "CredentialRejected",
+            Self::PermissionDenied => "PermissionDenied",
+            Self::RepositoryNotFound => "RepositoryNotFound",
+            Self::RepositoryMoved => "RepositoryMoved",
+            Self::StartRejected => "StartRejected",
+            Self::PolicyDenied => "PolicyDenied",
+            Self::PolicySuspended => "PolicySuspended",
+            Self::Suspended => "Suspended",
+            Self::AutomationCap => "AutomationCap",
+            Self::PolicyCap => "PolicyCap",
+            Self::RateLimited => "RateLimited",
+            Self::GitHubUnavailable => "GitHubUnavailable",
+            Self::NotSent => "NotSent",
+            Self::AnswerLost => "AnswerLost",
+            Self::NotFoundAtGitHub => "NotFoundAtGitHub",
+            Self::Ambiguous => "Ambiguous",
+            Self::Adopted => "Adopted",
+            Self::Abandoned => "Abandoned",
+            Self::Starting => "Starting",
+            Self::InProgress => "InProgress",
+            Self::WaitingForUser => "WaitingForUser",
+            Self::Completed => "Completed",
+            Self::SessionFailed => "SessionFailed",
+            Self::SessionTimedOut => "SessionTimedOut",
+            Self::SessionCancelled => "SessionCancelled",
+            Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::AlreadyDecided => "AlreadyDecided",
+            Self::AutomationGone => "AutomationGone",
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! `AgentTask`: one run. Its spec is an immutable snapshot of what was decided; the objects themselves are the queue.
+
+use jiff::Timestamp;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Reason;
+use super::automation::{Agent, PullRequestRequest, SecretKeyRef, StartPolicy};
+use super::policy::TriggerKind;
+
+/// On an `Unknown` task: the id of the task at GitHub that it is.
+pub const ADOPT_ANNOTATION: &str = "agentautomation.dev/adopt";
+/// On an `Unknown` task: why it is given up.
+pub const ABANDON_ANNOTATION: &str = "agentautomation.dev/abandon";
+/// The automation's name, on each of its tasks.
+pub const AUTOMATION_LABEL: &str = "agentautomation.dev/automation";
+
+/// One run of an automation: what was decided, and what came of it.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "agentautomation.dev",
+    version = "v1alpha1",
+    kind = "AgentTask",
+    namespaced,
+    status = "TaskStatus",
+    derive = "PartialEq",
+    shortname = "atask",
+    category = "agents",
+    doc = "One run of an automation: what was decided, and what came of it. The controller creates these; they are the queue.",
+    selectable = ".spec.automation.name",
+    selectable = ".spec.repository",
+    selectable = ".status.phase",
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where it is in its life; status.reason and status.message say why"),
+    printcolumn(name = "Task", type_ = "string", json_path = ".status.task.shortId", description = "The first characters of the task's id at GitHub; status.task.id has all of it"),
+    printcolumn(name = "Session", type_ = "string", json_path = ".status.task.state", priority = 1, description = "State of its newest session, in GitHub's words"),
+    printcolumn(name = "Pull Request", type_ = "string", json_path = ".status.pullRequest.url", description = "The pull request's link"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason", priority = 1),
+    printcolumn(name = "Id", type_ = "string", json_path = ".status.task.id", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("a task is a record of what was decided and can't be changed: change the automation, and its next task follows"))]
+pub struct TaskSpec {
+    /// The automation it belongs to.
+    pub automation: AutomationRef,
+    /// What caused it.
+    pub trigger: Cause,
+    /// The repository, as `owner/name`.
+    pub repository: String,
+    /// The branch that the work starts from.
+    pub base_branch: String,
+    /// The rendered prompt. Each attempt adds its marker as the last line.
+    #[schemars(length(max = 100_000))]
+    pub prompt: String,
+    /// SHA-256 of the prompt's sections before they were rendered: the same digest, the same template.
+    pub template_digest: String,
+    /// Which agent works on it.
+    #[serde(default)]
+    pub agent: Agent,
+    /// What is asked of the agent besides commits on a branch.
+    #[serde(default)]
+    pub pull_request: PullRequestRequest,
+    /// The Secret with the token it is started with.
+    pub secret_ref: SecretKeyRef,
+    /// What a lost answer leads to.
+    #[serde(default)]
+    pub start_policy: StartPolicy,
+    /// It may not start after this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_before: Option<Timestamp>,
+    /// The policies that held when it was decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyRef>,
+}
+
+/// The automation a task belongs to.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AutomationRef {
+    /// Its name, in the task's namespace.
+    pub name: String,
+    /// Its uid: an automation of the same name made later is another one.
+    pub uid: String,
+    /// The generation of its spec that this task was decided from.
+    pub generation: i64,
+}
+
+/// What caused a task.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Cause {
+    /// The trigger's name.
+    pub name: String,
+    /// The trigger's kind.
+    pub kind: TriggerKind,
+    /// The scheduled time it stands for.
+    pub scheduled_time: Timestamp,
+}
+
+/// A policy, as it was.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyRef {
+    /// Its name.
+    pub name: String,
+    /// The generation of its spec.
+    pub generation: i64,
+}
+
+/// Where a task is in its life.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Decided, and not yet looked at.
+    #[default]
+    Pending,
+    /// It waits; the reason says for what.
+    Held,
+    /// Written ahead; the request is on its way.
+    Starting,
+    /// At GitHub, and not ended.
+    Running,
+    /// The start's outcome can't be told.
+    Unknown,
+    /// Ended well.
+    Succeeded,
+    /// Ended in failure.
+    Failed,
+    /// Ran out of time at GitHub.
+    TimedOut,
+    /// Cancelled at GitHub.
+    Cancelled,
+    /// Not started: no policy allows it.
+    Denied,
+    /// Not started: another task took its place.
+    Superseded,
+    /// Not started: there was no need.
+    Skipped,
+    /// Not started: its deadline passed.
+    Expired,
+}
+
+impl Phase {
+    /// The phase as it is written in status.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Held => "Held",
+            Self::Starting => "Starting",
+            Self::Running => "Running",
+            Self::Unknown => "Unknown",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::TimedOut => "TimedOut",
+            Self::Cancelled => "Cancelled",
+            Self::Denied => "Denied",
+            Self::Superseded => "Superseded",
+            Self::Skipped => "Skipped",
+            Self::Expired => "Expired",
+        }
+    }
+
+    /// Whether the task waits to be started.
+    #[must_use]
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::Pending | Self::Held)
+    }
+
+    /// Whether the task counts against caps: something may be at work at GitHub.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Starting | Self::Running | Self::Unknown)
+    }
+
+    /// Whether the task has ended, started or not.
+    #[must_use]
+    pub fn is_ended(self) -> bool {
+        !self.is_waiting() && !self.is_active()
+    }
+}
+
+/// What came of a task.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TaskStatus {
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Why it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The same in a sentence, with what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// It is not tried before this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The start's attempts, oldest first; the newest five.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// The task at GitHub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<GitHubTask>,
+    /// The branch that the agent works on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The pull request that the agent opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<PullRequest>,
+    /// What the agent said of its failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// What it cost, as far as it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// When GitHub had it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When its end was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// One attempt to start a task: written before the request is sent, completed when its outcome is known.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Counts from 1.
+    pub number: i32,
+    /// The last line of this attempt's prompt, by which the task is found when the answer is lost.
+    pub marker: String,
+    /// When it was written.
+    pub written_at: Timestamp,
+    /// The request has ended by then, whatever happened: before that nobody concludes anything from silence.
+    pub deadline: Timestamp,
+    /// What came of it; nothing yet means that it can't be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<AttemptOutcome>,
+    /// What was said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What came of an attempt.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// GitHub answered with a task.
+    Created,
+    /// GitHub refused; nothing was started.
+    Refused,
+    /// The request never left.
+    NotSent,
+    /// The answer was lost.
+    Unknown,
+    /// The answer was lost, and the task was found by its marker.
+    Adopted,
+    /// The answer was lost, and no task carries the marker.
+    NotFound,
+    /// The answer was lost, and a person gave up on it.
+    Abandoned,
+}
+
+/// A task at GitHub.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct GitHubTask {
+    /// Its id.
+    pub id: String,
+    /// The id's first eight characters, for tables.
+    pub short_id: String,
+    /// Its page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The state of its newest session, in GitHub's words.
+    pub state: String,
+    /// When GitHub last changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+}
+
+/// The pull request that the agent opened.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PullRequest {
+    /// GitHub's database id, which is all that the task itself carries.
+    pub id: i64,
+    /// Its number; missing while it has not been resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<i64>,
+    /// Its link; missing while it has not been resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// `open` or `closed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Whether it is a draft.
+    #[serde(default)]
+    pub draft: bool,
+    /// Whether it was merged.
+    #[serde(default)]
+    pub merged: bool,
+}
+
+/// What tasks cost.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Usage {
+    /// AI credits, in GitHub's unit: a billionth of a credit.
+    pub nano_ai_credits: i64,
+    /// AI credits, to one decimal, for reading.
+    pub ai_credits: String,
+    /// Premium requests, in thousandths: what sessions before June 2026 were counted in.
+    pub milli_premium_requests: i64,
+}
