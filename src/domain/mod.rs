@@ -1,3 +1,6 @@
 //! Parsed, valid values. Text from a manifest is parsed once, here; what comes out cannot be wrong.
 
+pub mod branch;
+pub mod pattern;
+pub mod repository;
 pub mod schedule;
