@@ -2,5 +2,7 @@
 
 pub mod branch;
 pub mod pattern;
+pub mod prompt;
 pub mod repository;
 pub mod schedule;
+pub mod task_state;

@@ -1,0 +1,282 @@
+//! The prompt: a few named sections in a fixed layout, so that every prompt in the organization reads alike.
+//!
+//! Each text is a template of its own, rendered strictly (an undefined name is an error) and within a bound of steps.
+//! The layout around them is not a template, so that no text can change it.
+
+use std::fmt::{self, Write};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use minijinja::value::{Object, Value};
+use minijinja::{Environment, UndefinedBehavior};
+use sha2::{Digest, Sha256};
+
+use super::repository::Repository;
+
+/// Steps that a template may take; a section of this project's examples takes fewer than 50.
+const FUEL: u64 = 50_000;
+/// The most bytes of a rendered prompt, under what a custom resource and GitHub's form can hold.
+pub const MAX_BYTES: usize = 65_536;
+
+/// The sections as they are written in a manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sections<'a> {
+    pub goal: &'a str,
+    pub non_goals: &'a [String],
+    pub validation: &'a [String],
+    pub pull_request: Option<&'a str>,
+}
+
+/// What the texts can speak of.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    pub namespace: &'a str,
+    pub automation: &'a str,
+    pub trigger: &'a str,
+    pub trigger_kind: &'a str,
+    pub repository: &'a Repository,
+    pub scheduled_time: Timestamp,
+    pub time_zone: &'a TimeZone,
+}
+
+/// Why a prompt can't be rendered, with the section it is about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PromptError {
+    #[error("prompt.{section}: {detail}; the names it can use are automation, trigger, repository and scheduledTime")]
+    Template { section: Section, detail: String },
+    #[error("the rendered prompt has {bytes} bytes: shorten it to {MAX_BYTES}")]
+    TooLong { bytes: usize },
+}
+
+impl PromptError {
+    /// The field of `spec` that it is about.
+    #[must_use]
+    pub fn field(&self) -> String {
+        match self {
+            Self::Template { section, .. } => format!("prompt.{section}"),
+            Self::TooLong { .. } => "prompt".to_owned(),
+        }
+    }
+}
+
+/// A text of the prompt, as its field is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    Goal,
+    NonGoals(usize),
+    Validation(usize),
+    PullRequest,
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Goal => f.write_str("goal"),
+            Self::NonGoals(index) => write!(f, "nonGoals[{index}]"),
+            Self::Validation(index) => write!(f, "validation[{index}]"),
+            Self::PullRequest => f.write_str("pullRequest"),
+        }
+    }
+}
+
+impl Sections<'_> {
+    /// Renders the sections in their layout.
+    ///
+    /// # Errors
+    /// When a text is no template, uses a name that is not there, runs out of steps, or the whole is too long.
+    pub fn render(&self, context: &Context) -> Result<String, PromptError> {
+        let renderer = Renderer::new(context);
+        let mut out = String::new();
+        push(&mut out, "Goal", &renderer.text(Section::Goal, self.goal)?);
+        push_list(&mut out, "Non-goals", &renderer.list(Section::NonGoals, self.non_goals)?);
+        push_list(&mut out, "Validation: each must succeed", &renderer.list(Section::Validation, self.validation)?);
+        if let Some(text) = self.pull_request {
+            push(&mut out, "Pull request", &renderer.text(Section::PullRequest, text)?);
+        }
+        within_bound(out)
+    }
+
+    /// SHA-256 of the sections before rendering, in hexadecimal. Lengths are part of it, so that moving a line from
+    /// one section to the next gives another digest.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut add = |text: &str| {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        };
+        add(self.goal);
+        for list in [self.non_goals, self.validation] {
+            add(&list.len().to_string());
+            list.iter().for_each(|item| add(item));
+        }
+        add(self.pull_request.unwrap_or_default());
+        hex(&hash.finalize())
+    }
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+fn within_bound(prompt: String) -> Result<String, PromptError> {
+    if prompt.len() > MAX_BYTES {
+        return Err(PromptError::TooLong { bytes: prompt.len() });
+    }
+    Ok(prompt)
+}
+
+fn push(out: &mut String, heading: &str, text: &str) {
+    let gap = if out.is_empty() { "" } else { "\n" };
+    let _ = writeln!(out, "{gap}## {heading}\n\n{}", text.trim());
+}
+
+fn push_list(out: &mut String, heading: &str, items: &[String]) {
+    if items.is_empty() {
+        return;
+    }
+    let lines: Vec<String> = items.iter().map(|item| format!("- {}", item.trim())).collect();
+    push(out, heading, &lines.join("\n"));
+}
+
+struct Renderer {
+    environment: Environment<'static>,
+    context: Value,
+}
+
+impl Renderer {
+    fn new(context: &Context) -> Self {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        let values = minijinja::context! {
+            automation => minijinja::context! { name => context.automation, namespace => context.namespace },
+            trigger => minijinja::context! { name => context.trigger, kind => context.trigger_kind },
+            repository => Value::from_object(RepositoryValue(context.repository.clone())),
+            scheduledTime => wall_time(context.scheduled_time, context.time_zone),
+        };
+        Self { environment, context: values }
+    }
+
+    fn text(&self, section: Section, source: &str) -> Result<String, PromptError> {
+        self.environment
+            .render_str(source, &self.context)
+            .map_err(|error| PromptError::Template { section, detail: one_line(&error) })
+    }
+
+    fn list(&self, section: fn(usize) -> Section, items: &[String]) -> Result<Vec<String>, PromptError> {
+        items.iter().enumerate().map(|(index, item)| self.text(section(index), item)).collect()
+    }
+}
+
+/// The wall time with the offset in force, without the zone's name in brackets: what RFC 3339 readers expect.
+fn wall_time(time: Timestamp, zone: &TimeZone) -> String {
+    time.display_with_offset(zone.to_offset(time)).to_string()
+}
+
+fn one_line(error: &minijinja::Error) -> String {
+    let line = error.line().map_or_else(String::new, |line| format!(" in line {line}"));
+    let detail = error.detail().map_or_else(String::new, |detail| format!(": {detail}"));
+    format!("{}{detail}{line}", error.kind())
+}
+
+/// Prints as `owner/name` and has both as attributes.
+#[derive(Debug)]
+struct RepositoryValue(Repository);
+
+impl Object for RepositoryValue {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str()? {
+            "owner" => Some(Value::from(self.0.owner())),
+            "name" => Some(Value::from(self.0.name())),
+            _ => None,
+        }
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(sections: &Sections) -> Result<String, PromptError> {
+        let repository = Repository::parse("acme/payments-api").unwrap();
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        sections.render(&Context {
+            namespace: "payments",
+            automation: "weekly-deps",
+            trigger: "weekly",
+            trigger_kind: "Schedule",
+            repository: &repository,
+            scheduled_time: "2026-03-30T04:00:00Z".parse().unwrap(),
+            time_zone: &zone,
+        })
+    }
+
+    fn goal(goal: &str) -> Sections<'_> {
+        Sections { goal, non_goals: &[], validation: &[], pull_request: None }
+    }
+
+    #[test]
+    fn every_section_has_its_place() {
+        let non_goals = ["No major upgrades".to_owned()];
+        let validation = ["cargo test".to_owned(), "cargo deny check".to_owned()];
+        let sections = Sections {
+            goal: "Update {{ repository.name }} for {{ automation.name }}.",
+            non_goals: &non_goals,
+            validation: &validation,
+            pull_request: Some("Title: deps at {{ scheduledTime }}"),
+        };
+        let expected = "## Goal\n\nUpdate payments-api for weekly-deps.\n\n## Non-goals\n\n- No major upgrades\n\n\
+                        ## Validation: each must succeed\n\n- cargo test\n- cargo deny check\n\n\
+                        ## Pull request\n\nTitle: deps at 2026-03-30T06:00:00+02:00\n";
+        assert_eq!(render(&sections).unwrap(), expected);
+    }
+
+    #[test]
+    fn texts_and_what_becomes_of_them() {
+        let cases = [
+            ("{{ repository }}", Ok("acme/payments-api")),
+            ("{{ repository.owner }}", Ok("acme")),
+            ("{{ trigger.kind }} {{ trigger.name }}", Ok("Schedule weekly")),
+            ("{{ automation.namespace }}", Ok("payments")),
+            ("{{ issue.title }}", Err("prompt.goal: undefined value")),
+            ("{{ automation.nmae }}", Err("prompt.goal: undefined value")),
+            ("{{ automation.name", Err("prompt.goal: syntax error")),
+            ("{% for i in range(9999999) %}x{% endfor %}", Err("prompt.goal: ")),
+            ("{% include 'x' %}", Err("prompt.goal: ")),
+        ];
+        for (text, expected) in cases {
+            match (render(&goal(text)), expected) {
+                (Ok(prompt), Ok(body)) => assert_eq!(prompt, format!("## Goal\n\n{body}\n"), "{text}"),
+                (Err(error), Err(start)) => assert!(error.to_string().starts_with(start), "{text}: {error}"),
+                (got, _) => panic!("{text}: {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_prompt_is_bounded() {
+        let long = "x".repeat(MAX_BYTES);
+        assert!(matches!(render(&goal(&long)), Err(PromptError::TooLong { .. })));
+    }
+
+    #[test]
+    fn the_digest_tells_templates_apart_and_nothing_else() {
+        let line = ["a".to_owned()];
+        let as_non_goal = Sections { non_goals: &line, ..goal("g") };
+        let as_validation = Sections { validation: &line, ..goal("g") };
+        assert_ne!(as_non_goal.digest(), as_validation.digest());
+        assert_eq!(goal("g").digest(), goal("g").digest());
+        assert_eq!(goal("g").digest().len(), 64);
+    }
+}

@@ -1,0 +1,66 @@
+//! Decisions. Synchronous and pure: a [`World`] and `now` in, a [`Planned`] out. Nothing here names a client, a runtime,
+//! the clock or randomness, so the same planner runs in the controller, on a laptop, and in the tests that crash the
+//! controller at every step. A plan leaves the shell no choices.
+//!
+//! One file a concern: [`schedule`] says which times are due, [`automation`] turns them into tasks and sums up,
+//! [`admission`] says which waiting task starts, [`start`] what the outcome of a start means, [`search`] what it means
+//! when a lost one is looked for, [`task`] what an observation means, [`credential`] when a Secret is read and GitHub
+//! polled.
+
+pub mod action;
+pub mod admission;
+pub mod automation;
+pub mod conditions;
+pub mod credential;
+pub mod naming;
+pub mod observed;
+pub mod policy;
+pub mod schedule;
+pub mod search;
+pub mod settings;
+pub mod spec;
+pub mod start;
+pub mod task;
+pub mod world;
+
+use jiff::Timestamp;
+
+use crate::api::Reason;
+pub use action::{Action, Subject};
+pub use settings::Settings;
+pub use world::{CredentialKey, ObjectKey, World};
+
+/// What is to be done for one subject, when to look at it again, and why.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Planned {
+    /// Done in this order; each is one call to an API, or the start protocol.
+    pub actions: Vec<Action>,
+    /// Nothing can change before this time unless something is observed.
+    pub wake: Option<Timestamp>,
+    /// Why it is as it is.
+    pub reasons: Vec<Why>,
+}
+
+/// A reason with its sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    pub reason: Reason,
+    pub message: String,
+}
+
+impl Why {
+    #[must_use]
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+impl Planned {
+    /// Looks again at `time`, or earlier if something asked for that already.
+    pub fn wake_at(&mut self, time: Timestamp) {
+        self.wake = Some(self.wake.map_or(time, |wake| wake.min(time)));
+    }
+}
