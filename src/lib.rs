@@ -49,5 +49,6 @@ pub mod api;
 pub mod cli;
 pub mod domain;
 pub mod github;
+pub mod plan;
 #[cfg(feature = "simulator")]
 pub mod simulator;

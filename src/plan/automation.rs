@@ -1,0 +1,468 @@
+//! An automation: which tasks it creates, which ended ones it lets go, and what its status says.
+//!
+//! Its status is written after its tasks: a scheduled time counts as decided when its object is there. What the history
+//! lets go is first added to the totals in one status write that names the objects, and deleted after it, so that a
+//! crash between the two counts nothing twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Resource, ResourceExt};
+
+use crate::api::automation::{
+    AutomationStatus, Collected, Counts, RejectedCredential, ScheduleStatus, TaskSummary,
+};
+use crate::api::policy::TriggerKind;
+use crate::api::task::{AUTOMATION_LABEL, AutomationRef, Cause, Phase, PolicyRef, TaskSpec, Usage};
+use crate::api::{AgentAutomation, AgentTask, Reason};
+
+use super::conditions::{Standing, conditions};
+use super::credential::{Usability, add, usability, verification};
+use super::policy::{Request, Ruling, holding, rule};
+use super::schedule::{Due, due};
+use super::spec::{Parsed, ParsedSchedule, Problem, parse, sections};
+use super::world::{CredentialKey, ObjectKey, World, counts as counts_against_cap, phase};
+use super::{Action, Planned, Settings, Subject, Why, naming};
+
+const ACTIVE_SHOWN: usize = 10;
+const RECENT_SHOWN: usize = 5;
+const NANO: i64 = 1_000_000_000;
+
+/// What is to be done for an automation.
+#[must_use]
+pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp) -> Planned {
+    let (Some(automation), false) = (world.automation(key), world.busy.contains(&Subject::Automation(key.clone()))) else {
+        return Planned::default();
+    };
+    if automation.meta().deletion_timestamp.is_some() {
+        return Planned::default();
+    }
+    let view = View::new(world, automation);
+    let schedules = view.schedules(now);
+    let mut planned = Planned::default();
+    planned.actions.extend(view.create(&schedules));
+    planned.actions.extend(view.delete());
+    planned.reasons.push(view.standing().why().clone());
+    view.write_status(&schedules, settings, now, &mut planned);
+    if let Some(next) = schedules.values().filter_map(|known| known.next).min() {
+        planned.wake_at(next);
+    }
+    planned
+}
+
+/// Whether the automation can start tasks.
+#[must_use]
+pub fn standing(world: &World, automation: &AgentAutomation) -> Standing {
+    View::new(world, automation).standing()
+}
+
+/// How many scheduled times this pass counts as missed, and when the next is due.
+#[must_use]
+pub fn outlook(world: &World, automation: &AgentAutomation, now: Timestamp) -> (u32, Option<Timestamp>) {
+    let schedules = View::new(world, automation).schedules(now);
+    let missed = schedules.values().map(|known| known.due.missed).fold(0, u32::saturating_add);
+    (missed, schedules.values().filter_map(|known| known.next).min())
+}
+
+/// What one schedule asks for.
+struct Known {
+    due: Due,
+    next: Option<Timestamp>,
+}
+
+struct View<'a> {
+    world: &'a World,
+    automation: &'a AgentAutomation,
+    tasks: Vec<&'a AgentTask>,
+    parsed: Result<Parsed<'a>, Vec<Problem>>,
+}
+
+impl<'a> View<'a> {
+    fn new(world: &'a World, automation: &'a AgentAutomation) -> Self {
+        let mut tasks: Vec<_> = world.tasks_of(automation).collect();
+        tasks.sort_by_key(|task| (task.spec.trigger.scheduled_time, task.name_any()));
+        Self {
+            world,
+            automation,
+            tasks,
+            parsed: parse(automation),
+        }
+    }
+
+    fn status(&self) -> AutomationStatus {
+        self.automation.status.clone().unwrap_or_default()
+    }
+
+    fn creation(&self) -> Timestamp {
+        self.automation.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+    }
+
+    fn decided_through(&self, trigger: &str) -> Timestamp {
+        let schedules = self.automation.status.iter().flat_map(|status| &status.schedules);
+        schedules
+            .filter(|schedule| schedule.trigger == trigger)
+            .map(|schedule| schedule.decided_through)
+            .max()
+            .unwrap_or_else(|| self.creation())
+    }
+
+    /// Each schedule by its trigger's name. A spec that can't be read decides nothing, and so loses nothing.
+    fn schedules(&self, now: Timestamp) -> BTreeMap<&str, Known> {
+        let Ok(parsed) = &self.parsed else {
+            return BTreeMap::new();
+        };
+        parsed.schedules.iter().map(|schedule| (schedule.name, self.known(schedule, now))).collect()
+    }
+
+    fn known(&self, schedule: &ParsedSchedule, now: Timestamp) -> Known {
+        let decided_through = self.decided_through(schedule.name);
+        let due = if self.automation.spec.suspend {
+            Due { decided_through, ..Due::default() }
+        } else {
+            due(schedule, decided_through, self.creation(), &self.existing(schedule.name), now)
+        };
+        let after = now.max(decided_through);
+        let next = schedule.schedule.next_after(after, self.creation());
+        Known {
+            due,
+            next: next.filter(|_| !self.automation.spec.suspend),
+        }
+    }
+
+    fn existing(&self, trigger: &str) -> BTreeSet<Timestamp> {
+        let causes = self.tasks.iter().map(|task| &task.spec.trigger);
+        causes.filter(|cause| cause.name == trigger).map(|cause| cause.scheduled_time).collect()
+    }
+
+    fn create(&self, schedules: &BTreeMap<&str, Known>) -> Vec<Action> {
+        let Ok(parsed) = &self.parsed else {
+            return Vec::new();
+        };
+        let due = parsed.schedules.iter().filter_map(|schedule| {
+            let known = schedules.get(schedule.name)?;
+            Some(known.due.create.iter().map(move |time| (schedule, *time)))
+        });
+        due.flatten()
+            .filter_map(|(schedule, time)| self.task(parsed, schedule, time))
+            .map(|task| Action::CreateTask(Box::new(task)))
+            .collect()
+    }
+
+    /// The snapshot of what is decided for one scheduled time. A prompt that does not render for it is told by the
+    /// automation's condition; the time stays undecided.
+    fn task(&self, parsed: &Parsed, schedule: &ParsedSchedule, time: Timestamp) -> Option<AgentTask> {
+        let spec = &self.automation.spec;
+        let uid = self.automation.uid().unwrap_or_default();
+        let name = self.automation.name_any();
+        let deadline = schedule.terms.starting_deadline_seconds;
+        let task = TaskSpec {
+            automation: AutomationRef {
+                name: name.clone(),
+                uid: uid.clone(),
+                generation: self.automation.meta().generation.unwrap_or_default(),
+            },
+            trigger: Cause {
+                name: schedule.name.to_owned(),
+                kind: TriggerKind::Schedule,
+                scheduled_time: time,
+            },
+            repository: parsed.repository.as_str().to_owned(),
+            base_branch: parsed.base.as_str().to_owned(),
+            prompt: parsed.prompt(self.automation, schedule, time).ok()?,
+            template_digest: sections(spec).digest(),
+            agent: spec.agent.clone(),
+            pull_request: spec.pull_request.clone(),
+            secret_ref: spec.credentials.secret_ref.clone(),
+            start_policy: spec.start_policy,
+            start_before: deadline.map(|seconds| add(time, SignedDuration::from_secs(i64::from(seconds)))),
+            policies: self.policies(),
+        };
+        let mut object = AgentTask::new(&naming::scheduled_task(&name, &uid, schedule.name, time), task);
+        object.metadata = ObjectMeta {
+            namespace: self.automation.namespace(),
+            labels: Some(labels(&name)),
+            owner_references: self.automation.controller_owner_ref(&()).map(|owner| vec![owner]),
+            ..object.metadata
+        };
+        Some(object)
+    }
+
+    fn policies(&self) -> Vec<PolicyRef> {
+        let namespace = self.automation.namespace().unwrap_or_default();
+        holding(self.world.policies(), &namespace)
+            .map(|policy| PolicyRef {
+                name: policy.name_any(),
+                generation: policy.meta().generation.unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// Objects that are counted as collected already.
+    fn delete(&self) -> Vec<Action> {
+        let deleting = self.automation.status.iter().flat_map(|status| &status.collected.deleting);
+        let namespace = self.automation.namespace().unwrap_or_default();
+        deleting
+            .map(|name| ObjectKey::new(namespace.clone(), name.clone()))
+            .filter(|key| self.world.task(key).is_some())
+            .map(Action::DeleteTask)
+            .collect()
+    }
+
+    /// Where it stands: the first thing that is in the way.
+    fn standing(&self) -> Standing {
+        let parsed = match &self.parsed {
+            Ok(parsed) => parsed,
+            Err(problems) => return stalled_by(problems),
+        };
+        self.silent(parsed)
+            .or_else(|| self.denied())
+            .or_else(|| self.unauthorized(parsed))
+            .or_else(|| self.rejected())
+            .unwrap_or_else(|| self.ready())
+    }
+
+    fn silent(&self, parsed: &Parsed) -> Option<Standing> {
+        let silent = parsed.schedules.iter().find(|schedule| schedule.schedule.never_fires())?;
+        let message = format!("trigger {}: no date matches {}: correct spec.triggers", silent.name, silent.schedule);
+        Some(Standing::Stalled(Why::new(Reason::NeverFires, message)))
+    }
+
+    fn denied(&self) -> Option<Standing> {
+        let request = Request {
+            namespace: &self.automation.namespace().unwrap_or_default(),
+            repository: &self.automation.spec.repository,
+            base_branch: &self.automation.spec.branches.base,
+            trigger: TriggerKind::Schedule,
+        };
+        match rule(self.world.policies(), request) {
+            Ruling::Allowed(_) => None,
+            Ruling::Suspended(sentence) => Some(Standing::Stalled(Why::new(Reason::PolicySuspended, sentence))),
+            Ruling::Denied(sentence) => Some(Standing::Stalled(Why::new(Reason::PolicyDenied, sentence))),
+        }
+    }
+
+    fn unauthorized(&self, parsed: &Parsed) -> Option<Standing> {
+        let key = CredentialKey::of_automation(self.automation);
+        let verifying = || Standing::Reconciling(Why::new(Reason::Verifying, "checking the credential at GitHub"));
+        let version = match usability(&key, self.world.credentials.get(&key)) {
+            Usability::Usable(version) => version,
+            Usability::Unread => return Some(verifying()),
+            Usability::Unusable(why) => return Some(Standing::Stalled(why)),
+        };
+        match verification(self.world, &key, &parsed.repository, &version) {
+            None => Some(verifying()),
+            Some(Ok(())) => None,
+            Some(Err(refused)) => {
+                let why = Why::new(refused.reason, refused.message.clone());
+                let passing = matches!(refused.reason, Reason::RateLimited | Reason::GitHubUnavailable);
+                Some(if passing { Standing::Reconciling(why) } else { Standing::Stalled(why) })
+            }
+        }
+    }
+
+    /// GitHub refused what this spec asked for the last time.
+    fn rejected(&self) -> Option<Standing> {
+        let generation = self.automation.meta().generation.unwrap_or_default();
+        let newest = self.tasks.iter().rev().find(|task| {
+            let status = task.status.as_ref();
+            status.is_some_and(|status| !status.attempts.is_empty()) && task.spec.automation.generation == generation
+        })?;
+        let status = newest.status.as_ref()?;
+        let reason = status.reason.filter(|reason| {
+            matches!(reason, Reason::StartRejected | Reason::RepositoryMoved | Reason::PermissionDenied | Reason::RepositoryNotFound)
+        })?;
+        let message = format!("task {}: {}", newest.name_any(), status.message.clone().unwrap_or_default());
+        Some(Standing::Stalled(Why::new(reason, message)))
+    }
+
+    fn ready(&self) -> Standing {
+        Standing::Ready(if self.automation.spec.suspend {
+            Why::new(Reason::Suspended, "suspended: its triggers do not fire until spec.suspend is false")
+        } else {
+            Why::new(Reason::Ready, "its triggers fire and its tasks can start")
+        })
+    }
+
+    fn write_status(&self, schedules: &BTreeMap<&str, Known>, settings: &Settings, now: Timestamp, planned: &mut Planned) {
+        let next = self.next_status(schedules, now);
+        if self.automation.status.as_ref() == Some(&next) {
+            return;
+        }
+        let written = self.world.status_written.get(&ObjectKey::of(self.automation));
+        let due = written.map_or(Timestamp::MIN, |written| add(*written, settings.status_interval));
+        if due <= now {
+            planned.actions.push(Action::WriteAutomationStatus(Box::new(next)));
+        } else {
+            planned.wake_at(due);
+        }
+    }
+
+    fn next_status(&self, schedules: &BTreeMap<&str, Known>, now: Timestamp) -> AutomationStatus {
+        let before = self.status();
+        let missed: i64 = schedules.values().map(|known| i64::from(known.due.missed)).sum();
+        let collected = self.collected(&before, schedules);
+        let (counts, usage) = self.totals(&collected);
+        let generation = self.automation.meta().generation;
+        let active = self.tasks.iter().filter(|task| counts_against_cap(task));
+        let times = self.tasks.iter().filter_map(|task| succeeded_at(task));
+        AutomationStatus {
+            observed_generation: generation,
+            conditions: conditions(&self.standing(), generation, &before.conditions, now),
+            active: i32::try_from(active.clone().count()).unwrap_or(i32::MAX),
+            active_tasks: active.take(ACTIVE_SHOWN).map(|task| summary(task)).collect(),
+            recent_tasks: self.recent(),
+            last_phase: self.tasks.last().map(|task| phase(task)).or(before.last_phase),
+            last_schedule_time: self.last_schedule_time(schedules, before.last_schedule_time),
+            next_schedule_time: schedules.values().filter_map(|known| known.next).min(),
+            last_successful_time: times.max().max(before.last_successful_time),
+            schedules: self.schedule_statuses(&before, schedules, &collected),
+            missed_runs: before.missed_runs.saturating_add(missed),
+            collected,
+            rejected_credential: self.rejected_credential(),
+            counts,
+            usage,
+        }
+    }
+
+    fn last_schedule_time(&self, schedules: &BTreeMap<&str, Known>, before: Option<Timestamp>) -> Option<Timestamp> {
+        let created = self.creation();
+        let decided = schedules.values().map(|known| known.due.decided_through);
+        decided.filter(|time| *time > created).max().max(before)
+    }
+
+    fn recent(&self) -> Vec<TaskSummary> {
+        let ended = self.tasks.iter().rev().filter(|task| phase(task).is_ended());
+        ended.take(RECENT_SHOWN).map(|task| summary(task)).collect()
+    }
+
+    fn rejected_credential(&self) -> Option<RejectedCredential> {
+        let key = CredentialKey::of_automation(self.automation);
+        let resource_version = self.world.credentials.get(&key)?.rejected.clone()?;
+        Some(RejectedCredential {
+            secret: key.secret.name,
+            resource_version,
+        })
+    }
+
+    fn schedule_statuses(
+        &self,
+        before: &AutomationStatus,
+        schedules: &BTreeMap<&str, Known>,
+        collected: &Collected,
+    ) -> Vec<ScheduleStatus> {
+        if self.parsed.is_err() {
+            return before.schedules.clone();
+        }
+        let through = |trigger: &str| {
+            let known = before.schedules.iter().find(|schedule| schedule.trigger == trigger);
+            let gone = self.tasks.iter().filter(|task| collected.deleting.contains(&task.name_any()));
+            let times = gone.filter(|task| task.spec.trigger.name == trigger).map(|task| task.spec.trigger.scheduled_time);
+            times.max().max(known.and_then(|known| known.collected_through))
+        };
+        schedules
+            .iter()
+            .map(|(trigger, known)| ScheduleStatus {
+                trigger: (*trigger).to_owned(),
+                decided_through: known.due.decided_through,
+                collected_through: through(trigger),
+            })
+            .collect()
+    }
+
+    /// Adds what the history lets go now to what it let go before.
+    fn collected(&self, before: &AutomationStatus, schedules: &BTreeMap<&str, Known>) -> Collected {
+        let mut collected = before.collected.clone();
+        let present = |name: &String| self.tasks.iter().any(|task| task.name_any() == *name);
+        collected.deleting.retain(present);
+        for task in self.surplus(&collected.deleting, schedules) {
+            add_task(&mut collected.counts, &mut collected.usage, task);
+            collected.deleting.push(task.name_any());
+        }
+        collected
+    }
+
+    /// Ended tasks beyond the limits, oldest first. One whose time is newer than that of a waiting task of its trigger
+    /// stays: `collectedThrough` must not pass a task that is still to start.
+    fn surplus(&self, deleting: &[String], schedules: &BTreeMap<&str, Known>) -> Vec<&'a AgentTask> {
+        let limits = &self.automation.spec.history_limits;
+        let kept: Vec<_> = self.tasks.iter().copied().filter(|task| !deleting.contains(&task.name_any())).collect();
+        let ended = |good: bool| kept.iter().copied().filter(move |task| phase(task).is_ended() && (phase(task) == Phase::Succeeded) == good);
+        let beyond = |good: bool, limit: i32| {
+            let surplus = ended(good).count().saturating_sub(usize::try_from(limit).unwrap_or(0));
+            ended(good).take(surplus)
+        };
+        let mut surplus: Vec<_> = beyond(true, limits.succeeded).chain(beyond(false, limits.failed)).collect();
+        surplus.retain(|task| self.may_go(task, schedules));
+        surplus
+    }
+
+    fn may_go(&self, task: &AgentTask, schedules: &BTreeMap<&str, Known>) -> bool {
+        let cause = &task.spec.trigger;
+        let waiting = self.tasks.iter().filter(|other| phase(other).is_waiting() && other.spec.trigger.name == cause.name);
+        let oldest_waiting = waiting.map(|other| other.spec.trigger.scheduled_time).min();
+        let decided = schedules.get(cause.name.as_str()).is_none_or(|known| known.due.decided_through >= cause.scheduled_time);
+        !counts_against_cap(task) && decided && oldest_waiting.is_none_or(|oldest| oldest > cause.scheduled_time)
+    }
+
+    fn totals(&self, collected: &Collected) -> (Counts, Usage) {
+        let (mut counts, mut usage) = (collected.counts.clone(), collected.usage.clone());
+        let kept = self.tasks.iter().filter(|task| !collected.deleting.contains(&task.name_any()));
+        kept.for_each(|task| add_task(&mut counts, &mut usage, task));
+        (counts, usage)
+    }
+}
+
+/// AI credits to one decimal, from GitHub's whole billionths.
+#[must_use]
+pub fn credits(nano: i64) -> String {
+    let tenths = (nano + NANO / 20) / (NANO / 10);
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+fn stalled_by(problems: &[Problem]) -> Standing {
+    let first = problems.first();
+    let reason = first.map_or(Reason::InvalidSpec, |problem| problem.reason);
+    let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    Standing::Stalled(Why::new(reason, messages.join("; ")))
+}
+
+fn labels(automation: &str) -> BTreeMap<String, String> {
+    [
+        (AUTOMATION_LABEL.to_owned(), automation.to_owned()),
+        ("app.kubernetes.io/managed-by".to_owned(), "agent-automation".to_owned()),
+    ]
+    .into()
+}
+
+fn summary(task: &AgentTask) -> TaskSummary {
+    let status = task.status.as_ref();
+    let github = status.and_then(|status| status.task.as_ref());
+    TaskSummary {
+        name: task.name_any(),
+        phase: phase(task),
+        id: github.map(|task| task.id.clone()),
+        session_state: github.map(|task| task.state.clone()),
+        pull_request: status.and_then(|status| status.pull_request.as_ref()?.url.clone()),
+        reason: status.and_then(|status| status.reason),
+    }
+}
+
+fn succeeded_at(task: &AgentTask) -> Option<Timestamp> {
+    let status = task.status.as_ref()?;
+    status.ended_at.filter(|_| status.phase == Phase::Succeeded)
+}
+
+fn add_task(counts: &mut Counts, usage: &mut Usage, task: &AgentTask) {
+    match phase(task) {
+        Phase::Succeeded => counts.succeeded += 1,
+        Phase::Failed | Phase::TimedOut | Phase::Cancelled => counts.failed += 1,
+        Phase::Denied | Phase::Superseded | Phase::Skipped | Phase::Expired => counts.not_started += 1,
+        Phase::Pending | Phase::Held | Phase::Starting | Phase::Running | Phase::Unknown => {}
+    }
+    if let Some(cost) = task.status.as_ref().and_then(|status| status.usage.as_ref()) {
+        usage.nano_ai_credits = usage.nano_ai_credits.saturating_add(cost.nano_ai_credits);
+        usage.milli_premium_requests = usage.milli_premium_requests.saturating_add(cost.milli_premium_requests);
+    }
+    usage.ai_credits = credits(usage.nano_ai_credits);
+}

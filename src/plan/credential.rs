@@ -1,0 +1,178 @@
+//! Credentials: whether one can be used, when its Secret is read again, and when its user's tasks are listed.
+//!
+//! A credential that GitHub refused (401) is not used again until its Secret has another version: GitHub locks out users
+//! whose tokens keep failing.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::Reason;
+use crate::domain::repository::Repository;
+
+use super::observed::Refused;
+use super::world::{Credential, CredentialKey, SecretState, World};
+use super::{Action, Planned, Settings, Subject, Why};
+
+/// How long a Secret that is fine is taken to be the same.
+const FRESH: SignedDuration = SignedDuration::from_mins(5);
+/// How long a repository that is fine is taken to be the same.
+const VERIFIED: SignedDuration = SignedDuration::from_hours(1);
+/// Listed tasks changed after this long before the oldest of the active ones was started: clocks differ.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether a credential can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Usability {
+    /// With the Secret's version.
+    Usable(String),
+    /// Its Secret has not been read yet.
+    Unread,
+    Unusable(Why),
+}
+
+/// Whether a credential can be used now.
+#[must_use]
+pub fn usability(key: &CredentialKey, credential: Option<&Credential>) -> Usability {
+    let Some(credential) = credential else {
+        return Usability::Unread;
+    };
+    let (name, field) = (&key.secret.name, &key.secret.key);
+    let no = |reason, message| Usability::Unusable(Why::new(reason, message));
+    match &credential.secret {
+        None => Usability::Unread,
+        Some(SecretState::Missing) => no(
+            Reason::SecretMissing,
+            format!("Secret {name} is not there: create it in this namespace, with the token under the key {field}"),
+        ),
+        Some(SecretState::KeyMissing) => no(
+            Reason::SecretKeyMissing,
+            format!("Secret {name} has no key {field}: add it, with the token as its value"),
+        ),
+        Some(SecretState::Unusable(problem)) => no(Reason::SecretKeyMissing, format!("Secret {name}, key {field}: {problem}")),
+        Some(SecretState::Present { resource_version }) if credential.rejected.as_ref() == Some(resource_version) => no(
+            Reason::CredentialRejected,
+            format!("GitHub refused the token in Secret {name} (401): put a valid one into it; this one is not tried again"),
+        ),
+        Some(SecretState::Present { resource_version }) => Usability::Usable(resource_version.clone()),
+    }
+}
+
+/// Reads the Secret when that is due, and lists the user's tasks while some are active.
+#[must_use]
+pub fn plan(world: &World, key: &CredentialKey, settings: &Settings, now: Timestamp) -> Planned {
+    let mut planned = Planned::default();
+    if world.busy.contains(&Subject::Credential(key.clone())) {
+        return planned;
+    }
+    let credential = world.credentials.get(key);
+    match read_due(key, credential, settings) {
+        due if due <= now => planned.actions.push(Action::ReadSecret),
+        due => planned.wake_at(due),
+    }
+    if let (Usability::Usable(_), Some(credential)) = (usability(key, credential), credential) {
+        plan_poll(world, key, credential, settings, now, &mut planned);
+    }
+    planned
+}
+
+/// Asks GitHub for the repository when that is due.
+#[must_use]
+pub fn plan_verification(
+    world: &World,
+    key: &CredentialKey,
+    repository: &Repository,
+    settings: &Settings,
+    now: Timestamp,
+) -> Planned {
+    let mut planned = Planned::default();
+    let credential = world.credentials.get(key);
+    let Usability::Usable(version) = usability(key, credential) else {
+        return planned;
+    };
+    if world.busy.contains(&Subject::Repository(key.clone(), repository.clone())) {
+        return planned;
+    }
+    let due = match world.repositories.get(&(key.clone(), repository.clone())) {
+        Some(known) if known.resource_version == version => {
+            let wait = if known.result.is_ok() { VERIFIED } else { settings.recheck_interval };
+            let asked = known.result.as_ref().err().and_then(|refused| refused.not_before);
+            add(known.checked_at, wait).max(asked.unwrap_or(Timestamp::MIN))
+        }
+        _ => limited_until(credential),
+    };
+    if due <= now {
+        planned.actions.push(Action::VerifyRepository);
+    } else {
+        planned.wake_at(due);
+    }
+    planned
+}
+
+/// What the last look at the repository said, if it was made with the Secret's present version.
+#[must_use]
+pub fn verification<'a>(
+    world: &'a World,
+    key: &CredentialKey,
+    repository: &Repository,
+    version: &str,
+) -> Option<&'a Result<(), Refused>> {
+    let known = world.repositories.get(&(key.clone(), repository.clone()))?;
+    (known.resource_version == version).then_some(&known.result)
+}
+
+fn limited_until(credential: Option<&Credential>) -> Timestamp {
+    credential.and_then(|credential| credential.limited_until).unwrap_or(Timestamp::MIN)
+}
+
+fn read_due(key: &CredentialKey, credential: Option<&Credential>, settings: &Settings) -> Timestamp {
+    let Some(read_at) = credential.and_then(|credential| credential.read_at) else {
+        return Timestamp::MIN;
+    };
+    match usability(key, credential) {
+        Usability::Usable(_) => add(read_at, FRESH),
+        Usability::Unread | Usability::Unusable(_) => add(read_at, settings.recheck_interval),
+    }
+}
+
+fn plan_poll(
+    world: &World,
+    key: &CredentialKey,
+    credential: &Credential,
+    settings: &Settings,
+    now: Timestamp,
+    planned: &mut Planned,
+) {
+    let followed: Vec<(Timestamp, Timestamp)> = world
+        .active()
+        .filter(|(_, task)| CredentialKey::of_task(task) == *key)
+        .filter_map(|(_, task)| {
+            let status = task.status.as_ref()?;
+            let started = status.started_at?;
+            let changed = status.task.as_ref()?.updated_at.unwrap_or(started).min(now);
+            Some((started, changed.max(started)))
+        })
+        .collect();
+    let Some(oldest) = followed.iter().map(|(started, _)| *started).min() else {
+        return;
+    };
+    let quickest = followed.iter().map(|(_, changed)| interval(now.duration_since(*changed), settings)).min();
+    let interval = quickest.unwrap_or(settings.poll_max);
+    let last = credential.polled_at.unwrap_or(oldest);
+    let due = add(last, interval).max(limited_until(Some(credential)));
+    if due <= now {
+        let since = oldest.saturating_sub(OVERLAP).unwrap_or(oldest);
+        planned.actions.push(Action::Poll { since });
+    } else {
+        planned.wake_at(due);
+    }
+}
+
+/// Quick after a change, slower with age.
+fn interval(age: SignedDuration, settings: &Settings) -> SignedDuration {
+    (age / 4).clamp(settings.poll_min, settings.poll_max)
+}
+
+/// A time later, or the end of time.
+#[must_use]
+pub fn add(time: Timestamp, duration: SignedDuration) -> Timestamp {
+    time.saturating_add(duration).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,159 @@
+//! Which scheduled times are due, which are made up for, and which are counted as missed.
+//!
+//! A time is *decided* once it has an object or is counted; `decidedThrough` only moves over decided times, and only in
+//! the write that counts what it skips. So a crash between two writes repeats a decision and never loses one.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::automation::MissedRuns;
+
+use super::spec::ParsedSchedule;
+
+/// How late a time may be and still count as on time where missed ones are skipped.
+const ON_TIME: SignedDuration = SignedDuration::from_secs(60);
+/// The most times that are made up for at once.
+const MOST: usize = 100;
+/// More missed times than this are counted as this many.
+const COUNT_LIMIT: u32 = 10_000_000;
+
+/// What is due.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Due {
+    /// Times that want an object and have none, oldest first.
+    pub create: Vec<Timestamp>,
+    /// Times passed over by moving `decided_through`, that have no object and get none.
+    pub missed: u32,
+    /// Every time up to here is decided, once `missed` is counted.
+    pub decided_through: Timestamp,
+}
+
+/// What is due of one schedule at `now`. `existing` are the times that have an object; `anchor` is the automation's
+/// creation.
+#[must_use]
+pub fn due(
+    schedule: &ParsedSchedule,
+    decided_through: Timestamp,
+    anchor: Timestamp,
+    existing: &BTreeSet<Timestamp>,
+    now: Timestamp,
+) -> Due {
+    let wanted = wanted(schedule, decided_through, anchor, now);
+    let create: Vec<_> = wanted.iter().copied().filter(|time| !existing.contains(time)).collect();
+    let newest = schedule.schedule.latest_at_or_before(now, decided_through, anchor);
+    let through = match (create.first(), newest) {
+        (Some(&first), _) => schedule
+            .schedule
+            .latest_at_or_before(before(first), decided_through, anchor)
+            .unwrap_or(decided_through),
+        (None, newest) => newest.unwrap_or(decided_through),
+    };
+    let passed = schedule.schedule.count_between(decided_through, through, anchor, COUNT_LIMIT);
+    let after_decided = |time: &&Timestamp| **time > decided_through && **time <= through;
+    let with_object = existing.iter().filter(after_decided).count();
+    Due {
+        create,
+        missed: passed.saturating_sub(u32::try_from(with_object).unwrap_or(u32::MAX)),
+        decided_through: through,
+    }
+}
+
+/// The times after `decided_through` that are to run, whether or not they have an object, oldest first.
+fn wanted(schedule: &ParsedSchedule, decided_through: Timestamp, anchor: Timestamp, now: Timestamp) -> Vec<Timestamp> {
+    let deadline = schedule
+        .terms
+        .starting_deadline_seconds
+        .map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
+    let (most, grace) = match schedule.terms.missed_runs {
+        MissedRuns::Latest => (1, deadline),
+        MissedRuns::All => (MOST, deadline),
+        MissedRuns::Skip => (1, Some(deadline.map_or(ON_TIME, |deadline| deadline.min(ON_TIME)))),
+    };
+    let oldest = grace.and_then(|grace| now.checked_sub(grace).ok()).map(before);
+    let after = oldest.map_or(decided_through, |oldest| oldest.max(decided_through));
+    let newest = |at: Timestamp| schedule.schedule.latest_at_or_before(at, after, anchor);
+    let mut times: Vec<_> = std::iter::successors(newest(now), |&time| newest(before(time))).take(most).collect();
+    times.reverse();
+    times
+}
+
+/// The last instant before `time`, to the second, which is how exact scheduled times are.
+fn before(time: Timestamp) -> Timestamp {
+    time.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::automation::ScheduleTrigger;
+    use crate::domain::schedule::Schedule;
+
+    /// Times of one day, as `HH:MM`.
+    fn at(text: &str) -> Timestamp {
+        format!("2026-11-22T{text}:00Z").parse().unwrap()
+    }
+
+    fn say(times: &[Timestamp]) -> String {
+        times.iter().map(|time| time.strftime("%H:%M").to_string()).collect::<Vec<_>>().join(" ")
+    }
+
+    struct Case {
+        what: &'static str,
+        missed_runs: MissedRuns,
+        deadline: Option<i32>,
+        decided: &'static str,
+        existing: &'static [&'static str],
+        now: &'static str,
+        expected: (&'static str, u32, &'static str),
+    }
+
+    #[test]
+    fn hourly_runs_and_what_is_decided() {
+        use MissedRuns::{All, Latest, Skip};
+        let table = [
+            Case { what: "nothing due", missed_runs: Latest, deadline: None, decided: "06:00", existing: &["06:00"], now: "06:59", expected: ("", 0, "06:00") },
+            Case { what: "one due", missed_runs: Latest, deadline: None, decided: "06:00", existing: &[], now: "07:00", expected: ("07:00", 0, "06:00") },
+            Case { what: "its object is there", missed_runs: Latest, deadline: None, decided: "06:00", existing: &["07:00"], now: "07:00", expected: ("", 0, "07:00") },
+            Case { what: "latest of four", missed_runs: Latest, deadline: None, decided: "06:00", existing: &[], now: "10:30", expected: ("10:00", 3, "09:00") },
+            Case { what: "latest of four, one has an object", missed_runs: Latest, deadline: None, decided: "06:00", existing: &["07:00"], now: "10:30", expected: ("10:00", 2, "09:00") },
+            Case { what: "latest is too late", missed_runs: Latest, deadline: Some(60), decided: "06:00", existing: &[], now: "10:30", expected: ("", 4, "10:00") },
+            Case { what: "just within the deadline", missed_runs: Latest, deadline: Some(1800), decided: "06:00", existing: &[], now: "07:30", expected: ("07:00", 0, "06:00") },
+            Case { what: "all of four", missed_runs: All, deadline: None, decided: "06:00", existing: &[], now: "10:30", expected: ("07:00 08:00 09:00 10:00", 0, "06:00") },
+            Case { what: "all, some have objects", missed_runs: All, deadline: None, decided: "06:00", existing: &["07:00", "09:00"], now: "10:30", expected: ("08:00 10:00", 0, "07:00") },
+            Case { what: "all within the deadline", missed_runs: All, deadline: Some(2 * 3600), decided: "06:00", existing: &[], now: "10:30", expected: ("09:00 10:00", 2, "08:00") },
+            Case { what: "skip what is late", missed_runs: Skip, deadline: None, decided: "06:00", existing: &[], now: "10:30", expected: ("", 4, "10:00") },
+            Case { what: "skip, but on time", missed_runs: Skip, deadline: None, decided: "06:00", existing: &[], now: "10:01", expected: ("10:00", 3, "09:00") },
+            Case { what: "the clock went back", missed_runs: Latest, deadline: None, decided: "06:00", existing: &["06:00"], now: "05:00", expected: ("", 0, "06:00") },
+        ];
+        for case in table {
+            let terms = ScheduleTrigger {
+                cron: "0 * * * *".to_owned(),
+                time_zone: "UTC".to_owned(),
+                starting_deadline_seconds: case.deadline,
+                missed_runs: case.missed_runs,
+            };
+            let schedule = Schedule::parse(&terms.cron, None).unwrap();
+            let parsed = ParsedSchedule { name: "t", terms: &terms, schedule };
+            let existing: BTreeSet<_> = case.existing.iter().map(|time| at(time)).collect();
+            let due = due(&parsed, at(case.decided), at("00:00"), &existing, at(case.now));
+            let got = (say(&due.create), due.missed, say(&[due.decided_through]));
+            let (create, missed, through) = case.expected;
+            assert_eq!(got, (create.to_owned(), missed, through.to_owned()), "{}", case.what);
+        }
+    }
+
+    #[test]
+    fn at_most_a_hundred_are_made_up_for_and_the_rest_is_counted() {
+        let terms = ScheduleTrigger {
+            cron: "* * * * *".to_owned(),
+            time_zone: "UTC".to_owned(),
+            starting_deadline_seconds: None,
+            missed_runs: MissedRuns::All,
+        };
+        let schedule = Schedule::parse(&terms.cron, None).unwrap();
+        let parsed = ParsedSchedule { name: "t", terms: &terms, schedule };
+        let due = due(&parsed, at("00:00"), at("00:00"), &BTreeSet::new(), at("05:00"));
+        assert_eq!((due.create.len(), due.missed), (100, 200));
+    }
+}

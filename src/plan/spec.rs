@@ -1,0 +1,174 @@
+//! What an automation's spec says, parsed; or everything that is wrong with it. The controller turns the first problem
+//! into a condition, `validate` prints them all.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::api::automation::{AgentAutomation, AutomationSpec, ScheduleTrigger, Trigger};
+use crate::api::policy::TriggerKind;
+use crate::api::reason::Reason;
+use crate::domain::branch::Branch;
+use crate::domain::pattern::{Case, Pattern};
+use crate::domain::prompt::{Context, PromptError, Sections};
+use crate::domain::repository::Repository;
+use crate::domain::schedule::{Schedule, ScheduleError};
+
+/// Something in the spec that only a parser can find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Below `spec`, as in `triggers[0].schedule.cron`.
+    pub field: String,
+    pub reason: Reason,
+    pub message: String,
+}
+
+/// A spec that makes sense.
+#[derive(Debug, Clone)]
+pub struct Parsed<'a> {
+    pub repository: Repository,
+    pub base: Branch,
+    pub schedules: Vec<ParsedSchedule<'a>>,
+    spec: &'a AutomationSpec,
+}
+
+/// A schedule trigger that makes sense.
+#[derive(Debug, Clone)]
+pub struct ParsedSchedule<'a> {
+    pub name: &'a str,
+    pub terms: &'a ScheduleTrigger,
+    pub schedule: Schedule,
+}
+
+/// Parses all of it, or says all that is wrong.
+///
+/// # Errors
+/// Every problem, in the order of the spec's fields.
+pub fn parse(automation: &AgentAutomation) -> Result<Parsed<'_>, Vec<Problem>> {
+    let spec = &automation.spec;
+    let mut problems = Vec::new();
+    let repository = Repository::parse(&spec.repository)
+        .map_err(|error| problems.push(problem("repository", Reason::InvalidSpec, error)))
+        .ok();
+    let base = Branch::parse(&spec.branches.base)
+        .map_err(|error| problems.push(problem("branches.base", Reason::InvalidSpec, error)))
+        .ok();
+    problems.extend(branch_problems(spec));
+    let schedules = schedules(spec, &mut problems);
+    let (Some(repository), Some(base)) = (repository, base) else {
+        return Err(problems);
+    };
+    let parsed = Parsed {
+        repository,
+        base,
+        schedules,
+        spec,
+    };
+    problems.extend(parsed.template_problem(automation));
+    if problems.is_empty() { Ok(parsed) } else { Err(problems) }
+}
+
+/// The prompt's sections.
+#[must_use]
+pub fn sections(spec: &AutomationSpec) -> Sections<'_> {
+    Sections {
+        goal: &spec.prompt.goal,
+        non_goals: &spec.prompt.non_goals,
+        validation: &spec.prompt.validation,
+        pull_request: spec.prompt.pull_request.as_deref(),
+    }
+}
+
+impl Parsed<'_> {
+    /// The prompt for one scheduled time.
+    ///
+    /// # Errors
+    /// When one of the texts does not render.
+    pub fn prompt(
+        &self,
+        automation: &AgentAutomation,
+        schedule: &ParsedSchedule,
+        time: Timestamp,
+    ) -> Result<String, PromptError> {
+        sections(self.spec).render(&Context {
+            namespace: &automation.namespace().unwrap_or_default(),
+            automation: &automation.name_any(),
+            trigger: schedule.name,
+            trigger_kind: TriggerKind::Schedule.as_str(),
+            repository: &self.repository,
+            scheduled_time: time,
+            time_zone: schedule.schedule.time_zone(),
+        })
+    }
+
+    /// Renders once for a made-up time, so that a template that can't work is told before its first trigger.
+    fn template_problem(&self, automation: &AgentAutomation) -> Option<Problem> {
+        let error = self.prompt(automation, self.schedules.first()?, Timestamp::UNIX_EPOCH).err()?;
+        Some(Problem {
+            field: error.field(),
+            reason: Reason::InvalidTemplate,
+            message: error.to_string(),
+        })
+    }
+}
+
+fn problem(field: impl Into<String>, reason: Reason, error: impl std::fmt::Display) -> Problem {
+    let field = field.into();
+    let message = format!("spec.{field}: {error}");
+    Problem { field, reason, message }
+}
+
+fn branch_problems(spec: &AutomationSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut allowed = false;
+    for (index, pattern) in spec.branches.allow.iter().enumerate() {
+        match Pattern::parse(pattern, Case::Sensitive) {
+            Ok(pattern) => allowed |= pattern.matches(&spec.branches.base),
+            Err(error) => problems.push(problem(
+                format!("branches.allow[{index}]"),
+                Reason::InvalidSpec,
+                error,
+            )),
+        }
+    }
+    if !allowed && problems.is_empty() {
+        let base = &spec.branches.base;
+        let sentence = format!("no pattern here allows the base branch {base}: add it, or name another base");
+        problems.push(problem("branches.allow", Reason::BranchNotAllowed, sentence));
+    }
+    problems
+}
+
+fn schedules<'a>(spec: &'a AutomationSpec, problems: &mut Vec<Problem>) -> Vec<ParsedSchedule<'a>> {
+    let mut parsed = Vec::new();
+    for (index, trigger) in spec.triggers.iter().enumerate() {
+        match schedule(index, trigger) {
+            Ok(schedule) => parsed.push(schedule),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    parsed
+}
+
+fn schedule(index: usize, trigger: &Trigger) -> Result<ParsedSchedule<'_>, Problem> {
+    let Some(terms) = &trigger.schedule else {
+        let field = format!("triggers[{index}]");
+        return Err(problem(field, Reason::InvalidSpec, "add a schedule: it says when the trigger fires"));
+    };
+    let schedule = Schedule::parse(&terms.cron, Some(&terms.time_zone)).map_err(|error| {
+        let field = schedule_field(&error);
+        problem(format!("triggers[{index}].schedule.{field}"), Reason::InvalidSchedule, error)
+    })?;
+    Ok(ParsedSchedule {
+        name: &trigger.name,
+        terms,
+        schedule,
+    })
+}
+
+fn schedule_field(error: &ScheduleError) -> &'static str {
+    use ScheduleError::{ZoneCase, ZoneEmpty, ZoneLocal, ZoneUnknown};
+    match error {
+        ZoneEmpty | ZoneLocal | ZoneUnknown(_) | ZoneCase { .. } => "timeZone",
+        _ => "cron",
+    }
+}

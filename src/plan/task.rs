@@ -1,0 +1,216 @@
+//! A task after its start: what an observation at GitHub means, and when the next one is due.
+//!
+//! Observations may arrive out of order, so one that is older than what status holds is dropped. The phase in which a
+//! task ended stays: GitHub lets a person go on with a finished task, and then its session state says so and it counts
+//! against caps again, but what was decided about its end is not taken back.
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use crate::api::task::{ABANDON_ANNOTATION, ADOPT_ANNOTATION, AttemptOutcome, GitHubTask, Phase, PullRequest, TaskStatus};
+use crate::api::{AgentTask, Reason};
+use crate::domain::task_state::TaskState;
+
+use super::credential::{Usability, add, usability};
+use super::observed::{ListedTask, ObservedTask};
+use super::start::{bounded, say, settle};
+use super::world::{CredentialKey, ObjectKey, TaskFacts, World};
+use super::{Action, Planned, Settings, Subject, search, start};
+
+/// A task that lists do not show (it may be archived) is read by its id this often.
+const UNLISTED: SignedDuration = SignedDuration::from_mins(5);
+/// A pull request's link is looked for this often, for this long after the end.
+const RESOLVE_EVERY: SignedDuration = SignedDuration::from_secs(30);
+const RESOLVE_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is to be done for a task that has been started. Waiting ones are [`admission`](super::admission)'s.
+#[must_use]
+pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp) -> Planned {
+    let (Some(task), false) = (world.task(key), world.busy.contains(&Subject::Task(key.clone()))) else {
+        return Planned::default();
+    };
+    let Some(status) = &task.status else {
+        return Planned::default();
+    };
+    let mut planned = match status.phase {
+        Phase::Pending | Phase::Held => Planned::default(),
+        Phase::Starting => plan_starting(status, now),
+        Phase::Unknown => plan_unknown(world, key, task, status, settings, now),
+        _ => plan_following(world.facts.get(key), status, now),
+    };
+    if !usable(world, task) {
+        planned.actions.retain(|action| matches!(action, Action::WriteTaskStatus(_)));
+    }
+    planned
+}
+
+/// What an observation makes of a status; `None` when there is nothing new in it.
+#[must_use]
+pub fn observe(status: &TaskStatus, seen: &ObservedTask, now: Timestamp) -> Option<TaskStatus> {
+    let known = status.task.as_ref()?;
+    if known.id != seen.id || seen.updated_at < known.updated_at {
+        return None;
+    }
+    let mut next = status.clone();
+    next.task = Some(GitHubTask {
+        url: seen.url.clone().or_else(|| known.url.clone()),
+        state: seen.state.as_str().to_owned(),
+        updated_at: seen.updated_at,
+        ..known.clone()
+    });
+    next.branch = seen.branch.clone().or(next.branch);
+    next.pull_request = merge_pull(next.pull_request, seen.pull_request.as_ref());
+    next.usage = seen.usage.clone().or(next.usage);
+    if status.phase == Phase::Running {
+        progress(&mut next, seen, now);
+    }
+    (next != *status).then_some(next)
+}
+
+fn progress(next: &mut TaskStatus, seen: &ObservedTask, now: Timestamp) {
+    let said = seen.failure.as_deref().map(bounded);
+    let (phase, reason, message) = match seen.state {
+        TaskState::Completed => (Phase::Succeeded, Reason::Completed, finished(next)),
+        TaskState::Failed => {
+            let why = said.clone().unwrap_or_else(|| "GitHub gives no reason".to_owned());
+            (Phase::Failed, Reason::SessionFailed, format!("the agent failed: {why}"))
+        }
+        TaskState::TimedOut => (Phase::TimedOut, Reason::SessionTimedOut, "the agent ran out of time".to_owned()),
+        TaskState::Cancelled => (Phase::Cancelled, Reason::SessionCancelled, "somebody cancelled it at GitHub".to_owned()),
+        TaskState::WaitingForUser => {
+            let page = next.task.as_ref().and_then(|task| task.url.clone()).unwrap_or_default();
+            let message = format!("the agent waits for an answer at {page}");
+            (Phase::Running, Reason::WaitingForUser, message.trim_end().to_owned())
+        }
+        TaskState::Queued | TaskState::InProgress | TaskState::Idle | TaskState::Other(_) => {
+            let message = format!("GitHub says {}", seen.state.as_str());
+            (Phase::Running, Reason::InProgress, message)
+        }
+    };
+    if phase.is_ended() {
+        next.ended_at = Some(now);
+        next.failure = said.filter(|_| phase != Phase::Succeeded);
+    }
+    say(next, phase, reason, message);
+}
+
+fn finished(status: &TaskStatus) -> String {
+    match (&status.pull_request, &status.branch) {
+        (Some(PullRequest { url: Some(url), .. }), _) => format!("the agent has finished: {url}"),
+        (Some(_), _) => "the agent has finished; its pull request's link is being looked up".to_owned(),
+        (None, Some(branch)) => format!("the agent has finished on branch {branch}, without a pull request"),
+        (None, None) => "the agent has finished without a branch".to_owned(),
+    }
+}
+
+/// What is known of a pull request is kept where a look did not resolve it.
+fn merge_pull(known: Option<PullRequest>, seen: Option<&PullRequest>) -> Option<PullRequest> {
+    match (known, seen) {
+        (Some(known), Some(seen)) if known.id == seen.id && seen.number.is_none() => Some(known),
+        (known, seen) => seen.cloned().or(known),
+    }
+}
+
+fn usable(world: &World, task: &AgentTask) -> bool {
+    let key = CredentialKey::of_task(task);
+    let credential = world.credentials.get(&key);
+    matches!(usability(&key, credential), Usability::Usable(_))
+}
+
+/// A task that starts and that nobody here is starting: its controller died. Nobody concludes anything before the
+/// deadline, since until then the request may be on its way.
+fn plan_starting(status: &TaskStatus, now: Timestamp) -> Planned {
+    let mut planned = Planned::default();
+    let Some(attempt) = status.attempts.last() else {
+        return planned;
+    };
+    if now < attempt.deadline {
+        planned.wake_at(attempt.deadline);
+    } else {
+        let next = start::orphaned(status, attempt.number);
+        planned.actions.push(Action::WriteTaskStatus(Box::new(next)));
+    }
+    planned
+}
+
+fn plan_unknown(
+    world: &World,
+    key: &ObjectKey,
+    task: &AgentTask,
+    status: &TaskStatus,
+    settings: &Settings,
+    now: Timestamp,
+) -> Planned {
+    if let Some(next) = resolved_by_a_person(task, status, now) {
+        return Planned {
+            actions: vec![Action::WriteTaskStatus(Box::new(next))],
+            ..Planned::default()
+        };
+    }
+    let search = world.facts.get(key).and_then(|facts| facts.search.as_ref());
+    search::plan(status, task.spec.start_policy, search, settings, now)
+}
+
+fn resolved_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Option<TaskStatus> {
+    let number = status.attempts.last().map_or(0, |attempt| attempt.number);
+    let mut next = status.clone();
+    if let Some(id) = task.annotations().get(ADOPT_ANNOTATION) {
+        let id = bounded(id.trim());
+        settle(&mut next, number, AttemptOutcome::Adopted, Some("a person named it"));
+        let found = ObservedTask {
+            id: id.clone(),
+            url: None,
+            state: TaskState::Queued,
+            updated_at: None,
+            branch: None,
+            pull_request: None,
+            failure: None,
+            usage: None,
+            prompts: Vec::new(),
+        };
+        start::adopt(&mut next, &found, Reason::Adopted, format!("a person named task {id} as ours"), now);
+        return (!id.is_empty()).then_some(next);
+    }
+    let reason = bounded(task.annotations().get(ABANDON_ANNOTATION)?);
+    settle(&mut next, number, AttemptOutcome::Abandoned, Some(&reason));
+    next.ended_at = Some(now);
+    next.failure = Some(reason.clone());
+    say(&mut next, Phase::Failed, Reason::Abandoned, format!("a person gave it up: {reason}"));
+    Some(next)
+}
+
+fn plan_following(facts: Option<&TaskFacts>, status: &TaskStatus, now: Timestamp) -> Planned {
+    let mut planned = Planned::default();
+    let Some(task) = &status.task else {
+        return planned;
+    };
+    let observed_at = facts.and_then(|facts| facts.observed_at);
+    let due = if facts.and_then(|facts| facts.listed.as_ref()).is_some_and(|listed| is_news(listed, task)) {
+        Some(Timestamp::MIN)
+    } else if status.phase == Phase::Running {
+        let since = observed_at.or(status.started_at).unwrap_or(now);
+        Some(add(since, UNLISTED))
+    } else {
+        next_resolution(status, observed_at)
+    };
+    match due {
+        Some(due) if due <= now => planned.actions.push(Action::Observe { id: task.id.clone() }),
+        Some(due) => planned.wake_at(due),
+        None => {}
+    }
+    planned
+}
+
+fn is_news(listed: &ListedTask, known: &GitHubTask) -> bool {
+    listed.id == known.id
+        && (listed.updated_at > known.updated_at
+            || (listed.updated_at == known.updated_at && listed.state.as_str() != known.state))
+}
+
+/// When a pull request whose link is missing is looked up again, until it is given up.
+fn next_resolution(status: &TaskStatus, observed_at: Option<Timestamp>) -> Option<Timestamp> {
+    let unresolved = status.pull_request.as_ref().is_some_and(|pull| pull.url.is_none());
+    let until = add(status.ended_at?, RESOLVE_FOR);
+    let next = observed_at.map_or(Timestamp::MIN, |seen| add(seen, RESOLVE_EVERY));
+    (unresolved && next <= until).then_some(next)
+}
