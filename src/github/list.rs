@@ -189,8 +189,8 @@ fn elements(body: Value, call: &Call<'_>) -> Result<Vec<Value>, Error> {
 
 /// The target of `Link: <…>; rel="next"`.
 fn next_page(headers: &HeaderMap) -> Option<String> {
-    let lines = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-    let mut links = lines.flat_map(|line| line.split('<').skip(1));
+    let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    let mut links = values.flat_map(|line| line.split('<').skip(1));
     links.find_map(|link| {
         let (target, parameters) = link.split_once('>')?;
         let mut parameters = parameters.split([';', ',']).map(str::trim);
@@ -226,10 +226,7 @@ mod tests {
                 Some("https://x/a?page=3"),
             ),
             (
-                &[
-                    r#"<https://x/a?page=1>; rel="prev""#,
-                    r#"<https://x/a?b=1,2;3>; rel=next"#,
-                ],
+                &[r#"<https://x/a?page=1>; rel="prev""#, "<https://x/a?b=1,2;3>; rel=next"],
                 Some("https://x/a?b=1,2;3"),
             ),
             (&[r#"<https://x/next>; rel="last"; title="next""#], None),

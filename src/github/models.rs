@@ -11,6 +11,9 @@ use serde_json::{Number, Value};
 
 use crate::domain::task_state::TaskState;
 
+/// The longest id that is believed; GitHub's are UUIDs.
+const ID_MAX: usize = 200;
+
 /// An agent task.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Task {
@@ -274,13 +277,19 @@ where
         .collect())
 }
 
-/// Text, or a whole number in case GitHub ever takes to those.
+/// Text that can stand in a status and in a path, or a whole number in case GitHub ever takes to those.
 fn identity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     match Value::deserialize(deserializer)? {
-        Value::String(text) if !text.is_empty() => Ok(text),
+        Value::String(text) if is_identity(&text) => Ok(text),
         Value::Number(number) if number.is_u64() => Ok(number.to_string()),
-        _ => Err(D::Error::custom("the id is neither text nor a whole number")),
+        _ => Err(D::Error::custom(
+            "the id is neither short printable text nor a whole number",
+        )),
     }
+}
+
+fn is_identity(text: &str) -> bool {
+    !matches!(text, "" | "." | "..") && text.len() <= ID_MAX && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn state<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TaskState, D::Error> {
@@ -349,4 +358,240 @@ impl From<RawUsage> for Usage {
 fn whole(number: &Number) -> Option<u64> {
     let rounded = || number.as_f64().filter(|value| *value >= 0.0 && value.fract() == 0.0);
     number.as_u64().or_else(|| format!("{}", rounded()?).parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// GitHub's own documented answer to a start.
+    #[test]
+    fn a_documented_task() {
+        let task: Task = serde_json::from_value(json!({
+            "id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+            "url": "https://api.github.com/agents/repos/octocat/hello-world/tasks/a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+            "html_url": "https://github.com/octocat/hello-world/copilot/tasks/a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+            "name": "Fix the login button on the homepage",
+            "creator": {"id": 1}, "creator_type": "user", "owner": {"id": 1}, "repository": {"id": 1_296_269},
+            "state": "queued", "session_count": 1, "artifacts": [], "archived_at": null,
+            "created_at": "2025-01-01T00:00:00Z", "updated_at": "2025-01-01T00:00:00Z",
+        }))
+        .unwrap();
+        assert_eq!(task.id, "a1b2c3d4-e5f6-7890-abcd-ef1234567890");
+        assert_eq!(task.state, TaskState::Queued);
+        assert_eq!(task.repository, Some(Identified { id: 1_296_269 }));
+        assert_eq!(task.created_at, "2025-01-01T00:00:00Z".parse().ok());
+        assert_eq!(task.archived_at, None);
+        assert_eq!(task.usage(), None);
+    }
+
+    #[test]
+    fn identities() {
+        let long = "x".repeat(201);
+        let table = [
+            (json!({"id": "a"}), Some("a")),
+            (json!({"id": 17}), Some("17")),
+            (json!({"id": ""}), None),
+            (json!({"id": ".."}), None),
+            (json!({"id": "a b"}), None),
+            (json!({"id": "a\n"}), None),
+            (json!({"id": long}), None),
+            (json!({"id": 1.5}), None),
+            (json!({"id": -1}), None),
+            (json!({"id": null}), None),
+            (json!({"id": ["a"]}), None),
+            (json!({}), None),
+            (json!([]), None),
+            (json!(null), None),
+        ];
+        for (body, expected) in table {
+            let task: Option<Task> = serde_json::from_value(body.clone()).ok();
+            assert_eq!(task.map(|task| task.id).as_deref(), expected, "{body}");
+        }
+    }
+
+    /// Whatever the other fields hold, the id and what else makes sense come through.
+    #[test]
+    fn every_other_field_may_be_absurd() {
+        let sane = json!({
+            "id": "t", "state": "failed", "created_at": "2025-01-01T00:00:00Z", "updated_at": "2025-01-01T00:00:00Z",
+            "archived_at": "2025-01-01T00:00:00Z", "html_url": "u", "name": "n", "creator": {"id": 1},
+            "repository": {"id": 2}, "session_count": 1, "artifacts": [{"type": "pull", "data": {"id": 3}}],
+            "sessions": [{"id": "s"}],
+        });
+        let whole: Task = serde_json::from_value(sane.clone()).unwrap();
+        let absurd = [
+            json!(null),
+            json!(7),
+            json!("x"),
+            json!([1, null]),
+            json!({"id": []}),
+            json!(true),
+        ];
+        for field in sane.as_object().unwrap().keys().filter(|field| *field != "id") {
+            for value in &absurd {
+                let mut body = sane.clone();
+                body[field] = value.clone();
+                let task: Task = serde_json::from_value(body).unwrap();
+                assert_eq!(task.id, "t", "{field}: {value}");
+                assert_eq!(task.state == whole.state, field != "state", "{field}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn absent_states_are_unknown() {
+        let table = [
+            (json!({"id": "t"}), "unknown"),
+            (json!({"id": "t", "state": null}), "unknown"),
+            (json!({"id": "t", "state": {}}), "unknown"),
+            (json!({"id": "t", "state": "paused"}), "paused"),
+            (json!({"id": "t", "state": "timed_out"}), "timed_out"),
+        ];
+        for (body, expected) in table {
+            let task: Task = serde_json::from_value(body).unwrap();
+            assert_eq!(task.state.as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn artifacts() {
+        let pull = |id, global_id: Option<&str>| Artifact::Pull {
+            id,
+            global_id: global_id.map(str::to_owned),
+        };
+        let branch = |base_ref: Option<&str>| Artifact::Branch {
+            head_ref: "copilot/fix-1".to_owned(),
+            base_ref: base_ref.map(str::to_owned),
+        };
+        let table = [
+            (
+                json!({"provider": "github", "type": "pull", "data": {"id": 42}}),
+                pull(42, None),
+            ),
+            (
+                json!({"type": "pull", "data": {"id": 42, "global_id": "PR_x"}}),
+                pull(42, Some("PR_x")),
+            ),
+            (
+                json!({"type": "branch", "data": {"head_ref": "copilot/fix-1", "base_ref": "main"}}),
+                branch(Some("main")),
+            ),
+            (
+                json!({"type": "branch", "data": {"head_ref": "copilot/fix-1"}}),
+                branch(None),
+            ),
+            (json!({"type": "branch", "data": {"id": 1}}), Artifact::Other),
+            (json!({"type": "pull", "data": {"id": "42"}}), Artifact::Other),
+            (json!({"type": "pull", "data": null}), Artifact::Other),
+            (json!({"type": "issue", "data": {"id": 1}}), Artifact::Other),
+            (json!({}), Artifact::Other),
+        ];
+        for (body, expected) in table {
+            assert_eq!(
+                serde_json::from_value::<Artifact>(body.clone()).unwrap(),
+                expected,
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn usages() {
+        let other = |unit: &str, amount: Option<Number>| Usage::Other {
+            unit: unit.to_owned(),
+            amount,
+        };
+        let table = [
+            (
+                r#"{"type":"ai_credits","amount":1500000001}"#,
+                Usage::AiCredits { nano: 1_500_000_001 },
+            ),
+            (
+                r#"{"type":"ai_credits","amount":9007199254740993}"#,
+                Usage::AiCredits {
+                    nano: 9_007_199_254_740_993,
+                },
+            ),
+            (
+                r#"{"type":"ai_credits","amount":1500000000.0}"#,
+                Usage::AiCredits { nano: 1_500_000_000 },
+            ),
+            (
+                r#"{"type":"ai_credits","amount":1.5e9}"#,
+                Usage::AiCredits { nano: 1_500_000_000 },
+            ),
+            (
+                r#"{"type":"ai_credits","amount":0.5}"#,
+                other("ai_credits", Number::from_f64(0.5)),
+            ),
+            (
+                r#"{"type":"ai_credits","amount":-1}"#,
+                other("ai_credits", Some((-1).into())),
+            ),
+            (
+                r#"{"type":"ai_credits","amount":1e300}"#,
+                other("ai_credits", Number::from_f64(1e300)),
+            ),
+            (r#"{"type":"ai_credits"}"#, other("ai_credits", None)),
+            (
+                r#"{"type":"premium_requests","amount":1.5}"#,
+                Usage::PremiumRequests { amount: 1.5 },
+            ),
+            (
+                r#"{"type":"premium_requests","amount":2}"#,
+                Usage::PremiumRequests { amount: 2.0 },
+            ),
+            (r#"{"type":"tokens","amount":2}"#, other("tokens", Some(2.into()))),
+            ("{}", other("", None)),
+        ];
+        for (body, expected) in table {
+            assert_eq!(serde_json::from_str::<Usage>(body).unwrap(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn sums() {
+        let credits = |nano| Usage::AiCredits { nano };
+        let requests = |amount| Usage::PremiumRequests { amount };
+        let other = Usage::Other {
+            unit: "tokens".to_owned(),
+            amount: None,
+        };
+        let table = [
+            (vec![], None),
+            (vec![other.clone()], None),
+            (
+                vec![credits(9_007_199_254_740_992), credits(1)],
+                Some((9_007_199_254_740_993, 0.0)),
+            ),
+            (vec![credits(0)], Some((0, 0.0))),
+            (vec![requests(1.5), requests(0.25), credits(3), other], Some((3, 1.75))),
+            (vec![credits(u64::MAX), credits(1)], Some((u64::MAX, 0.0))),
+        ];
+        for (usages, expected) in table {
+            let expected = expected.map(|(ai_credits_nano, premium_requests)| UsageTotal {
+                ai_credits_nano,
+                premium_requests,
+            });
+            assert_eq!(UsageTotal::of(&usages), expected, "{usages:?}");
+        }
+    }
+
+    #[test]
+    fn merged() {
+        let pull = |fields: Value| {
+            let mut body = json!({"id": 1, "number": 2});
+            body.as_object_mut()
+                .unwrap()
+                .extend(fields.as_object().unwrap().clone());
+            serde_json::from_value::<PullRequest>(body).unwrap().is_merged()
+        };
+        assert!(pull(json!({"merged": true})));
+        assert!(pull(json!({"merged_at": "2025-01-01T00:00:00Z"})));
+        assert!(!pull(json!({"merged": false, "merged_at": null, "state": "closed"})));
+        assert!(!pull(json!({})));
+    }
 }

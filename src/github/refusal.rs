@@ -195,6 +195,8 @@ mod tests {
 
     use super::*;
 
+    type Headers = &'static [(&'static str, &'static str)];
+
     fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Bytes> {
         let builder = headers
             .iter()
@@ -209,7 +211,7 @@ mod tests {
         use RefusalKind::*;
         let minute = RateLimited(RetryAfter::After(Duration::from_secs(60)));
         let reset = RateLimited(RetryAfter::At(Timestamp::from_second(1_795_350_600).unwrap()));
-        let exhausted: &[_] = &[
+        let exhausted: Headers = &[
             ("x-ratelimit-limit", "5000"),
             ("x-ratelimit-remaining", "0"),
             ("x-ratelimit-reset", "1795350600"),
@@ -219,7 +221,7 @@ mod tests {
         let to = |to: &str| Moved {
             to: Some(to.to_owned()),
         };
-        let table: [(u16, &[(&str, &str)], &str, Option<RefusalKind>); 26] = [
+        let table: [(u16, Headers, &str, Option<RefusalKind>); 26] = [
             (400, &[], "{}", Some(BadRequest)),
             (401, &[], r#"{"message":"Bad credentials"}"#, Some(BadCredentials)),
             (403, &[], forbidden, Some(PermissionMissing)),
