@@ -1,1 +1,32 @@
 //! The GitHub client: agent tasks, pull requests, limits.
+//!
+//! Starting a task is a POST that must not be repeated and whose answer can be lost. So nothing here retries, at any
+//! layer; the transport tells *never sent* from *lost*; and [`StartOutcome::Unknown`] is a result like any other. Reads
+//! are safe to repeat, but that too is the caller's decision, who knows the credential's budget.
+//!
+//! What GitHub answers is read leniently: a field that is missing, `null`, of another type or of an unknown value never
+//! makes the rest unreadable. Text that is kept for people is bounded and never holds the token.
+
+mod base_url;
+mod client;
+mod error;
+mod limits;
+mod list;
+pub mod models;
+mod refusal;
+mod start;
+mod text;
+mod token;
+mod transport;
+mod url;
+
+pub use base_url::{BaseUrl, BaseUrlError};
+pub use client::{Client, Exchange};
+pub use error::Error;
+pub use limits::{RateSnapshot, RetryAfter};
+pub use list::{List, ListQuery, Listed, Scope};
+pub use refusal::{Refusal, RefusalKind};
+pub use start::{StartOutcome, StartRequest};
+pub use token::{Token, TokenError};
+pub use transport::{HttpTransport, Transport, TransportError};
+pub use url::Repo;

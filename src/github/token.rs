@@ -1,0 +1,91 @@
+//! The credential, which must be seen in the Authorization header and nowhere else.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::HeaderValue;
+
+/// A user's token: fine-grained or classic personal access token, or user token of an app. Prints as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Box<str>);
+
+/// Why a Secret's value cannot be a token. Never holds any of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    #[error("the token is empty: put a GitHub user token into the Secret")]
+    Empty,
+    #[error(
+        "the token holds characters that no GitHub token has: put the bare token into the Secret, without quotes or spaces"
+    )]
+    Characters,
+}
+
+impl Token {
+    /// Reads a Secret's value; white space around it, such as the newline that editors add, is dropped.
+    pub fn parse(text: &str) -> Result<Self, TokenError> {
+        match text.trim() {
+            "" => Err(TokenError::Empty),
+            token if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Self(token.into())),
+            _ => Err(TokenError::Characters),
+        }
+    }
+
+    /// The value of the Authorization header, marked so that no layer below prints it.
+    pub(super) fn authorization(&self) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.0))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// Text from outside without this token, should it echo it.
+    pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if text.contains(&*self.0) {
+            Cow::Owned(text.replace(&*self.0, "***"))
+        } else {
+            Cow::Borrowed(text)
+        }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parsed() {
+        let table = [
+            ("ghp_abc", Ok("Bearer ghp_abc")),
+            (" github_pat_1\n", Ok("Bearer github_pat_1")),
+            ("", Err(TokenError::Empty)),
+            (" \n", Err(TokenError::Empty)),
+            ("ghp a", Err(TokenError::Characters)),
+            ("ghp\na", Err(TokenError::Characters)),
+            ("ghp_ä", Err(TokenError::Characters)),
+        ];
+        for (text, expected) in table {
+            let header = Token::parse(text).map(|token| token.authorization().unwrap());
+            assert_eq!(header, expected.map(HeaderValue::from_static), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_prints_it() {
+        let token = Token::parse("ghp_secret").unwrap();
+        let header = token.authorization().unwrap();
+        assert_eq!(format!("{token} {token:?} {header:?}"), "*** *** Sensitive");
+        assert_eq!(token.redact("token ghp_secret is bad"), "token *** is bad");
+        assert_eq!(token.redact("bad"), "bad");
+    }
+}

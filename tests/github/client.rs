@@ -1,0 +1,7 @@
+//! The client against answers that are scripted, and its transport against a bare socket.
+
+mod calls;
+mod lists;
+mod scripted;
+mod socket;
+mod starts;
