@@ -1,4 +1,11 @@
-//! The GitHub client and the stand-in for GitHub.
+//! The simulated GitHub against GitHub's published description, and the client against both.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod client;
+mod faults;
+mod limits;
+mod lists;
+mod pulls;
+mod scripts;
+mod tokens;
+mod world;

@@ -1,0 +1,146 @@
+//! Users, tokens, and what a token may do.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    reply::Refusal,
+    repository::{Repository, same_name},
+};
+
+/// What kind of credential a token is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenKind {
+    #[default]
+    FineGrained,
+    /// Has all permissions of its owner.
+    Classic,
+    UserToServer,
+    /// Has no user; the agents API refuses it.
+    Installation,
+}
+
+/// How far a permission goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    #[default]
+    None,
+    Read,
+    Write,
+}
+
+/// The repository permissions that matter here; every token may read a repository's metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Permissions {
+    pub agent_tasks: Access,
+    pub pull_requests: Access,
+}
+
+impl Default for Permissions {
+    fn default() -> Self {
+        Self {
+            agent_tasks: Access::Write,
+            pull_requests: Access::Read,
+        }
+    }
+}
+
+/// A credential. It has no `Debug`: its secret is for the Authorization header alone.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    pub token: String,
+    /// The login of its user.
+    pub owner: String,
+    #[serde(default)]
+    pub kind: TokenKind,
+    #[serde(default)]
+    pub permissions: Permissions,
+    /// `owner/name` of each repository it reaches; all when left out.
+    #[serde(default)]
+    pub repositories: Option<Vec<String>>,
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+    #[serde(default)]
+    pub revoked: bool,
+    /// Whether its owner has yet to authorize it for the organization's single sign-on.
+    #[serde(default)]
+    pub needs_sso: bool,
+}
+
+impl Token {
+    /// A fine-grained token that may start tasks and read pull requests in every repository.
+    #[must_use]
+    pub fn new(token: &str, owner: &str) -> Self {
+        Self {
+            token: token.to_owned(),
+            owner: owner.to_owned(),
+            kind: TokenKind::FineGrained,
+            permissions: Permissions::default(),
+            repositories: None,
+            expires_at: None,
+            revoked: false,
+            needs_sso: false,
+        }
+    }
+
+    pub(super) fn is_valid(&self, now: Timestamp) -> bool {
+        !self.revoked && self.expires_at.is_none_or(|at| now < at)
+    }
+
+    pub(super) fn reaches(&self, repository: &Repository) -> bool {
+        let listed = |names: &Vec<String>| names.iter().any(|name| same_name(name, &repository.name));
+        self.repositories.as_ref().is_none_or(listed)
+    }
+
+    /// Whether it may use agent tasks to that degree.
+    pub(super) fn may_use_tasks(&self, wanted: Access) -> Result<(), Refusal> {
+        self.may(self.permissions.agent_tasks, wanted)
+    }
+
+    pub(super) fn may_read_pulls(&self, repository: &Repository) -> Result<(), Refusal> {
+        if repository.private {
+            self.may(self.permissions.pull_requests, Access::Read)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn may(&self, granted: Access, wanted: Access) -> Result<(), Refusal> {
+        let enough = self.kind == TokenKind::Classic || granted >= wanted;
+        if enough {
+            Ok(())
+        } else {
+            Err(Refusal::NotAccessible(self.kind))
+        }
+    }
+}
+
+/// A user or an organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Account {
+    pub id: u64,
+    pub login: String,
+    pub kind: AccountKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AccountKind {
+    User,
+    Organization,
+    Bot,
+}
+
+impl Account {
+    /// The agent, who opens the pull requests.
+    pub fn copilot() -> Self {
+        Self {
+            id: 198_982_749,
+            login: "Copilot".to_owned(),
+            kind: AccountKind::Bot,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Repositories and the names they have had.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::route::RepositoryName;
+
+/// A repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// `owner/name`; the owner becomes an organization unless it is a user already.
+    pub name: String,
+    /// Picked when 0.
+    #[serde(default)]
+    pub id: u64,
+    #[serde(default = "main")]
+    pub default_branch: String,
+    /// The branches besides the default one.
+    #[serde(default)]
+    pub branches: Vec<String>,
+    /// Branches with protection rules.
+    #[serde(default)]
+    pub protected: Vec<String>,
+    #[serde(default = "yes")]
+    pub private: bool,
+}
+
+fn main() -> String {
+    "main".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Repository {
+    /// A private repository whose default branch is `main`.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            id: 0,
+            default_branch: main(),
+            branches: Vec::new(),
+            protected: Vec::new(),
+            private: true,
+        }
+    }
+
+    pub(super) fn owner(&self) -> &str {
+        self.name.split_once('/').map_or(self.name.as_str(), |(owner, _)| owner)
+    }
+
+    pub(super) fn short_name(&self) -> &str {
+        self.name.split_once('/').map_or("", |(_, name)| name)
+    }
+
+    pub(super) fn has_branch(&self, branch: &str) -> bool {
+        self.default_branch == branch || self.branches.iter().any(|name| name == branch)
+    }
+}
+
+/// Whether two names are the same to GitHub, which ignores case.
+pub(super) fn same_name(left: &str, right: &str) -> bool {
+    left.eq_ignore_ascii_case(right)
+}
+
+/// All repositories, by id, by name and by former name.
+#[derive(Default)]
+pub(super) struct Repositories {
+    by_id: BTreeMap<u64, Repository>,
+    former: BTreeMap<String, u64>,
+}
+
+impl Repositories {
+    /// Adds or replaces one.
+    pub fn insert(&mut self, repository: Repository) {
+        self.by_id.insert(repository.id, repository);
+    }
+
+    pub fn get(&self, id: u64) -> Option<&Repository> {
+        self.by_id.get(&id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Repository> {
+        self.by_id.values()
+    }
+
+    pub fn named(&self, name: &str) -> Option<&Repository> {
+        self.by_id.values().find(|repository| same_name(&repository.name, name))
+    }
+
+    /// Renames one; requests for the old name are redirected. `false` when there is none of that name.
+    pub fn rename(&mut self, from: &str, to: &str) -> bool {
+        let Some(id) = self.named(from).map(|repository| repository.id) else {
+            return false;
+        };
+        self.former.insert(from.to_ascii_lowercase(), id);
+        if let Some(repository) = self.by_id.get_mut(&id) {
+            to.clone_into(&mut repository.name);
+        }
+        true
+    }
+
+    /// The repository a request is about, or what its former name leads to.
+    pub fn find(&self, name: &RepositoryName) -> Found<'_> {
+        match name {
+            RepositoryName::Id(id) => self.get(*id).map_or(Found::Nothing, Found::Here),
+            RepositoryName::Full(full) => match self.named(full) {
+                Some(repository) => Found::Here(repository),
+                None => self
+                    .former
+                    .get(&full.to_ascii_lowercase())
+                    .and_then(|id| self.get(*id))
+                    .map_or(Found::Nothing, Found::Moved),
+            },
+        }
+    }
+}
+
+pub(super) enum Found<'a> {
+    Here(&'a Repository),
+    Moved(&'a Repository),
+    Nothing,
+}

@@ -1,0 +1,143 @@
+//! From method and path to an operation and what it is about.
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+
+/// What the simulator can be asked, named for faults and for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    StartTask,
+    ListRepositoryTasks,
+    GetRepositoryTask,
+    ListTasks,
+    GetTask,
+    GetRepository,
+    GetBranch,
+    ListPulls,
+    GetPull,
+    ListReviews,
+    Graphql,
+    GetUser,
+    GetRateLimit,
+}
+
+/// How a request names a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum RepositoryName {
+    /// `owner/name`.
+    Full(String),
+    Id(u64),
+}
+
+/// A request's operation with its path parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    StartTask(RepositoryName),
+    ListRepositoryTasks(RepositoryName),
+    GetRepositoryTask(RepositoryName, String),
+    ListTasks,
+    GetTask(String),
+    GetRepository(RepositoryName),
+    GetBranch(RepositoryName, String),
+    ListPulls(RepositoryName),
+    GetPull(RepositoryName, u64),
+    ListReviews(RepositoryName, u64),
+    Graphql,
+    GetUser,
+    GetRateLimit,
+}
+
+impl Operation {
+    /// The page that errors of this operation point at.
+    pub(super) fn documentation(self) -> &'static str {
+        match self {
+            Self::StartTask => "https://docs.github.com/rest/agent-tasks/agent-tasks#start-a-task",
+            Self::ListRepositoryTasks => {
+                "https://docs.github.com/rest/agent-tasks/agent-tasks#list-tasks-for-repository"
+            }
+            Self::GetRepositoryTask => "https://docs.github.com/rest/agent-tasks/agent-tasks#get-a-task-by-repo",
+            Self::ListTasks => "https://docs.github.com/rest/agent-tasks/agent-tasks#list-tasks",
+            Self::GetTask => "https://docs.github.com/rest/agent-tasks/agent-tasks#get-a-task-by-id",
+            Self::GetRepository => "https://docs.github.com/rest/repos/repos#get-a-repository",
+            Self::GetBranch => "https://docs.github.com/rest/branches/branches#get-a-branch",
+            Self::ListPulls => "https://docs.github.com/rest/pulls/pulls#list-pull-requests",
+            Self::GetPull => "https://docs.github.com/rest/pulls/pulls#get-a-pull-request",
+            Self::ListReviews => "https://docs.github.com/rest/pulls/reviews#list-reviews-for-a-pull-request",
+            Self::Graphql => "https://docs.github.com/graphql",
+            Self::GetUser => "https://docs.github.com/rest/users/users#get-the-authenticated-user",
+            Self::GetRateLimit => "https://docs.github.com/rest/rate-limit/rate-limit",
+        }
+    }
+
+    /// Whether the agents API serves it, which refuses installation tokens.
+    pub(super) fn is_agents(self) -> bool {
+        matches!(
+            self,
+            Self::StartTask | Self::ListRepositoryTasks | Self::GetRepositoryTask | Self::ListTasks | Self::GetTask
+        )
+    }
+}
+
+impl Route {
+    pub fn parse(method: &Method, segments: &[String]) -> Option<Self> {
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match segments.as_slice() {
+            ["graphql"] => (method == Method::POST).then_some(Self::Graphql),
+            ["agents", "repos", owner, repo, "tasks"] if method == Method::POST => {
+                Some(Self::StartTask(full(owner, repo)))
+            }
+            path if method == Method::GET => Self::parse_get(path),
+            _ => None,
+        }
+    }
+
+    fn parse_get(path: &[&str]) -> Option<Self> {
+        match path {
+            ["user"] => Some(Self::GetUser),
+            ["rate_limit"] => Some(Self::GetRateLimit),
+            ["agents", "tasks"] => Some(Self::ListTasks),
+            ["agents", "tasks", id] => Some(Self::GetTask((*id).to_owned())),
+            ["agents", "repos", owner, repo, "tasks"] => Some(Self::ListRepositoryTasks(full(owner, repo))),
+            ["agents", "repos", owner, repo, "tasks", id] => {
+                Some(Self::GetRepositoryTask(full(owner, repo), (*id).to_owned()))
+            }
+            ["repos", owner, repo, rest @ ..] => Self::in_repository(full(owner, repo), rest),
+            ["repositories", id, rest @ ..] => Self::in_repository(RepositoryName::Id(id.parse().ok()?), rest),
+            _ => None,
+        }
+    }
+
+    fn in_repository(repository: RepositoryName, rest: &[&str]) -> Option<Self> {
+        match rest {
+            [] => Some(Self::GetRepository(repository)),
+            ["branches", branch @ ..] if !branch.is_empty() => Some(Self::GetBranch(repository, branch.join("/"))),
+            ["pulls"] => Some(Self::ListPulls(repository)),
+            ["pulls", number] => Some(Self::GetPull(repository, number.parse().ok()?)),
+            ["pulls", number, "reviews"] => Some(Self::ListReviews(repository, number.parse().ok()?)),
+            _ => None,
+        }
+    }
+
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::StartTask(_) => Operation::StartTask,
+            Self::ListRepositoryTasks(_) => Operation::ListRepositoryTasks,
+            Self::GetRepositoryTask(..) => Operation::GetRepositoryTask,
+            Self::ListTasks => Operation::ListTasks,
+            Self::GetTask(_) => Operation::GetTask,
+            Self::GetRepository(_) => Operation::GetRepository,
+            Self::GetBranch(..) => Operation::GetBranch,
+            Self::ListPulls(_) => Operation::ListPulls,
+            Self::GetPull(..) => Operation::GetPull,
+            Self::ListReviews(..) => Operation::ListReviews,
+            Self::Graphql => Operation::Graphql,
+            Self::GetUser => Operation::GetUser,
+            Self::GetRateLimit => Operation::GetRateLimit,
+        }
+    }
+}
+
+fn full(owner: &str, name: &str) -> RepositoryName {
+    RepositoryName::Full(format!("{owner}/{name}"))
+}
