@@ -18,16 +18,16 @@ use serde_json::json;
 /// Set for the copy of this binary that holds a control plane until it is killed.
 const HOLDER: &str = "CONTROL_PLANE_HOLDER";
 
-/// Asks again until the answer is yes; fails the test after two minutes.
+/// Asks again until the answer is yes; fails the test after a minute and a half.
 async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let asking = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_mins(2), asking)
+    tokio::time::timeout(Duration::from_secs(90), asking)
         .await
-        .unwrap_or_else(|_| panic!("not in two minutes: {what}"));
+        .unwrap_or_else(|_| panic!("not within 90 s: {what}"));
 }
 
 fn config_map(name: &str) -> ConfigMap {

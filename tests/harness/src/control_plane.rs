@@ -34,6 +34,7 @@ pub use self::{error::Error, servers::Server};
 
 /// The controllers that make owner references, namespace deletion and ServiceAccounts behave as in a cluster.
 pub const HOUSEKEEPING: &[&str] = &[
+    "clusterrole-aggregation-controller",
     "garbage-collector-controller",
     "namespace-controller",
     "root-ca-certificate-publisher-controller",
@@ -42,6 +43,7 @@ pub const HOUSEKEEPING: &[&str] = &[
 
 /// [`HOUSEKEEPING`], and CronJobs that make Jobs (no Pod ever runs: there is no node).
 pub const HOUSEKEEPING_AND_CRONJOBS: &[&str] = &[
+    "clusterrole-aggregation-controller",
     "garbage-collector-controller",
     "namespace-controller",
     "root-ca-certificate-publisher-controller",
