@@ -4,7 +4,6 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
 };
 
 use harness::control_plane::{ControlPlane, Options, Server, client_for, shared};
@@ -15,20 +14,10 @@ use kube::{
 };
 use serde_json::json;
 
+use crate::eventually;
+
 /// Set for the copy of this binary that holds a control plane until it is killed.
 const HOLDER: &str = "CONTROL_PLANE_HOLDER";
-
-/// Asks again until the answer is yes; fails the test after a minute and a half.
-async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let asking = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(90), asking)
-        .await
-        .unwrap_or_else(|_| panic!("not within 90 s: {what}"));
-}
 
 fn config_map(name: &str) -> ConfigMap {
     let metadata = ObjectMeta {

@@ -8,6 +8,7 @@
 
 mod binaries;
 mod credentials;
+mod deploy;
 mod error;
 mod kubectl;
 mod servers;
@@ -30,7 +31,12 @@ use kube::{
 use tokio::sync::OnceCell;
 
 use self::{binaries::Binaries, error::while_doing, servers::Layout, supervisor::Supervisor};
-pub use self::{error::Error, servers::Server};
+pub use self::{
+    deploy::{CONTROLLER_ACCOUNT, CONTROLLER_NAMESPACE, deploy_folder},
+    error::Error,
+    kubectl::stdout_of,
+    servers::Server,
+};
 
 /// The controllers that make owner references, namespace deletion and ServiceAccounts behave as in a cluster.
 pub const HOUSEKEEPING: &[&str] = &[
@@ -76,6 +82,7 @@ pub struct ControlPlane {
     binaries: Binaries,
     layout: Layout,
     kubeconfig: PathBuf,
+    deployed: OnceCell<()>,
     supervisor: Supervisor,
 }
 
@@ -119,6 +126,7 @@ impl ControlPlane {
             binaries,
             layout,
             kubeconfig,
+            deployed: OnceCell::new(),
             supervisor,
         };
         plane.start_server(Server::Etcd).await?;

@@ -58,6 +58,9 @@ pub enum Error {
         /// What it said.
         answer: String,
     },
+    /// kubectl ended with an error.
+    #[error("kubectl failed: {0}")]
+    Kubectl(String),
     /// The API server refused a request of the harness.
     #[error(transparent)]
     Kube(#[from] kube::Error),

@@ -60,3 +60,14 @@ impl ControlPlane {
         child.wait_with_output().await.map_err(failed())
     }
 }
+
+/// What kubectl printed, if it succeeded.
+///
+/// # Errors
+/// With what it said on standard error, if it did not.
+pub fn stdout_of(output: &Output) -> Result<String, Error> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Error::Kubectl(String::from_utf8_lossy(&output.stderr).into_owned()))
+}

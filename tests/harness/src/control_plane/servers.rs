@@ -12,8 +12,9 @@ use tokio::time::{Instant, sleep};
 use super::{error::Error, free_port, supervisor::Supervisor, tail, write};
 
 /// How long a server may take until it is ready, on a machine that is busy with other things.
-const DEADLINE: Duration = Duration::from_secs(90);
-const INTERVAL: Duration = Duration::from_millis(25);
+pub(super) const DEADLINE: Duration = Duration::from_secs(90);
+/// How long to wait between two questions.
+pub(super) const INTERVAL: Duration = Duration::from_millis(25);
 
 /// A process of the control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
