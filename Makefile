@@ -1,0 +1,7 @@
+# What is built outside Cargo, and what takes more than one command.
+
+.PHONY: control-plane
+
+# etcd, kube-apiserver, kube-controller-manager and kubectl for the tests and the demo: once, then from the cache.
+control-plane:
+	@tests/control-plane/build
