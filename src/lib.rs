@@ -27,7 +27,7 @@
 //! | [`api`] | the three kinds, one file each; `crds/` is generated from them |
 //! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template. Parse once |
 //! | [`plan`] | decisions, one file a concern: schedule, admission, start, task, automation, conditions, naming |
-//! | [`observe`], [`execute`] | stores and facts → snapshot; one action → its API calls. The only writer |
+//! | [`observe`], `execute` | news → world; one action → its API calls. The only writer |
 //! | [`controller`] | watches, event loop, leader lease, metrics, the HTTP endpoints |
 //! | [`github`] | the client: agent tasks, pull requests, limits; "unknown outcome" is a result of its own |
 //! | `simulator` | the stand-in for GitHub, behind a feature of the same name |
@@ -49,6 +49,7 @@ pub mod api;
 pub mod cli;
 pub mod domain;
 pub mod github;
+pub mod observe;
 pub mod plan;
 #[cfg(feature = "simulator")]
 pub mod simulator;

@@ -232,6 +232,8 @@ pub struct Attempt {
     pub marker: String,
     /// When it was written.
     pub written_at: Timestamp,
+    /// Which controller wrote it.
+    pub written_by: String,
     /// The request has ended by then, whatever happened: before that nobody concludes anything from silence.
     pub deadline: Timestamp,
     /// What came of it; nothing yet means that it can't be told.

@@ -60,7 +60,8 @@ pub fn standing(world: &World, automation: &AgentAutomation) -> Standing {
 /// How many scheduled times this pass counts as missed, and when the next is due.
 #[must_use]
 pub fn outlook(world: &World, automation: &AgentAutomation, now: Timestamp) -> (u32, Option<Timestamp>) {
-    let schedules = View::new(world, automation).schedules(now);
+    let view = View::new(world, automation);
+    let schedules = view.schedules(now);
     let missed = schedules.values().map(|known| known.due.missed).fold(0, u32::saturating_add);
     (missed, schedules.values().filter_map(|known| known.next).min())
 }
@@ -286,7 +287,7 @@ impl<'a> View<'a> {
 
     fn write_status(&self, schedules: &BTreeMap<&str, Known>, settings: &Settings, now: Timestamp, planned: &mut Planned) {
         let next = self.next_status(schedules, now);
-        if self.automation.status.as_ref() == Some(&next) {
+        if self.automation.status.as_ref() == Some(&next) || self.is_moving(planned) {
             return;
         }
         let written = self.world.status_written.get(&ObjectKey::of(self.automation));
@@ -296,6 +297,12 @@ impl<'a> View<'a> {
         } else {
             planned.wake_at(due);
         }
+    }
+
+    /// Its status is written once for what is about to change, not before and after.
+    fn is_moving(&self, planned: &Planned) -> bool {
+        let starts = |task: &&AgentTask| self.world.starting.contains_key(&ObjectKey::of(*task));
+        !planned.actions.is_empty() || self.tasks.iter().any(starts)
     }
 
     fn next_status(&self, schedules: &BTreeMap<&str, Known>, now: Timestamp) -> AutomationStatus {

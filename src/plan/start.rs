@@ -26,13 +26,14 @@ const MESSAGE_MAX: usize = 500;
 
 /// The status to write before a task's request is sent, with a new attempt as its last.
 #[must_use]
-pub fn write_ahead(task: &AgentTask, settings: &Settings, now: Timestamp) -> TaskStatus {
+pub fn write_ahead(task: &AgentTask, identity: &str, settings: &Settings, now: Timestamp) -> TaskStatus {
     let mut status = task.status.clone().unwrap_or_default();
     let number = next_number(&status);
     status.attempts.push(Attempt {
         number,
         marker: naming::marker(&task.uid().unwrap_or_default(), number),
         written_at: now,
+        written_by: identity.to_owned(),
         deadline: add(now, settings.start_timeout),
         outcome: None,
         message: None,
@@ -52,6 +53,7 @@ pub fn fence(task: &AgentTask, now: Timestamp) -> TaskStatus {
         number,
         marker: naming::marker(&task.uid().unwrap_or_default(), number),
         written_at: now,
+        written_by: String::new(),
         deadline: now,
         outcome: Some(AttemptOutcome::NotSent),
         message: Some("another controller took over before it was written ahead".to_owned()),
@@ -66,8 +68,14 @@ pub fn prompt(task: &AgentTask, attempt: &Attempt) -> String {
     format!("{}\n{}\n", task.spec.prompt, attempt.marker)
 }
 
-/// What an attempt's outcome means. `number` says whose outcome it is: when the status has moved on since, only what it
-/// does not know yet is added.
+/// Whether nothing certain has been said of an attempt yet, so that its outcome is still news.
+#[must_use]
+pub fn is_open(status: &TaskStatus, number: i32) -> bool {
+    let newest = status.attempts.last().is_some_and(|attempt| attempt.number == number);
+    newest && status.task.is_none() && matches!(status.phase, Phase::Starting | Phase::Unknown)
+}
+
+/// What an attempt's outcome means for a status in which the attempt [is open](is_open).
 #[must_use]
 pub fn conclude(status: &TaskStatus, number: i32, outcome: &StartOutcome, now: Timestamp) -> TaskStatus {
     let mut next = status.clone();

@@ -87,6 +87,8 @@ pub struct Credential {
     pub rejected: Option<String>,
     /// GitHub asked to wait until then.
     pub limited_until: Option<Timestamp>,
+    /// How often in a row GitHub asked to wait.
+    pub limited_times: u32,
     /// The next write may leave then.
     pub next_write: Option<Timestamp>,
     /// When the user's tasks were last listed.

@@ -1,0 +1,285 @@
+//! What came back, taken into the [`World`]: objects from watches and writes, facts from Secrets and GitHub.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::task::{PullRequest, Usage};
+use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
+use crate::domain::repository::Repository;
+use crate::github::models::{self, Artifact};
+use crate::github::{Refusal, RefusalKind, RetryAfter};
+use crate::plan::automation::credits;
+use crate::plan::credential::add;
+use crate::plan::observed::{ListedTask, ObservedTask, Refused, Search};
+use crate::plan::world::{Credential, SecretState, Verification, automation_key};
+use crate::plan::{CredentialKey, ObjectKey, Subject, World};
+
+/// The first wait where GitHub asks to wait and does not say for how long; each further one is twice as long.
+const UNSTATED_WAIT: SignedDuration = SignedDuration::from_secs(60);
+
+/// One piece of news.
+#[derive(Debug, Clone)]
+pub enum Update {
+    Automation(Box<AgentAutomation>),
+    AutomationGone(ObjectKey),
+    Task(Box<AgentTask>),
+    TaskGone(ObjectKey),
+    Policy(Box<AgentPolicy>),
+    PolicyGone(String),
+    Secret(CredentialKey, SecretState, Timestamp),
+    /// GitHub refused this version of the Secret.
+    Rejected(CredentialKey, String),
+    /// GitHub asked to wait.
+    Limited(CredentialKey, RetryAfter, Timestamp),
+    /// GitHub answered a request with this credential.
+    Answered(CredentialKey),
+    Verified(CredentialKey, Repository, Verification),
+    /// The tasks of the credential's user; `None` when nothing has changed.
+    Listed(CredentialKey, Timestamp, Option<Vec<ListedTask>>),
+    /// The task's details were read.
+    Observed(ObjectKey, Timestamp),
+    Searched(ObjectKey, Search),
+    StatusWritten(ObjectKey, Timestamp),
+}
+
+/// Takes news in and says which subjects are to be planned again.
+pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
+    match update {
+        Update::Automation(automation) => {
+            let key = ObjectKey::of(&*automation);
+            remember_rejection(world, &automation);
+            if world.put_automation(*automation) { about_automation(world, &key) } else { Vec::new() }
+        }
+        Update::AutomationGone(key) => {
+            world.remove_automation(&key);
+            Vec::new()
+        }
+        Update::Task(task) => {
+            let subjects = about_task(&task);
+            if world.put_task(*task) { subjects } else { Vec::new() }
+        }
+        Update::TaskGone(key) => {
+            let subjects = world.task(&key).map(about_task).unwrap_or_default();
+            world.remove_task(&key);
+            subjects
+        }
+        Update::Policy(policy) => {
+            if world.put_policy(*policy) { every_automation(world) } else { Vec::new() }
+        }
+        Update::PolicyGone(name) => {
+            world.remove_policy(&name);
+            every_automation(world)
+        }
+        Update::Verified(key, repository, verification) => {
+            let subjects = about_credential(world, &key);
+            world.repositories.insert((key, repository), verification);
+            subjects
+        }
+        Update::Observed(key, at) => {
+            world.facts.entry(key.clone()).or_default().observed_at = Some(at);
+            vec![Subject::Task(key)]
+        }
+        Update::Searched(key, search) => {
+            world.facts.entry(key.clone()).or_default().search = Some(search);
+            vec![Subject::Task(key)]
+        }
+        Update::StatusWritten(key, at) => {
+            world.status_written.insert(key.clone(), at);
+            vec![Subject::Automation(key)]
+        }
+        Update::Listed(key, at, tasks) => listed(world, key, at, tasks.unwrap_or_default()),
+        Update::Secret(..) | Update::Rejected(..) | Update::Limited(..) | Update::Answered(..) => about(world, update),
+    }
+}
+
+/// News about a credential itself.
+fn about(world: &mut World, update: Update) -> Vec<Subject> {
+    let (key, changed) = match update {
+        Update::Secret(key, state, at) => {
+            let credential = world.credentials.entry(key.clone()).or_default();
+            let changed = credential.secret.as_ref() != Some(&state);
+            credential.secret = Some(state);
+            credential.read_at = Some(at);
+            (key, changed)
+        }
+        Update::Rejected(key, version) => {
+            world.credentials.entry(key.clone()).or_default().rejected = Some(version);
+            (key, true)
+        }
+        Update::Limited(key, wait, now) => {
+            limit(world.credentials.entry(key.clone()).or_default(), wait, now);
+            (key, true)
+        }
+        Update::Answered(key) => {
+            let credential = world.credentials.entry(key.clone()).or_default();
+            credential.limited_times = 0;
+            let changed = credential.limited_until.take().is_some();
+            (key, changed)
+        }
+        _ => return Vec::new(),
+    };
+    if changed { about_credential(world, &key) } else { vec![Subject::Credential(key)] }
+}
+
+fn limit(credential: &mut Credential, wait: RetryAfter, now: Timestamp) {
+    let stated = wait.not_before(now);
+    let unstated = UNSTATED_WAIT * 2_i32.pow(credential.limited_times.min(6));
+    let until = if matches!(wait, RetryAfter::Unstated) { add(now, unstated) } else { stated };
+    credential.limited_times = credential.limited_times.saturating_add(1);
+    credential.limited_until = credential.limited_until.max(Some(until));
+}
+
+/// A restarted controller learns from status which Secret version GitHub refused, and does not use it again.
+fn remember_rejection(world: &mut World, automation: &AgentAutomation) {
+    let Some(rejected) = automation.status.as_ref().and_then(|status| status.rejected_credential.as_ref()) else {
+        return;
+    };
+    let key = CredentialKey::of_automation(automation);
+    if key.secret.name == rejected.secret {
+        let credential = world.credentials.entry(key).or_default();
+        credential.rejected.get_or_insert_with(|| rejected.resource_version.clone());
+    }
+}
+
+fn listed(world: &mut World, key: CredentialKey, at: Timestamp, tasks: Vec<ListedTask>) -> Vec<Subject> {
+    world.credentials.entry(key.clone()).or_default().polled_at = Some(at);
+    let mut subjects = vec![Subject::Credential(key.clone())];
+    let ids: Vec<(ObjectKey, String)> = world
+        .tasks()
+        .filter(|(_, task)| CredentialKey::of_task(task) == key)
+        .filter_map(|(name, task)| Some((name.clone(), task.status.as_ref()?.task.as_ref()?.id.clone())))
+        .collect();
+    for task in tasks {
+        for (name, _) in ids.iter().filter(|(_, id)| *id == task.id) {
+            world.facts.entry(name.clone()).or_default().listed = Some(task.clone());
+            subjects.push(Subject::Task(name.clone()));
+        }
+    }
+    subjects
+}
+
+fn about_task(task: &AgentTask) -> Vec<Subject> {
+    vec![
+        Subject::Task(ObjectKey::of(task)),
+        Subject::Automation(automation_key(task)),
+        Subject::Credential(CredentialKey::of_task(task)),
+    ]
+}
+
+fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
+    let Some(automation) = world.automation(key) else {
+        return Vec::new();
+    };
+    let credential = CredentialKey::of_automation(automation);
+    let mut subjects = vec![Subject::Automation(key.clone()), Subject::Credential(credential.clone())];
+    if let Ok(repository) = Repository::parse(&automation.spec.repository) {
+        subjects.push(Subject::Repository(credential, repository));
+    }
+    subjects
+}
+
+fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
+    let automations = world.automations().filter(|(_, automation)| CredentialKey::of_automation(automation) == *key);
+    let tasks = world.active().filter(|(_, task)| CredentialKey::of_task(task) == *key);
+    automations
+        .flat_map(|(name, _)| about_automation(world, name))
+        .chain(tasks.map(|(name, _)| Subject::Task(name.clone())))
+        .chain([Subject::Credential(key.clone())])
+        .collect()
+}
+
+fn every_automation(world: &World) -> Vec<Subject> {
+    world.automations().map(|(key, _)| Subject::Automation(key.clone())).collect()
+}
+
+/// A task as the planner reads it.
+#[must_use]
+pub fn observed(task: &models::Task) -> ObservedTask {
+    let newest = task.sessions.iter().max_by_key(|session| session.created_at);
+    ObservedTask {
+        id: task.id.clone(),
+        url: task.html_url.clone(),
+        state: task.state.clone(),
+        updated_at: task.updated_at,
+        branch: branch(task).or_else(|| newest.and_then(|session| session.head_ref.clone())),
+        pull_request: task.artifacts.iter().find_map(pull_artifact),
+        failure: newest.and_then(|session| session.error.as_ref()?.message.clone()),
+        usage: task.usage().map(|total| usage(&total)),
+        prompts: task.sessions.iter().filter_map(|session| session.prompt.clone()).collect(),
+    }
+}
+
+/// A task of a list.
+#[must_use]
+pub fn listed_task(task: &models::Task) -> ListedTask {
+    ListedTask {
+        id: task.id.clone(),
+        state: task.state.clone(),
+        updated_at: task.updated_at,
+    }
+}
+
+/// A pull request with what a list of them tells.
+#[must_use]
+pub fn pull_request(pull: &models::PullRequest) -> PullRequest {
+    PullRequest {
+        id: i64::try_from(pull.id).unwrap_or(i64::MAX),
+        number: i64::try_from(pull.number).ok(),
+        url: pull.html_url.clone(),
+        state: pull.state.clone(),
+        draft: pull.draft.unwrap_or(false),
+        merged: pull.is_merged(),
+    }
+}
+
+/// A refusal in the planner's words.
+#[must_use]
+pub fn refused(refusal: &Refusal, now: Timestamp) -> Refused {
+    let reason = match &refusal.kind {
+        RefusalKind::BadCredentials => Reason::CredentialRejected,
+        RefusalKind::PermissionMissing | RefusalKind::SingleSignOn => Reason::PermissionDenied,
+        RefusalKind::NotFound => Reason::RepositoryNotFound,
+        RefusalKind::Moved { .. } => Reason::RepositoryMoved,
+        RefusalKind::BadRequest | RefusalKind::Invalid => Reason::StartRejected,
+        RefusalKind::RateLimited(_) => Reason::RateLimited,
+    };
+    Refused {
+        reason,
+        message: refusal.to_string(),
+        not_before: match refusal.kind {
+            RefusalKind::RateLimited(wait) => Some(wait.not_before(now)),
+            _ => None,
+        },
+    }
+}
+
+fn branch(task: &models::Task) -> Option<String> {
+    task.artifacts.iter().find_map(|artifact| match artifact {
+        Artifact::Branch { head_ref, .. } => Some(head_ref.clone()),
+        _ => None,
+    })
+}
+
+fn pull_artifact(artifact: &Artifact) -> Option<PullRequest> {
+    match artifact {
+        Artifact::Pull { id, .. } => Some(PullRequest {
+            id: i64::try_from(*id).ok()?,
+            ..PullRequest::default()
+        }),
+        _ => None,
+    }
+}
+
+fn usage(total: &models::UsageTotal) -> Usage {
+    let nano = i64::try_from(total.ai_credits_nano).unwrap_or(i64::MAX);
+    Usage {
+        nano_ai_credits: nano,
+        ai_credits: credits(nano),
+        milli_premium_requests: milli(total.premium_requests),
+    }
+}
+
+/// Premium requests may be fractional; thousandths are as exact as GitHub shows them.
+#[expect(clippy::cast_possible_truncation, reason = "a float that is cast to an integer saturates")]
+fn milli(requests: f64) -> i64 {
+    (requests * 1_000.0).round() as i64
+}
