@@ -38,7 +38,9 @@ pub use self::{
     servers::Server,
 };
 
-/// The controllers that make owner references, namespace deletion and ServiceAccounts behave as in a cluster.
+/// The controllers that make owner references, namespace deletion, aggregated roles and ServiceAccounts behave as in a
+/// cluster. The garbage collector learns of new kinds every 30 seconds, so what a custom resource owns goes with it
+/// only that much later when its kind has just been installed.
 pub const HOUSEKEEPING: &[&str] = &[
     "clusterrole-aggregation-controller",
     "garbage-collector-controller",

@@ -108,6 +108,9 @@ impl Layout {
             format!("--initial-advertise-peer-urls={peers}"),
             format!("--initial-cluster=default={peers}"),
             "--unsafe-no-fsync".to_owned(),
+            // It elects itself; with the default it waits a second before it does.
+            "--heartbeat-interval=20".to_owned(),
+            "--election-timeout=200".to_owned(),
             "--log-level=warn".to_owned(),
         ]
     }
