@@ -47,7 +47,9 @@
 
 pub mod api;
 pub mod cli;
+pub mod controller;
 pub mod domain;
+pub mod execute;
 pub mod github;
 pub mod observe;
 pub mod plan;

@@ -14,6 +14,7 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Controller(cli::controller::Args),
     Crds(cli::crds::Args),
     /// Print the times at which a schedule fires.
     Schedule(cli::schedule::Args),
@@ -21,6 +22,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Controller(args) => cli::controller::run(&args),
         Command::Crds(args) => cli::crds::run(&args),
         Command::Schedule(args) => cli::schedule::run(&args),
     }

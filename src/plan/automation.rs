@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 
 use crate::api::automation::{
@@ -183,7 +183,7 @@ impl<'a> View<'a> {
         object.metadata = ObjectMeta {
             namespace: self.automation.namespace(),
             labels: Some(labels(&name)),
-            owner_references: self.automation.controller_owner_ref(&()).map(|owner| vec![owner]),
+            owner_references: self.automation.controller_owner_ref(&()).map(|owner| vec![unblocking(owner)]),
             ..object.metadata
         };
         Some(object)
@@ -432,6 +432,14 @@ fn stalled_by(problems: &[Problem]) -> Standing {
     let reason = first.map_or(Reason::InvalidSpec, |problem| problem.reason);
     let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
     Standing::Stalled(Why::new(reason, messages.join("; ")))
+}
+
+/// An owner whose deletion does not wait for the task; waiting would need a right on the owner's finalizers.
+fn unblocking(owner: OwnerReference) -> OwnerReference {
+    OwnerReference {
+        block_owner_deletion: None,
+        ..owner
+    }
 }
 
 fn labels(automation: &str) -> BTreeMap<String, String> {

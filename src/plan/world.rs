@@ -126,6 +126,9 @@ pub struct TaskFacts {
     pub search: Option<Search>,
 }
 
+/// Gone tasks that are remembered; answers are late by seconds, not by this many deletions.
+const GRAVES: usize = 10_000;
+
 /// The whole of it.
 #[derive(Debug, Default)]
 pub struct World {
@@ -142,6 +145,8 @@ pub struct World {
     pub status_written: BTreeMap<ObjectKey, Timestamp>,
     /// Uids of tasks that an earlier leader had claimed and may still write ahead.
     pub inherited_claims: BTreeSet<String>,
+    /// Uids of tasks that are gone; a late answer does not bring them back.
+    gone: BTreeSet<String>,
     /// What an action is under way for.
     pub busy: BTreeSet<Subject>,
     /// Tasks whose start is under way, and their credentials.
@@ -208,6 +213,9 @@ impl World {
     pub fn put_task(&mut self, task: AgentTask) -> bool {
         let key = ObjectKey::of(&task);
         let (owner, phase, counts) = (automation_key(&task), phase(&task), counts(&task));
+        if self.gone.contains(task.metadata.uid.as_deref().unwrap_or_default()) {
+            return false;
+        }
         if !put(&mut self.tasks, key.clone(), task) {
             return false;
         }
@@ -239,7 +247,16 @@ impl World {
         self.waiting.remove(key);
         self.active.remove(key);
         self.facts.remove(key);
-        self.inherited_claims.remove(&task.uid().unwrap_or_default());
+        let uid = task.uid().unwrap_or_default();
+        self.inherited_claims.remove(&uid);
+        self.bury(uid);
+    }
+
+    fn bury(&mut self, uid: String) {
+        if self.gone.len() >= GRAVES {
+            self.gone.clear();
+        }
+        self.gone.insert(uid);
     }
 
     pub fn remove_policy(&mut self, name: &str) {

@@ -1,0 +1,73 @@
+//! The controller: it becomes the leader, watches, plans what has changed, carries it out, and stops without leaving a
+//! start half recorded.
+//!
+//! One task owns all that is known; watches, answers and timers come to it, one at a time. So there are no locks around
+//! decisions, and a run is as deterministic as its inputs, which is what the simulation stands on.
+
+mod events;
+mod leading;
+pub mod lease;
+pub mod metrics;
+pub mod server;
+mod watching;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::execute::{Clock, Executor};
+use crate::github::Client as GitHub;
+use crate::plan::Settings;
+
+use leading::Leading;
+use lease::{Lease, Terms};
+use metrics::Metrics;
+
+/// Everything a controller is made of.
+#[derive(Clone)]
+pub struct Controller {
+    pub client: kube::Client,
+    pub github: GitHub,
+    pub clock: Clock,
+    pub settings: Settings,
+    pub lease: Terms,
+    /// This process, and no other, ever.
+    pub identity: String,
+    pub metrics: Arc<Metrics>,
+}
+
+/// Turns true when the process is asked to stop.
+pub type Shutdown = watch::Receiver<bool>;
+
+impl Controller {
+    /// Leads whenever it can, until it is asked to stop.
+    pub async fn run(self, mut shutdown: Shutdown) {
+        let lease = Arc::new(Lease::new(self.client.clone(), self.lease.clone(), self.identity.clone(), self.clock.clone()));
+        while !*shutdown.borrow() {
+            let inherited = tokio::select! {
+                biased;
+                () = stopped(&mut shutdown) => break,
+                inherited = lease.acquire() => inherited,
+            };
+            tracing::info!(identity = self.identity, inherited = inherited.len(), "leading");
+            self.metrics.leading(true);
+            let executor = Executor::new(
+                self.client.clone(),
+                self.github.clone(),
+                lease.clone(),
+                self.clock.clone(),
+                self.settings.clone(),
+                self.identity.clone(),
+            );
+            Leading::new(&self, executor, inherited).run(&lease, &mut shutdown).await;
+            self.metrics.leading(false);
+            tracing::info!(identity = self.identity, "no longer leading");
+        }
+        lease.give_up().await;
+    }
+}
+
+/// Resolves when the process is asked to stop, or nobody is left to ask.
+pub(crate) async fn stopped(shutdown: &mut Shutdown) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}

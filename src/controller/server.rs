@@ -1,0 +1,43 @@
+//! `/metrics`, `/healthz` and `/readyz`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use super::metrics::Metrics;
+use super::{Shutdown, stopped};
+
+/// Serves until the process is asked to stop. A standby is as ready as a leader: it can take over.
+///
+/// # Errors
+/// When the address can't be listened on.
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut shutdown: Shutdown) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(|| async { "ok" }))
+        .route("/metrics", get(move || async move { exposition(&metrics) }));
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move { stopped(&mut shutdown).await })
+        .await
+}
+
+/// Listens on an address.
+///
+/// # Errors
+/// When it is taken or not ours.
+pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+fn exposition(metrics: &Metrics) -> Response {
+    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    metrics.encode().map_or_else(
+        |_| StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        |text| ([(header::CONTENT_TYPE, TYPE)], text).into_response(),
+    )
+}

@@ -1,0 +1,128 @@
+//! The watches of the three kinds, as one stream of news. An object that can't be decoded is told and passed over; what
+//! was known of it before stays known.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream, StreamExt};
+use kube::core::DeserializeGuard;
+use kube::runtime::utils::{Backoff, StreamBackoff};
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use crate::observe::Update;
+use crate::plan::ObjectKey;
+
+/// What a watch brings.
+#[derive(Debug)]
+pub(super) enum News {
+    Update(Update),
+    /// A list of this kind begins; what it does not name is gone.
+    ListBegins(Kind),
+    Listed(Kind, ObjectKey),
+    ListEnds(Kind),
+    /// The object can't be decoded.
+    Undecodable(Kind, ObjectKey, String),
+    /// The watch failed and is tried again.
+    Failed(Kind, String),
+}
+
+/// The kinds that are watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Automation,
+    Task,
+    Policy,
+}
+
+impl Kind {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Automation, Self::Task, Self::Policy];
+
+    /// A name for logs and metrics.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Automation => "AgentAutomation",
+            Self::Task => "AgentTask",
+            Self::Policy => "AgentPolicy",
+        }
+    }
+}
+
+/// All three watches. It never ends.
+pub(super) fn watch(client: &Client) -> BoxStream<'static, News> {
+    let policies = kind(client, Kind::Policy, |policy| Update::Policy(Box::new(policy)), |key| Update::PolicyGone(key.name));
+    let automations = kind(
+        client,
+        Kind::Automation,
+        |automation| Update::Automation(Box::new(automation)),
+        Update::AutomationGone,
+    );
+    let tasks = kind(client, Kind::Task, |task| Update::Task(Box::new(task)), Update::TaskGone);
+    stream::select(policies, stream::select(automations, tasks)).boxed()
+}
+
+fn kind<K>(client: &Client, kind: Kind, put: fn(K) -> Update, gone: fn(ObjectKey) -> Update) -> BoxStream<'static, News>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
+    StreamBackoff::new(watcher::watcher(api, watcher::Config::default()), Doubling::default())
+        .map(move |event| stream::iter(read(kind, event, put, gone)))
+        .flatten()
+        .boxed()
+}
+
+fn read<K>(
+    kind: Kind,
+    event: Result<Event<DeserializeGuard<K>>, watcher::Error>,
+    put: fn(K) -> Update,
+    gone: fn(ObjectKey) -> Update,
+) -> Vec<News>
+where
+    K: Resource<DynamicType = ()>,
+{
+    match event {
+        Ok(Event::Init) => vec![News::ListBegins(kind)],
+        Ok(Event::InitApply(object)) => {
+            let key = ObjectKey::of(&object);
+            vec![News::Listed(kind, key), decoded(kind, object, put)]
+        }
+        Ok(Event::InitDone) => vec![News::ListEnds(kind)],
+        Ok(Event::Apply(object)) => vec![decoded(kind, object, put)],
+        Ok(Event::Delete(object)) => vec![News::Update(gone(ObjectKey::of(&object)))],
+        Err(error) => vec![News::Failed(kind, error.to_string())],
+    }
+}
+
+fn decoded<K: Resource<DynamicType = ()>>(kind: Kind, object: DeserializeGuard<K>, put: fn(K) -> Update) -> News {
+    let key = ObjectKey::of(&object);
+    match object.0 {
+        Ok(mut object) => {
+            object.managed_fields_mut().clear();
+            News::Update(put(object))
+        }
+        Err(invalid) => News::Undecodable(kind, key, invalid.error),
+    }
+}
+
+/// Waits twice as long after each failure, without chance, so that a simulation can be repeated.
+#[derive(Default)]
+struct Doubling(u32);
+
+impl Iterator for Doubling {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = Duration::from_millis(500) * 2_u32.pow(self.0.min(6));
+        self.0 += 1;
+        Some(wait)
+    }
+}
+
+impl Backoff for Doubling {
+    fn reset(&mut self) {
+        self.0 = 0;
+    }
+}

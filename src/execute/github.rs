@@ -1,0 +1,214 @@
+//! Reads from GitHub: repositories, lists, details, and the look for a lost task.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::AgentTask;
+use crate::api::task::PullRequest;
+use crate::domain::repository::Repository;
+use crate::github::{Error, ListQuery, Listed, RefusalKind, Scope};
+use crate::observe::{Update, listed_task, observed, pull_request, refused};
+use crate::plan::observed::{ObservedTask, Refused, Search};
+use crate::plan::world::Verification;
+use crate::plan::{CredentialKey, ObjectKey, search, task as following};
+
+use super::kubernetes::replace_status;
+use super::{Done, Executor, Failure, Known, repo};
+use crate::api::Reason;
+
+/// A lost task was created after its attempt was written, give or take what clocks differ.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(2);
+
+impl Executor {
+    pub(super) async fn verify(&self, key: CredentialKey, repository: Repository) -> Done {
+        let known = match self.known(&key) {
+            Ok(known) => known,
+            Err(failure) => return Done::failed(failure),
+        };
+        let answer = self.github.get_repository(&known.token, repo(&repository)).await;
+        let mut updates = self.lessons(&key, &known, answer.as_ref().err());
+        let result = match answer {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.refused(&error)),
+        };
+        let verification = Verification {
+            checked_at: self.now(),
+            resource_version: known.version,
+            result,
+        };
+        updates.push(Update::Verified(key, repository, verification));
+        Done { updates, failure: None }
+    }
+
+    pub(super) async fn poll(&self, key: CredentialKey, since: Timestamp) -> Done {
+        let known = match self.known(&key) {
+            Ok(known) => known,
+            Err(failure) => return Done::failed(failure),
+        };
+        let query = ListQuery {
+            scope: Scope::User,
+            since: Some(since),
+            archived: false,
+            states: &[],
+        };
+        let etag = known.etag.as_ref().filter(|(asked, _)| *asked == since).map(|(_, etag)| etag.as_str());
+        let began = self.now();
+        let answer = self.github.list_tasks(&known.token, query, etag).await;
+        let mut updates = self.lessons(&key, &known, answer.as_ref().err());
+        let failure = match answer {
+            Ok(Listed::NotModified) => {
+                updates.push(Update::Listed(key, began, None));
+                None
+            }
+            Ok(Listed::Tasks(list)) => {
+                let etag = list.etag.clone().map(|etag| (since, etag));
+                self.learn(&key, &known.version, |known| known.etag = etag);
+                let tasks = list.items.iter().map(listed_task).collect();
+                updates.push(Update::Listed(key, began, Some(tasks)));
+                None
+            }
+            Err(error) => Some(github_failure(&error)),
+        };
+        Done { updates, failure }
+    }
+
+    /// Reads a task's details and writes what is new in them, in one write.
+    pub(super) async fn observe(&self, mut task: AgentTask, id: &str) -> Done {
+        let (key, credential) = (ObjectKey::of(&task), CredentialKey::of_task(&task));
+        let (Ok(known), Ok(repository)) = (self.known(&credential), Repository::parse(&task.spec.repository)) else {
+            return Done::failed(Failure::Credential);
+        };
+        let answer = self.github.get_task(&known.token, Some(repo(&repository)), id).await;
+        let mut updates = self.lessons(&credential, &known, answer.as_ref().err());
+        let mut seen = match answer {
+            Ok(found) => observed(&found),
+            Err(error) => {
+                let failure = Some(github_failure(&error));
+                return Done { updates, failure };
+            }
+        };
+        seen.pull_request = self.resolve(&known, &repository, &seen).await;
+        updates.push(Update::Observed(key.clone(), self.now()));
+        let status = task.status.clone().unwrap_or_default();
+        if let Some(next) = following::observe(&status, &seen, self.now()) {
+            task.status = Some(next);
+            let written = match replace_status(&self.tasks(&key.namespace), &task).await {
+                Ok(written) => Done::with(Update::Task(Box::new(written))),
+                Err(Failure::Conflict) => self.refresh_task(&key).await,
+                Err(failure) => Done::failed(failure),
+            };
+            updates.extend(written.updates);
+            return Done {
+                updates,
+                failure: written.failure,
+            };
+        }
+        Done { updates, failure: None }
+    }
+
+    /// A task carries its pull request's id only; the link is in the list of pull requests from its branch.
+    async fn resolve(&self, known: &Known, repository: &Repository, seen: &ObservedTask) -> Option<PullRequest> {
+        let pull = seen.pull_request.clone()?;
+        let listed = self.github.list_pulls(&known.token, repo(repository), seen.branch.as_deref()).await;
+        let Ok(pulls) = listed else {
+            return Some(pull);
+        };
+        let found = pulls.items.iter().find(|found| i64::try_from(found.id).is_ok_and(|id| id == pull.id));
+        Some(found.map_or(pull, pull_request))
+    }
+
+    /// Looks for the task of a start that was not answered.
+    pub(super) async fn search(&self, task: &AgentTask, taken: &BTreeSet<String>) -> Done {
+        let (key, credential) = (ObjectKey::of(task), CredentialKey::of_task(task));
+        let (Ok(known), Ok(repository)) = (self.known(&credential), Repository::parse(&task.spec.repository)) else {
+            return Done::failed(Failure::Credential);
+        };
+        let began = self.now();
+        match self.look(&credential, &known, &repository, task, taken).await {
+            Ok((whole, matches)) => Done::with(Update::Searched(key, Search { began, whole, matches })),
+            Err(error) => Done {
+                updates: self.lessons(&credential, &known, Some(&error)),
+                failure: Some(github_failure(&error)),
+            },
+        }
+    }
+
+    async fn look(
+        &self,
+        credential: &CredentialKey,
+        known: &Known,
+        repository: &Repository,
+        task: &AgentTask,
+        taken: &BTreeSet<String>,
+    ) -> Result<(bool, Vec<ObservedTask>), Error> {
+        let attempts = task.status.as_ref().map(|status| status.attempts.as_slice()).unwrap_or_default();
+        let since = attempts.first().and_then(|first| first.written_at.checked_sub(CLOCKS_DIFFER).ok());
+        let creator_id = Some(self.user_id(credential, known).await?);
+        let scope = Scope::Repository {
+            repo: repo(repository),
+            creator_id,
+        };
+        let (mut whole, mut candidates) = (true, BTreeSet::new());
+        for archived in [false, true] {
+            let query = ListQuery {
+                scope,
+                since,
+                archived,
+                states: &[],
+            };
+            if let Listed::Tasks(list) = self.github.list_tasks(&known.token, query, None).await? {
+                whole &= list.is_whole();
+                candidates.extend(list.items.into_iter().map(|task| task.id));
+            }
+        }
+        let mut matches = Vec::new();
+        for id in candidates.difference(taken) {
+            let found = observed(&self.github.get_task(&known.token, Some(repo(repository)), id).await?);
+            if attempts.iter().any(|attempt| search::carries(&found, &attempt.marker)) {
+                matches.push(found);
+            }
+        }
+        Ok((whole, matches))
+    }
+
+    async fn user_id(&self, credential: &CredentialKey, known: &Known) -> Result<u64, Error> {
+        if let Some(id) = known.user_id {
+            return Ok(id);
+        }
+        let id = self.github.get_user(&known.token).await?.id;
+        self.learn(credential, &known.version, |known| known.user_id = Some(id));
+        Ok(id)
+    }
+
+    /// What an answer says of the credential itself.
+    fn lessons(&self, key: &CredentialKey, known: &Known, error: Option<&Error>) -> Vec<Update> {
+        match error.map(Error::refusal) {
+            None => vec![Update::Answered(key.clone())],
+            Some(Some(refusal)) => match refusal.kind {
+                RefusalKind::BadCredentials => vec![Update::Rejected(key.clone(), known.version.clone())],
+                RefusalKind::RateLimited(wait) => vec![Update::Limited(key.clone(), wait, self.now())],
+                _ => Vec::new(),
+            },
+            Some(None) => Vec::new(),
+        }
+    }
+
+    fn refused(&self, error: &Error) -> Refused {
+        error.refusal().map_or_else(
+            || Refused {
+                reason: Reason::GitHubUnavailable,
+                message: error.to_string(),
+                not_before: None,
+            },
+            |refusal| refused(refusal, self.now()),
+        )
+    }
+}
+
+fn github_failure(error: &Error) -> Failure {
+    Failure::GitHub {
+        category: error.category(),
+        message: error.to_string(),
+    }
+}

@@ -1,0 +1,239 @@
+//! One action, its calls. Nothing is decided here: what an answer means is asked of the planner, and what came of it goes
+//! back as [`Update`]s. Only this module writes to the API server, and only it holds tokens.
+//!
+//! Nothing is retried on the way, with one exception: the outcome of a start that was sent is kept until it is recorded,
+//! since nobody else knows it.
+
+mod github;
+mod kubernetes;
+mod start;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+
+use crate::api::{AgentAutomation, AgentTask};
+use crate::domain::repository::Repository;
+use crate::github::{Client as GitHub, Token};
+use crate::observe::Update;
+use crate::plan::{Action, CredentialKey, ObjectKey, Settings, Subject, World};
+
+/// The wall clock; a simulation has its own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The right to start tasks, which only the leader has.
+pub trait Leadership: Send + Sync {
+    /// Says at the API server that this task is about to be written ahead. Whoever leads next learns of it.
+    fn claim(&self, uid: &str) -> BoxFuture<'_, Result<(), Failure>>;
+    /// The write has been answered, one way or the other.
+    fn release(&self, uid: &str);
+}
+
+/// Carries out actions.
+pub struct Executor {
+    pub(crate) client: kube::Client,
+    pub(crate) github: GitHub,
+    pub(crate) leadership: Arc<dyn Leadership>,
+    pub(crate) clock: Clock,
+    pub(crate) settings: Settings,
+    /// Who writes ahead, in `writtenBy`.
+    pub(crate) identity: String,
+    tokens: Mutex<BTreeMap<CredentialKey, Known>>,
+}
+
+/// A token in use, and what was learned with it.
+#[derive(Clone)]
+struct Known {
+    version: String,
+    token: Token,
+    user_id: Option<u64>,
+    etag: Option<(Timestamp, String)>,
+}
+
+/// An action with the objects it is about, as they were when it was planned.
+pub struct Step {
+    pub subject: Subject,
+    pub action: Action,
+    target: Target,
+}
+
+enum Target {
+    None,
+    Automation(Box<AgentAutomation>),
+    Task {
+        task: Box<AgentTask>,
+        /// Tasks at GitHub that belong to other objects.
+        taken: BTreeSet<String>,
+    },
+}
+
+/// What came of a step.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub updates: Vec<Update>,
+    pub failure: Option<Failure>,
+}
+
+/// A step that did not get through; it is planned again after a while.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    #[error("the API server: {0}")]
+    Kubernetes(String),
+    #[error("another write came first")]
+    Conflict,
+    #[error("leadership is lost")]
+    NotLeader,
+    #[error("GitHub: {message}")]
+    GitHub { category: &'static str, message: String },
+    #[error("the credential can't be used")]
+    Credential,
+}
+
+impl Failure {
+    /// A name from a short list, fit for a metric's label.
+    #[must_use]
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Kubernetes(_) => "kubernetes",
+            Self::Conflict => "conflict",
+            Self::NotLeader => "not_leader",
+            Self::GitHub { category, .. } => category,
+            Self::Credential => "credential",
+        }
+    }
+}
+
+impl Step {
+    /// Takes what the action needs out of the world.
+    #[must_use]
+    pub fn new(world: &World, subject: Subject, action: Action) -> Self {
+        let target = match &subject {
+            Subject::Automation(key) => world.automation(key).cloned().map(Box::new).map(Target::Automation),
+            Subject::Task(key) => world.task(key).cloned().map(|task| Target::Task {
+                task: Box::new(task),
+                taken: if action == Action::Search { taken(world, key) } else { BTreeSet::new() },
+            }),
+            Subject::Credential(_) | Subject::Repository(..) => None,
+        };
+        Self {
+            subject,
+            action,
+            target: target.unwrap_or(Target::None),
+        }
+    }
+}
+
+impl Executor {
+    #[must_use]
+    pub fn new(
+        client: kube::Client,
+        github: GitHub,
+        leadership: Arc<dyn Leadership>,
+        clock: Clock,
+        settings: Settings,
+        identity: String,
+    ) -> Self {
+        Self {
+            client,
+            github,
+            leadership,
+            clock,
+            settings,
+            identity,
+            tokens: Mutex::default(),
+        }
+    }
+
+    /// Carries out one step.
+    pub async fn carry_out(&self, step: Step) -> Done {
+        match (step.subject, step.target, step.action) {
+            (_, _, Action::CreateTask(task)) => self.create_task(*task).await,
+            (_, _, Action::DeleteTask(key)) => self.delete_task(key).await,
+            (_, Target::Automation(automation), Action::WriteAutomationStatus(status)) => {
+                self.write_automation(*automation, *status).await
+            }
+            (_, Target::Task { task, .. }, Action::WriteTaskStatus(status)) => self.write_task(*task, *status).await,
+            (_, Target::Task { task, .. }, Action::Start) => self.start(*task).await,
+            (_, Target::Task { task, taken }, Action::Search) => self.search(&task, &taken).await,
+            (_, Target::Task { task, .. }, Action::Observe { id }) => self.observe(*task, &id).await,
+            (Subject::Credential(key), _, Action::ReadSecret) => self.read_secret(key).await,
+            (Subject::Credential(key), _, Action::Poll { since }) => self.poll(key, since).await,
+            (Subject::Repository(key, repository), _, Action::VerifyRepository) => self.verify(key, repository).await,
+            // The object went away between plan and step.
+            _ => Done::default(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    fn known(&self, key: &CredentialKey) -> Result<Known, Failure> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.get(key).cloned().ok_or(Failure::Credential)
+    }
+
+    fn learn(&self, key: &CredentialKey, version: &str, change: impl FnOnce(&mut Known)) {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tokens.get_mut(key).filter(|known| known.version == version) {
+            change(known);
+        }
+    }
+
+    fn keep_token(&self, key: &CredentialKey, version: String, token: Option<Token>) {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        match token {
+            Some(token) if tokens.get(key).is_none_or(|known| known.version != version) => {
+                let known = Known {
+                    version,
+                    token,
+                    user_id: None,
+                    etag: None,
+                };
+                tokens.insert(key.clone(), known);
+            }
+            Some(_) => {}
+            None => {
+                tokens.remove(key);
+            }
+        }
+    }
+}
+
+impl Done {
+    fn with(update: Update) -> Self {
+        Self {
+            updates: vec![update],
+            failure: None,
+        }
+    }
+
+    fn failed(failure: Failure) -> Self {
+        Self {
+            updates: Vec::new(),
+            failure: Some(failure),
+        }
+    }
+}
+
+/// The ids at GitHub that other objects hold.
+fn taken(world: &World, key: &ObjectKey) -> BTreeSet<String> {
+    let others = world.tasks().filter(|(name, _)| *name != key);
+    others.filter_map(|(_, task)| Some(task.status.as_ref()?.task.as_ref()?.id.clone())).collect()
+}
+
+/// A span of the planner's as the runtime counts it.
+fn span(duration: jiff::SignedDuration) -> Duration {
+    Duration::try_from(duration).unwrap_or_default()
+}
+
+/// Owner and name as they stand in a path.
+fn repo(repository: &Repository) -> crate::github::Repo<'_> {
+    crate::github::Repo {
+        owner: repository.owner(),
+        name: repository.name(),
+    }
+}
