@@ -1,9 +1,17 @@
 //! The simulated GitHub against GitHub's published description, and the client against both.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails where something is not as it must be"
+)]
+
 mod faults;
 mod limits;
 mod lists;
+mod openapi;
 mod pulls;
 mod scripts;
+mod server;
 mod tokens;
 mod world;
