@@ -114,6 +114,8 @@ pub enum Command {
         number: u64,
         change: PullChange,
     },
+    /// Forgets the requests so far, and nothing else.
+    ClearRequests,
     /// Forgets everything, back to the seed.
     Reset,
 }
@@ -144,6 +146,7 @@ impl Simulator {
                 number,
                 change,
             } => return self.change_pull(&repository, number, change),
+            Command::ClearRequests => self.clear_requests(),
             Command::Reset => self.reset(),
         }
         Ok(())

@@ -225,7 +225,7 @@ fn limited(status: u16, message: &str, documentation: &str) -> Reply {
     };
     Reply {
         status,
-        body: Body::Json(error_body(status, message, documentation)),
+        body: Body::Json(error_body(message, documentation)),
         headers: Vec::new(),
     }
 }

@@ -148,7 +148,7 @@ impl State {
             "fork": false, "archived": false, "disabled": false,
             "has_issues": true, "has_projects": true, "has_wiki": true, "has_pages": false, "has_discussions": false,
             "forks": 0, "forks_count": 0, "open_issues": 0, "open_issues_count": 0, "size": 1,
-            "stargazers_count": 0, "watchers": 0, "watchers_count": 0, "network_count": 0, "subscribers_count": 0,
+            "stargazers_count": 0, "watchers": 0, "watchers_count": 0,
             "default_branch": repository.default_branch,
             "permissions": {"admin": false, "maintain": false, "push": true, "triage": true, "pull": true},
             "created_at": "2020-01-01T00:00:00Z", "updated_at": "2020-01-01T00:00:00Z",
@@ -158,6 +158,13 @@ impl State {
         for (field, suffix) in REPOSITORY_LINKS {
             value[field] = json!(format!("{url}{suffix}"));
         }
+        value
+    }
+
+    /// A repository as a get of it shows it.
+    pub(super) fn whole_repository_json(&self, repository: &Repository) -> Value {
+        let mut value = self.repository_json(repository);
+        merge(&mut value, json!({"network_count": 0, "subscribers_count": 0}));
         value
     }
 
@@ -189,7 +196,7 @@ impl State {
             "protected": protected,
             "protection": {
                 "enabled": protected,
-                "required_status_checks": {"enforcement_level": "off", "contexts": []},
+                "required_status_checks": {"enforcement_level": "off", "contexts": [], "checks": []},
             },
             "protection_url": format!("{url}/branches/{branch}/protection"),
         })

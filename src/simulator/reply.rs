@@ -154,7 +154,7 @@ impl Refusal {
     /// The answer, pointing at the operation's page of the documentation.
     pub fn into_reply(self, documentation: &str) -> Reply {
         let status = self.status();
-        let mut body = error_body(status, &self.message(), documentation);
+        let mut body = error_body(&self.message(), documentation);
         let mut headers = Vec::new();
         match self {
             Self::Invalid(errors) => {
@@ -179,8 +179,8 @@ impl Refusal {
 }
 
 /// GitHub's form of an error.
-pub(super) fn error_body(status: StatusCode, message: &str, documentation: &str) -> Value {
-    json!({"message": message, "documentation_url": documentation, "status": status.as_str()})
+pub(super) fn error_body(message: &str, documentation: &str) -> Value {
+    json!({"message": message, "documentation_url": documentation})
 }
 
 /// What GitHub's front end answers when the application behind it does not: JSON with 500, a page otherwise.

@@ -208,7 +208,10 @@ async fn people_cancel_continue_archive_and_start_tasks() {
 
     world.simulator.archive_task(&id).unwrap();
     assert_eq!(world.listed("/agents/tasks").await, Vec::<String>::new());
-    assert_eq!(world.listed("/agents/tasks?is_archived=true").await, [id.clone()]);
+    assert_eq!(
+        world.listed("/agents/tasks?is_archived=true").await,
+        std::slice::from_ref(&id)
+    );
     assert_eq!(world.task(&id).await["archived_at"], "2026-11-22T06:01:03Z");
 
     let start = TaskStart {
@@ -219,7 +222,7 @@ async fn people_cancel_continue_archive_and_start_tasks() {
         script: None,
     };
     let other = world.simulator.start_task(start).unwrap();
-    assert_eq!(world.listed(TASKS).await, [other.clone()]);
+    assert_eq!(world.listed(TASKS).await, std::slice::from_ref(&other));
     assert_eq!(world.listed("/agents/tasks").await, Vec::<String>::new());
     let records = world.simulator.tasks();
     assert_eq!(
@@ -256,7 +259,7 @@ async fn the_same_seed_gives_the_same_ids() {
 
 #[test]
 fn commands_are_short_to_write() {
-    let commands = r#"
+    let commands = r"
 - add_user: {login: octocat, id: 1}
 - add_token: {token: t, owner: octocat, kind: user_to_server, permissions: {agent_tasks: read}}
 - add_repository: {name: acme/payments-api, branches: [release/1]}
@@ -265,7 +268,7 @@ fn commands_are_short_to_write() {
 - add_fault: {when: {rate: 0.1}, effect: {fail_before: {status: 503}}}
 - clear_faults
 - set_limits: {primary: 60, throttle: {status: 429}}
-"#;
+";
     let commands: Vec<Command> = serde_saphyr::from_str(commands).unwrap();
     let Command::SetDefaultScript(script) = &commands[3] else {
         panic!("not a script")

@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use agent_automation::simulator::{Answer, Clock, Config, Repository, Simulator, Token};
+use agent_automation::simulator::{
+    Answer, Clock, Config, Effect, Fault, Operation, Repository, Simulator, Token, When,
+};
 use axum::body::Bytes;
+use harness::openapi::{check_answer, check_exchange};
 use http::{HeaderMap, Request, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,8 +16,10 @@ pub const TASKS: &str = "/agents/repos/acme/payments-api/tasks";
 
 pub struct World {
     pub simulator: Simulator,
-    /// Replaced or left out (`None`) headers of every call.
+    /// The token of every call.
     pub token: String,
+    /// Whether every call and its answer must be as GitHub's description says.
+    pub checked: bool,
 }
 
 /// An answer, read.
@@ -72,6 +77,7 @@ impl World {
         Self {
             simulator,
             token: TOKEN.to_owned(),
+            checked: true,
         }
     }
 
@@ -87,16 +93,35 @@ impl World {
             .unwrap()
     }
 
+    /// Sends a request; what comes back is checked against GitHub's description.
     pub async fn send(&self, request: Request<Bytes>) -> Answer {
-        self.simulator.handle(request).await
+        let sent = request.clone();
+        let answer = self.simulator.handle(request).await;
+        if let (true, Answer::Response(response)) = (self.checked, &answer) {
+            let (method, uri) = (sent.method().as_str(), sent.uri());
+            let (query, status) = (uri.query().unwrap_or_default(), response.status().as_u16());
+            // A call that GitHub refuses may well be wrong.
+            let checked = if response.status().is_success() {
+                check_exchange(method, uri.path(), query, sent.body(), status, response.body())
+            } else {
+                check_answer(method, uri.path(), status, response.body())
+            };
+            checked.unwrap();
+        }
+        answer
     }
 
-    /// Calls and wants an answer.
-    pub async fn call(&self, method: &str, path: &str, body: &str) -> Got {
-        match self.send(self.request(method, path, body)).await {
+    /// Sends and wants an answer.
+    pub async fn answer(&self, request: Request<Bytes>) -> Got {
+        let line = format!("{} {}", request.method(), request.uri());
+        match self.send(request).await {
             Answer::Response(response) => Got::new(&response),
-            other => panic!("{method} {path}: {other:?}"),
+            other => panic!("{line}: {other:?}"),
         }
+    }
+
+    pub async fn call(&self, method: &str, path: &str, body: &str) -> Got {
+        self.answer(self.request(method, path, body)).await
     }
 
     pub async fn get(&self, path: &str) -> Got {
@@ -107,10 +132,7 @@ impl World {
     pub async fn get_with(&self, path: &str, name: &'static str, value: &str) -> Got {
         let mut request = self.request("GET", path, "");
         request.headers_mut().insert(name, value.parse().unwrap());
-        match self.send(request).await {
-            Answer::Response(response) => Got::new(&response),
-            other => panic!("GET {path}: {other:?}"),
-        }
+        self.answer(request).await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Got {
@@ -145,4 +167,13 @@ impl World {
 /// Lets so many milliseconds of paused time pass.
 pub async fn pass(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
+/// A fault that hits the next call of an operation.
+pub fn next(operation: Operation, effect: Effect) -> Fault {
+    Fault {
+        on: vec![operation],
+        when: When::Next(1),
+        effect,
+    }
 }

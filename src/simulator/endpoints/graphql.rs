@@ -67,7 +67,11 @@ fn selected(pull: &Pull<'_>, query: &str) -> Value {
         "headRefName": pull.task.head_ref,
         "baseRefName": pull.task.base_ref,
     });
-    let words: Vec<&str> = query.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let selection = query
+        .split_once("node(")
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .map_or("", |(_, rest)| rest);
+    let words: Vec<&str> = selection.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     let Value::Object(all) = all else { return Value::Null };
     Value::Object(
         all.into_iter()

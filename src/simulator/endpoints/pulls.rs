@@ -26,7 +26,7 @@ impl State {
         name: &RepositoryName,
         context: &Context<'_>,
     ) -> Result<Reply, Refusal> {
-        Ok(Reply::ok(self.repository_json(self.reach(name, context)?)))
+        Ok(Reply::ok(self.whole_repository_json(self.reach(name, context)?)))
     }
 
     pub(in crate::simulator) fn get_branch(
