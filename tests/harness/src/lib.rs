@@ -1,5 +1,5 @@
 //! What the tests, the demo and the benchmark stand on.
 
+pub mod conformance;
 pub mod control_plane;
 pub mod memory;
-pub mod conformance;

@@ -1,0 +1,513 @@
+//! The verbs that write: create, replace, patch, delete, in the order of checks of the real API server.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::{Value, json};
+
+use super::builtin;
+use super::definition::{Behaviour, Definition};
+use super::history::Subresource;
+use super::object::{Object, Place, finalizers, is_terminating, metadata_mut, metadata_text, set_revision};
+use super::refusal::{self, Fault, Result};
+use super::route::Route;
+use super::state::{Origin, State};
+
+/// The finalizers that stand for a propagation policy.
+pub(super) const FOREGROUND: &str = "foregroundDeletion";
+pub(super) const ORPHAN: &str = "orphan";
+
+/// One write in progress.
+pub(super) struct Writer<'a> {
+    pub state: &'a mut State,
+    pub definition: Arc<Definition>,
+    pub origin: Origin,
+    pub strict_namespaces: bool,
+}
+
+/// What a DELETE asks for.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct DeleteOptions {
+    preconditions: Preconditions,
+    propagation_policy: Option<String>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Preconditions {
+    uid: Option<String>,
+    resource_version: Option<String>,
+}
+
+/// What is left of an object after a DELETE.
+pub(super) enum Deleted {
+    /// Finalizers hold it.
+    Terminating(Arc<Object>),
+    Gone {
+        uid: String,
+    },
+}
+
+impl Writer<'_> {
+    pub fn create(&mut self, route: &Route, body: Value) -> Result<Arc<Object>> {
+        let mut object = self.decode(body)?;
+        self.adopt_namespace(route, &mut object)?;
+        let has_revision = !metadata_text(&object, "resourceVersion").is_empty();
+        self.fill_system_fields(&mut object)?;
+        self.check_namespace(&object)?;
+        self.refuse_faults(&object, builtin::faults(&self.definition, &object))?;
+        if has_revision {
+            return Err(refusal::internal(
+                "resourceVersion should not be set on objects to be created",
+            ));
+        }
+        let place = Place::of(&object);
+        if self.find(&place).is_some() {
+            return Err(refusal::already_exists(&self.definition, &place.name));
+        }
+        self.take_in_definition(&object)?;
+        self.commit(&place, object)
+    }
+
+    /// The object, and whether it is a new one.
+    pub fn replace(&mut self, route: &Route, body: Value) -> Result<(Arc<Object>, bool)> {
+        let mut object = self.decode(body)?;
+        let name = route.name.as_deref().unwrap_or_default();
+        let given = metadata_text(&object, "name");
+        if given != name {
+            let message = format!("the name of the object ({given}) does not match the name on the URL ({name})");
+            return Err(refusal::bad_request(&message));
+        }
+        self.adopt_namespace(route, &mut object)?;
+        match self.find(&Place::of(&object)) {
+            Some(existing) => self.update(&existing, object).map(|object| (object, false)),
+            None if self.definition.allows_create_on_update() => {
+                self.create(route, object).map(|object| (object, true))
+            }
+            None => Err(refusal::not_found(&self.definition, name)),
+        }
+    }
+
+    pub fn merge_patch(&mut self, route: &Route, patch: &Value) -> Result<Arc<Object>> {
+        let existing = self.existing(route)?;
+        let mut patched = Value::clone(&existing);
+        merge(&mut patched, patch);
+        if metadata_text(&patched, "resourceVersion").is_empty() {
+            let revision = metadata_text(&existing, "resourceVersion").parse().unwrap_or_default();
+            set_revision(&mut patched, revision);
+        }
+        if Place::of(&patched) != Place::of(&existing) {
+            let message = "the name of the object does not match the name on the URL";
+            return Err(refusal::bad_request(message));
+        }
+        let object = self.decode(patched)?;
+        self.update(&existing, object)
+    }
+
+    pub fn delete(&mut self, route: &Route, options: &DeleteOptions) -> Result<Deleted> {
+        let existing = self.existing(route)?;
+        self.check_preconditions(&existing, &options.preconditions)?;
+        let place = Place::of(&existing);
+        let uid = metadata_text(&existing, "uid").to_owned();
+        let mut object = Value::clone(&existing);
+        let extra = match options.propagation_policy.as_deref() {
+            Some("Foreground") => Some(FOREGROUND),
+            Some("Orphan") => Some(ORPHAN),
+            _ => None,
+        };
+        if let Some(extra) = extra.filter(|_| !is_terminating(&existing)) {
+            let kept = finalizers(&existing)
+                .into_iter()
+                .filter(|f| *f != FOREGROUND && *f != ORPHAN);
+            object["metadata"]["finalizers"] = kept.chain([extra]).collect();
+        }
+        let holds_content = matches!(self.definition.behaviour, Behaviour::Namespace);
+        if finalizers(&object).is_empty() && !holds_content {
+            self.remove(&place);
+            return Ok(Deleted::Gone { uid });
+        }
+        if is_terminating(&existing) {
+            return Ok(Deleted::Terminating(existing));
+        }
+        self.mark_terminating(&mut object);
+        self.commit(&place, object).map(Deleted::Terminating)
+    }
+
+    /// Everything that PUT and PATCH share once both objects are known.
+    fn update(&mut self, existing: &Arc<Object>, new: Value) -> Result<Arc<Object>> {
+        self.check_uid(existing, metadata_text(&new, "uid"))?;
+        self.check_revision(existing, metadata_text(&new, "resourceVersion"))?;
+        let object = match self.origin.subresource {
+            Some(Subresource::Status) => with_status_of(existing, &new),
+            None => self.merge_main(existing, new)?,
+        };
+        let mut faults = builtin::faults(&self.definition, &object);
+        faults.extend(builtin::update_faults(&self.definition, existing, &object));
+        self.refuse_faults(&object, faults)?;
+        let place = Place::of(&object);
+        if is_terminating(&object) && finalizers(&object).is_empty() && !finalizers(existing).is_empty() {
+            self.remove(&place);
+            return Ok(Object::new(object));
+        }
+        if object == ***existing {
+            self.state
+                .record_noop(&self.origin, self.definition.kind.clone(), &place, existing);
+            return Ok(existing.clone());
+        }
+        self.take_in_definition(&object)?;
+        self.commit(&place, object)
+    }
+
+    /// The new object, with what only the server may change taken over from the old one.
+    fn merge_main(&self, existing: &Value, mut new: Value) -> Result<Value> {
+        self.refuse_faults(&new, metadata_update_faults(existing, &new))?;
+        let metadata = metadata_mut(&mut new);
+        for field in [
+            "uid",
+            "creationTimestamp",
+            "generation",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "resourceVersion",
+        ] {
+            match &existing["metadata"][field] {
+                Value::Null => metadata.remove(field),
+                value => metadata.insert(field.to_owned(), value.clone()),
+            };
+        }
+        if self.definition.has_status {
+            copy_field(existing, &mut new, "status");
+        }
+        if matches!(
+            self.definition.behaviour,
+            Behaviour::Namespace | Behaviour::CustomResourceDefinition
+        ) {
+            copy_field(existing, &mut new, "status");
+        }
+        if let Some(generation) = existing["metadata"]["generation"].as_i64()
+            && differs_outside_metadata(existing, &new)
+        {
+            new["metadata"]["generation"] = json!(generation + 1);
+        }
+        Ok(new)
+    }
+
+    fn decode(&self, mut body: Value) -> Result<Value> {
+        let definition = &self.definition;
+        self.check_type(&mut body)?;
+        body["metadata"] = clean_metadata(definition, &body["metadata"])?;
+        let mut object = builtin::canonical(definition, body)?;
+        // The typed form of a built-in kind brings empty fields back.
+        object["metadata"] = without_empty(object["metadata"].take());
+        Ok(object)
+    }
+
+    fn check_type(&self, body: &mut Value) -> Result<()> {
+        let (kind, version) = (self.definition.kind.clone(), self.definition.api_version());
+        if !body.is_object() {
+            return Err(refusal::bad_request("the request body is not a JSON object"));
+        }
+        for (field, expected) in [("kind", kind), ("apiVersion", version)] {
+            match body[field].as_str().unwrap_or_default() {
+                "" if self.definition.is_custom() => {
+                    return Err(refusal::bad_request(&format!(
+                        "Object '{field}' is missing in the request body"
+                    )));
+                }
+                "" => body[field] = Value::from(expected),
+                given if given == expected => {}
+                given => return Err(refusal::bad_request(&type_mismatch(field, given, &expected))),
+            }
+        }
+        Ok(())
+    }
+
+    fn adopt_namespace(&self, route: &Route, object: &mut Value) -> Result<()> {
+        if !self.definition.is_namespaced() {
+            metadata_mut(object).remove("namespace");
+            return Ok(());
+        }
+        let given = metadata_text(object, "namespace");
+        if !given.is_empty() && given != route.namespace {
+            let message = "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(refusal::bad_request(message));
+        }
+        metadata_mut(object).insert("namespace".to_owned(), Value::from(route.namespace.as_str()));
+        Ok(())
+    }
+
+    fn fill_system_fields(&mut self, object: &mut Value) -> Result<()> {
+        let metadata = metadata_mut(object);
+        for field in [
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "generation",
+            "resourceVersion",
+        ] {
+            metadata.remove(field);
+        }
+        let prefix = metadata.get("generateName").and_then(Value::as_str).unwrap_or_default();
+        if !metadata.contains_key("name") && !prefix.is_empty() {
+            let name = format!("{prefix}{}", self.state.random.suffix());
+            metadata.insert("name".to_owned(), Value::from(name));
+        }
+        if !metadata.contains_key("name") {
+            let fault = Fault::required("metadata.name", "name or generateName is required");
+            return Err(refusal::invalid(&self.definition, "", &[fault]));
+        }
+        metadata.insert("uid".to_owned(), Value::from(self.state.random.uid()));
+        let created = whole_seconds(self.origin.at);
+        metadata.insert("creationTimestamp".to_owned(), Value::from(created));
+        if self.definition.has_status
+            && let Some(map) = object.as_object_mut()
+        {
+            map.remove("status");
+        }
+        builtin::prepare_create(&self.definition, object);
+        Ok(())
+    }
+
+    fn check_namespace(&self, object: &Value) -> Result<()> {
+        let name = metadata_text(object, "namespace");
+        let namespaces = self
+            .state
+            .tables
+            .values()
+            .find(|t| matches!(t.definition.behaviour, Behaviour::Namespace));
+        let (Some(namespaces), true) = (namespaces, self.definition.is_namespaced()) else {
+            return Ok(());
+        };
+        let place = Place {
+            namespace: String::new(),
+            name: name.to_owned(),
+        };
+        match namespaces.objects.get(&place) {
+            Some(namespace) if is_terminating(namespace) => {
+                let hint = format!("unable to create new content in namespace {name} because it is being terminated");
+                Err(refusal::forbidden(
+                    &self.definition,
+                    metadata_text(object, "name"),
+                    &hint,
+                ))
+            }
+            None if self.strict_namespaces => Err(refusal::not_found(&namespaces.definition, name)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_preconditions(&self, existing: &Value, wanted: &Preconditions) -> Result<()> {
+        self.check_uid(existing, wanted.uid.as_deref().unwrap_or_default())?;
+        let (revision, wanted) = (
+            metadata_text(existing, "resourceVersion"),
+            wanted.resource_version.as_deref(),
+        );
+        match wanted {
+            Some(wanted) if !wanted.is_empty() && wanted != revision => {
+                let hint = format!(
+                    "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {revision}"
+                );
+                Err(refusal::conflict(
+                    &self.definition,
+                    metadata_text(existing, "name"),
+                    &hint,
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_uid(&self, existing: &Value, wanted: &str) -> Result<()> {
+        let uid = metadata_text(existing, "uid");
+        if wanted.is_empty() || wanted == uid {
+            return Ok(());
+        }
+        let hint = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
+        Err(refusal::conflict(
+            &self.definition,
+            metadata_text(existing, "name"),
+            &hint,
+        ))
+    }
+
+    fn check_revision(&self, existing: &Value, given: &str) -> Result<()> {
+        let name = metadata_text(existing, "name");
+        if matches!(given, "" | "0") {
+            if self.definition.allows_unconditional_update() {
+                return Ok(());
+            }
+            let fault = Fault::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            return Err(refusal::invalid(&self.definition, name, &[fault]));
+        }
+        if given != metadata_text(existing, "resourceVersion") {
+            return Err(refusal::stale(&self.definition, name));
+        }
+        Ok(())
+    }
+
+    fn refuse_faults(&self, object: &Value, faults: Vec<Fault>) -> Result<()> {
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(refusal::invalid(
+            &self.definition,
+            metadata_text(object, "name"),
+            &faults,
+        ))
+    }
+
+    fn take_in_definition(&mut self, object: &Value) -> Result<()> {
+        if matches!(self.definition.behaviour, Behaviour::CustomResourceDefinition) {
+            let refuse = |error: super::DefinitionError| refusal::bad_request(&error.to_string());
+            self.state.define(Definition::from_value(object).map_err(refuse)?);
+        }
+        Ok(())
+    }
+
+    fn existing(&self, route: &Route) -> Result<Arc<Object>> {
+        let name = route.name.clone().unwrap_or_default();
+        let place = Place {
+            namespace: route.namespace.clone(),
+            name,
+        };
+        self.find(&place)
+            .ok_or_else(|| refusal::not_found(&self.definition, &place.name))
+    }
+
+    fn find(&self, place: &Place) -> Option<Arc<Object>> {
+        self.state.tables.get(&self.definition.key)?.objects.get(place).cloned()
+    }
+
+    fn mark_terminating(&self, object: &mut Value) {
+        let generation = object["metadata"]["generation"].as_i64();
+        let metadata = metadata_mut(object);
+        let now = whole_seconds(self.origin.at);
+        metadata.insert("deletionTimestamp".to_owned(), Value::from(now));
+        if matches!(self.definition.behaviour, Behaviour::Namespace) {
+            object["status"]["phase"] = json!("Terminating");
+            return;
+        }
+        metadata.insert("deletionGracePeriodSeconds".to_owned(), json!(0));
+        if let Some(generation) = generation {
+            metadata.insert("generation".to_owned(), json!(generation + 1));
+        }
+    }
+
+    fn commit(&mut self, place: &Place, object: Value) -> Result<Arc<Object>> {
+        let key = self.definition.key.clone();
+        let stored = self.state.commit(&self.origin, &key, place, Some(object));
+        stored.ok_or_else(refusal::no_such_path)
+    }
+
+    pub fn remove(&mut self, place: &Place) {
+        let key = self.definition.key.clone();
+        self.state.commit(&self.origin, &key, place, None);
+    }
+}
+
+fn whole_seconds(at: jiff::Timestamp) -> String {
+    let seconds = jiff::Timestamp::from_second(at.as_second()).unwrap_or(at);
+    seconds.to_string()
+}
+
+fn type_mismatch(field: &str, given: &str, expected: &str) -> String {
+    match field {
+        "kind" => format!("the kind in the data ({given}) does not match the expected kind ({expected})"),
+        _ => format!("the API version in the data ({given}) does not match the expected API version ({expected})"),
+    }
+}
+
+/// Metadata as the typed form keeps it: unknown and empty fields are gone, times are canonical.
+fn clean_metadata(definition: &Definition, metadata: &Value) -> Result<Value> {
+    if metadata.is_null() {
+        return Ok(json!({}));
+    }
+    let refuse = |error| {
+        let kind = &definition.kind;
+        refusal::bad_request(&format!("{kind} cannot be handled: metadata: {error}"))
+    };
+    let mut typed: ObjectMeta = serde::Deserialize::deserialize(metadata).map_err(refuse)?;
+    typed.managed_fields = None;
+    typed.self_link = None;
+    Ok(without_empty(serde_json::to_value(&typed).unwrap_or_default()))
+}
+
+fn without_empty(mut metadata: Value) -> Value {
+    if let Some(map) = metadata.as_object_mut() {
+        map.retain(|_, value| match value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(list) => !list.is_empty(),
+            Value::Object(map) => !map.is_empty(),
+            Value::Bool(_) | Value::Number(_) => true,
+        });
+    }
+    metadata
+}
+
+fn metadata_update_faults(existing: &Value, new: &Value) -> Vec<Fault> {
+    let mut found = Vec::new();
+    for field in ["creationTimestamp", "deletionTimestamp"] {
+        let (before, after) = (&existing["metadata"][field], &new["metadata"][field]);
+        if !after.is_null() && before != after {
+            found.push(Fault::immutable(&format!("metadata.{field}"), after));
+        }
+    }
+    let old = finalizers(existing);
+    let added: Vec<&str> = finalizers(new).into_iter().filter(|name| !old.contains(name)).collect();
+    if is_terminating(existing) && !added.is_empty() {
+        let hint = format!(
+            "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+            added
+                .iter()
+                .map(|name| format!("{name:?}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+        found.push(Fault::forbidden("metadata.finalizers", &hint));
+    }
+    found
+}
+
+fn with_status_of(existing: &Value, new: &Value) -> Value {
+    let mut object = existing.clone();
+    copy_field(new, &mut object, "status");
+    object
+}
+
+fn copy_field(from: &Value, to: &mut Value, field: &str) {
+    if let Some(map) = to.as_object_mut() {
+        match from.get(field) {
+            Some(value) => map.insert(field.to_owned(), value.clone()),
+            None => map.remove(field),
+        };
+    }
+}
+
+fn differs_outside_metadata(before: &Value, after: &Value) -> bool {
+    let rest = |object: &Value| -> Option<serde_json::Map<String, Value>> {
+        let mut rest = object.as_object()?.clone();
+        rest.remove("metadata");
+        Some(rest)
+    };
+    rest(before) != rest(after)
+}
+
+/// JSON merge patch (RFC 7386).
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    let Value::Object(target) = target else { return };
+    for (field, value) in patch {
+        if value.is_null() {
+            target.remove(field);
+        } else {
+            merge(target.entry(field.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
