@@ -68,7 +68,7 @@ impl Writer<'_> {
         let has_revision = !metadata_text(&object, "resourceVersion").is_empty();
         self.fill_system_fields(&mut object)?;
         self.check_namespace(&object)?;
-        self.refuse_faults(&object, builtin::faults(&self.definition, &object))?;
+        self.refuse_faults(&object, &builtin::faults(&self.definition, &object))?;
         if has_revision {
             return Err(refusal::internal(
                 "resourceVersion should not be set on objects to be created",
@@ -156,7 +156,7 @@ impl Writer<'_> {
         };
         let mut faults = builtin::faults(&self.definition, &object);
         faults.extend(builtin::update_faults(&self.definition, existing, &object));
-        self.refuse_faults(&object, faults)?;
+        self.refuse_faults(&object, &faults)?;
         let place = Place::of(&object);
         if is_terminating(&object) && finalizers(&object).is_empty() && !finalizers(existing).is_empty() {
             self.remove(&place);
@@ -173,7 +173,7 @@ impl Writer<'_> {
 
     /// The new object, with what only the server may change taken over from the old one.
     fn merge_main(&self, existing: &Value, mut new: Value) -> Result<Value> {
-        self.refuse_faults(&new, metadata_update_faults(existing, &new))?;
+        self.refuse_faults(&new, &metadata_update_faults(existing, &new))?;
         for field in SERVER_OWNED {
             match &existing["metadata"][field] {
                 Value::Null => remove_metadata(&mut new, field),
@@ -347,14 +347,14 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn refuse_faults(&self, object: &Value, faults: Vec<Fault>) -> Result<()> {
+    fn refuse_faults(&self, object: &Value, faults: &[Fault]) -> Result<()> {
         if faults.is_empty() {
             return Ok(());
         }
         Err(refusal::invalid(
             &self.definition,
             metadata_text(object, "name"),
-            &faults,
+            faults,
         ))
     }
 
