@@ -281,7 +281,10 @@ fn five() -> i32 {
 
 impl Default for HistoryLimits {
     fn default() -> Self {
-        Self { succeeded: 5, failed: 5 }
+        Self {
+            succeeded: 5,
+            failed: 5,
+        }
     }
 }
 

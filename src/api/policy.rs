@@ -16,11 +16,26 @@ use serde::{Deserialize, Serialize};
     shortname = "apolicy",
     category = "agents",
     doc = "What the platform team allows to the namespaces it names. Every policy that names a namespace holds there; where none does, nothing starts. An empty list allows nothing.",
-    printcolumn(name = "Max Active", type_ = "integer", json_path = ".spec.maxActive", description = "Cap on tasks under way, over all automations it holds for"),
-    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", description = "Whether the kill switch is on"),
+    printcolumn(
+        name = "Max Active",
+        type_ = "integer",
+        json_path = ".spec.maxActive",
+        description = "Cap on tasks under way, over all automations it holds for"
+    ),
+    printcolumn(
+        name = "Suspended",
+        type_ = "boolean",
+        json_path = ".spec.suspend",
+        description = "Whether the kill switch is on"
+    ),
     printcolumn(name = "Namespaces", type_ = "string", json_path = ".spec.namespaces", priority = 1),
-    printcolumn(name = "Repositories", type_ = "string", json_path = ".spec.repositories", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Repositories",
+        type_ = "string",
+        json_path = ".spec.repositories",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PolicySpec {

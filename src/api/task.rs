@@ -31,14 +31,35 @@ pub const AUTOMATION_LABEL: &str = "agentautomation.dev/automation";
     selectable = ".spec.automation.name",
     selectable = ".spec.repository",
     selectable = ".status.phase",
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where it is in its life; status.reason and status.message say why"),
-    printcolumn(name = "Task", type_ = "string", json_path = ".status.task.shortId", description = "The first characters of the task's id at GitHub; status.task.id has all of it"),
-    printcolumn(name = "Session", type_ = "string", json_path = ".status.task.state", priority = 1, description = "State of its newest session, in GitHub's words"),
-    printcolumn(name = "Pull Request", type_ = "string", json_path = ".status.pullRequest.url", description = "The pull request's link"),
+    printcolumn(
+        name = "Phase",
+        type_ = "string",
+        json_path = ".status.phase",
+        description = "Where it is in its life; status.reason and status.message say why"
+    ),
+    printcolumn(
+        name = "Task",
+        type_ = "string",
+        json_path = ".status.task.shortId",
+        description = "The first characters of the task's id at GitHub; status.task.id has all of it"
+    ),
+    printcolumn(
+        name = "Session",
+        type_ = "string",
+        json_path = ".status.task.state",
+        priority = 1,
+        description = "State of its newest session, in GitHub's words"
+    ),
+    printcolumn(
+        name = "Pull Request",
+        type_ = "string",
+        json_path = ".status.pullRequest.url",
+        description = "The pull request's link"
+    ),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason", priority = 1),
     printcolumn(name = "Id", type_ = "string", json_path = ".status.task.id", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("a task is a record of what was decided and can't be changed: change the automation, and its next task follows"))]

@@ -89,8 +89,16 @@ impl Sections<'_> {
         let renderer = Renderer::new(context);
         let mut out = String::new();
         push(&mut out, "Goal", &renderer.text(Section::Goal, self.goal)?);
-        push_list(&mut out, "Non-goals", &renderer.list(Section::NonGoals, self.non_goals)?);
-        push_list(&mut out, "Validation: each must succeed", &renderer.list(Section::Validation, self.validation)?);
+        push_list(
+            &mut out,
+            "Non-goals",
+            &renderer.list(Section::NonGoals, self.non_goals)?,
+        );
+        push_list(
+            &mut out,
+            "Validation: each must succeed",
+            &renderer.list(Section::Validation, self.validation)?,
+        );
         if let Some(text) = self.pull_request {
             push(&mut out, "Pull request", &renderer.text(Section::PullRequest, text)?);
         }
@@ -161,17 +169,27 @@ impl Renderer {
             repository => Value::from_object(RepositoryValue(context.repository.clone())),
             scheduledTime => wall_time(context.scheduled_time, context.time_zone),
         };
-        Self { environment, context: values }
+        Self {
+            environment,
+            context: values,
+        }
     }
 
     fn text(&self, section: Section, source: &str) -> Result<String, PromptError> {
         self.environment
             .render_str(source, &self.context)
-            .map_err(|error| PromptError::Template { section, detail: one_line(&error) })
+            .map_err(|error| PromptError::Template {
+                section,
+                detail: one_line(&error),
+            })
     }
 
     fn list(&self, section: fn(usize) -> Section, items: &[String]) -> Result<Vec<String>, PromptError> {
-        items.iter().enumerate().map(|(index, item)| self.text(section(index), item)).collect()
+        items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| self.text(section(index), item))
+            .collect()
     }
 }
 
@@ -223,7 +241,12 @@ mod tests {
     }
 
     fn goal(goal: &str) -> Sections<'_> {
-        Sections { goal, non_goals: &[], validation: &[], pull_request: None }
+        Sections {
+            goal,
+            non_goals: &[],
+            validation: &[],
+            pull_request: None,
+        }
     }
 
     #[test]
@@ -273,8 +296,14 @@ mod tests {
     #[test]
     fn the_digest_tells_templates_apart_and_nothing_else() {
         let line = ["a".to_owned()];
-        let as_non_goal = Sections { non_goals: &line, ..goal("g") };
-        let as_validation = Sections { validation: &line, ..goal("g") };
+        let as_non_goal = Sections {
+            non_goals: &line,
+            ..goal("g")
+        };
+        let as_validation = Sections {
+            validation: &line,
+            ..goal("g")
+        };
         assert_ne!(as_non_goal.digest(), as_validation.digest());
         assert_eq!(goal("g").digest(), goal("g").digest());
         assert_eq!(goal("g").digest().len(), 64);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod binaries;
+mod conformance;
 mod control_plane;
 mod deploy;
 

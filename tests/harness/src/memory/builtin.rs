@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::definition::{Behaviour, Definition};
-use super::object::{at_path, metadata_mut, metadata_text};
+use super::object::{at_path, metadata_text, set_metadata};
 use super::refusal::{self, Fault, FaultReason, Result};
 use super::{names, validate};
 
@@ -39,10 +39,10 @@ pub(super) fn canonical(definition: &Definition, mut object: Value) -> Result<Va
 pub(super) fn prepare_create(definition: &Definition, object: &mut Value) {
     match definition.behaviour {
         Behaviour::Custom(_) => {
-            metadata_mut(object).insert("generation".to_owned(), json!(1));
+            set_metadata(object, "generation", 1);
         }
         Behaviour::CustomResourceDefinition => {
-            metadata_mut(object).insert("generation".to_owned(), json!(1));
+            set_metadata(object, "generation", 1);
             object["status"] = json!({"conditions": [
                 {"type": "NamesAccepted", "status": "True", "reason": "NoConflicts", "message": "no conflicts found"},
                 {"type": "Established", "status": "True", "reason": "InitialNamesAccepted",

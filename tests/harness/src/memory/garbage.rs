@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::definition::{Behaviour, Definition};
 use super::history::Verb;
-use super::object::{Object, Place, finalizers, metadata_mut, metadata_text};
+use super::object::{Object, Place, finalizers, metadata_text, set_metadata};
 use super::route::Route;
 use super::state::{Address, Origin, State, owner_uids};
 use super::write::{DeleteOptions, FOREGROUND, ORPHAN, Writer};
@@ -133,7 +133,7 @@ fn release(state: &mut State, at: jiff::Timestamp, address: &Address, object: &O
         return;
     }
     edit(state, at, address, |object| {
-        metadata_mut(object).insert("finalizers".to_owned(), rest);
+        set_metadata(object, "finalizers", rest);
     });
 }
 

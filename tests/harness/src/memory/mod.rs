@@ -165,7 +165,9 @@ impl Shared {
     fn tell(&self, writes: &[Write]) {
         let observers = lock(&self.observers).clone();
         for write in writes {
-            observers.iter().for_each(|observer| observer(write));
+            for observer in &observers {
+                observer(write);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// One stored state of an object, as the API server would answer with it.
 #[derive(Debug)]
@@ -69,21 +69,19 @@ pub(super) fn metadata_text<'a>(value: &'a Value, field: &str) -> &'a str {
     value["metadata"][field].as_str().unwrap_or_default()
 }
 
-/// `metadata` for writing; made when it is missing.
-pub(super) fn metadata_mut(value: &mut Value) -> &mut Map<String, Value> {
-    let metadata = &mut value["metadata"];
-    if !metadata.is_object() {
-        *metadata = Value::Object(Map::new());
-    }
-    // Just made sure of; an empty map keeps this total.
-    match metadata {
-        Value::Object(map) => map,
-        _ => unreachable!("metadata is an object"),
+/// Sets a field of `metadata`, which is made when it is missing.
+pub(super) fn set_metadata(value: &mut Value, field: &str, content: impl Into<Value>) {
+    value["metadata"][field] = content.into();
+}
+
+pub(super) fn remove_metadata(value: &mut Value, field: &str) {
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        metadata.remove(field);
     }
 }
 
 pub(super) fn set_revision(value: &mut Value, revision: u64) {
-    metadata_mut(value).insert("resourceVersion".to_owned(), Value::String(revision.to_string()));
+    set_metadata(value, "resourceVersion", revision.to_string());
 }
 
 pub(super) fn is_terminating(value: &Value) -> bool {

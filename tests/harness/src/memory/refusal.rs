@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 
 use super::definition::Definition;
 
-pub(super) type Result<T, E = Box<Refusal>> = std::result::Result<T, E>;
+pub(super) type Result<T, E = Refusal> = std::result::Result<T, E>;
 
 /// An answer that is not a success.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub code: StatusCode,
-    pub body: Value,
+    pub body: Box<Value>,
 }
 
 /// One thing that is wrong with a field.
@@ -81,11 +81,11 @@ impl Fault {
     }
 }
 
-pub(super) fn not_found(definition: &Definition, name: &str) -> Box<Refusal> {
+pub(super) fn not_found(definition: &Definition, name: &str) -> Refusal {
     about(definition, name, StatusCode::NOT_FOUND, "NotFound", "not found")
 }
 
-pub(super) fn already_exists(definition: &Definition, name: &str) -> Box<Refusal> {
+pub(super) fn already_exists(definition: &Definition, name: &str) -> Refusal {
     about(
         definition,
         name,
@@ -96,12 +96,12 @@ pub(super) fn already_exists(definition: &Definition, name: &str) -> Box<Refusal
 }
 
 /// Somebody else has written since the caller read.
-pub(super) fn stale(definition: &Definition, name: &str) -> Box<Refusal> {
+pub(super) fn stale(definition: &Definition, name: &str) -> Refusal {
     let hint = "the object has been modified; please apply your changes to the latest version and try again";
     conflict(definition, name, hint)
 }
 
-pub(super) fn conflict(definition: &Definition, name: &str, hint: &str) -> Box<Refusal> {
+pub(super) fn conflict(definition: &Definition, name: &str, hint: &str) -> Refusal {
     let resource = definition.qualified_plural();
     status(
         StatusCode::CONFLICT,
@@ -111,7 +111,7 @@ pub(super) fn conflict(definition: &Definition, name: &str, hint: &str) -> Box<R
     )
 }
 
-pub(super) fn forbidden(definition: &Definition, name: &str, hint: &str) -> Box<Refusal> {
+pub(super) fn forbidden(definition: &Definition, name: &str, hint: &str) -> Refusal {
     let resource = definition.qualified_plural();
     status(
         StatusCode::FORBIDDEN,
@@ -121,7 +121,7 @@ pub(super) fn forbidden(definition: &Definition, name: &str, hint: &str) -> Box<
     )
 }
 
-pub(super) fn invalid(definition: &Definition, name: &str, faults: &[Fault]) -> Box<Refusal> {
+pub(super) fn invalid(definition: &Definition, name: &str, faults: &[Fault]) -> Refusal {
     let lines: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.field, f.message)).collect();
     let text = match lines.as_slice() {
         [one] => one.clone(),
@@ -141,23 +141,23 @@ pub(super) fn invalid(definition: &Definition, name: &str, faults: &[Fault]) -> 
     )
 }
 
-pub(super) fn bad_request(message: &str) -> Box<Refusal> {
+pub(super) fn bad_request(message: &str) -> Refusal {
     status(StatusCode::BAD_REQUEST, "BadRequest", message, None)
 }
 
-pub(super) fn internal(message: &str) -> Box<Refusal> {
+pub(super) fn internal(message: &str) -> Refusal {
     let details = json!({"causes": [{"message": message}]});
     let text = format!("Internal error occurred: {message}");
     status(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &text, Some(details))
 }
 
 /// The revision asked for has been compacted away.
-pub(super) fn expired(message: &str) -> Box<Refusal> {
+pub(super) fn expired(message: &str) -> Refusal {
     status(StatusCode::GONE, "Expired", message, None)
 }
 
 /// The revision asked for does not exist yet.
-pub(super) fn too_large(asked: u64, current: u64) -> Box<Refusal> {
+pub(super) fn too_large(asked: u64, current: u64) -> Refusal {
     let message = format!("Too large resource version: {asked}, current: {current}");
     let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
     let details = json!({"causes": [cause], "retryAfterSeconds": 1});
@@ -165,7 +165,7 @@ pub(super) fn too_large(asked: u64, current: u64) -> Box<Refusal> {
     status(StatusCode::GATEWAY_TIMEOUT, "Timeout", &text, Some(details))
 }
 
-pub(super) fn unsupported_media_type(supported: &str) -> Box<Refusal> {
+pub(super) fn unsupported_media_type(supported: &str) -> Refusal {
     let message =
         format!("the body of the request was in an unknown format - accepted media types include: {supported}");
     status(
@@ -176,7 +176,7 @@ pub(super) fn unsupported_media_type(supported: &str) -> Box<Refusal> {
     )
 }
 
-pub(super) fn method_not_allowed() -> Box<Refusal> {
+pub(super) fn method_not_allowed() -> Refusal {
     let message = "the server does not allow this method on the requested resource";
     status(
         StatusCode::METHOD_NOT_ALLOWED,
@@ -187,12 +187,12 @@ pub(super) fn method_not_allowed() -> Box<Refusal> {
 }
 
 /// A path that nothing serves.
-pub(super) fn no_such_path() -> Box<Refusal> {
+pub(super) fn no_such_path() -> Refusal {
     let message = "the server could not find the requested resource";
     status(StatusCode::NOT_FOUND, "NotFound", message, Some(json!({})))
 }
 
-fn about(definition: &Definition, name: &str, code: StatusCode, reason: &str, what: &str) -> Box<Refusal> {
+fn about(definition: &Definition, name: &str, code: StatusCode, reason: &str, what: &str) -> Refusal {
     let resource = definition.qualified_plural();
     let details = details(definition, &definition.key.plural, name);
     status(code, reason, &format!("{resource} \"{name}\" {what}"), Some(details))
@@ -206,7 +206,7 @@ fn details(definition: &Definition, kind: &str, name: &str) -> Value {
     details
 }
 
-fn status(code: StatusCode, reason: &str, message: &str, details: Option<Value>) -> Box<Refusal> {
+fn status(code: StatusCode, reason: &str, message: &str, details: Option<Value>) -> Refusal {
     let mut body = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code.as_u16(),
@@ -214,5 +214,8 @@ fn status(code: StatusCode, reason: &str, message: &str, details: Option<Value>)
     if let Some(details) = details {
         body["details"] = details;
     }
-    Box::new(Refusal { code, body })
+    Refusal {
+        code,
+        body: Box::new(body),
+    }
 }

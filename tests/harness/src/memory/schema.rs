@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "the schema's own words")]
 pub(super) struct Schema {
     #[serde(rename = "type")]
     pub kind: Option<Kind>,
@@ -120,7 +121,9 @@ impl Schema {
             Value::Object(map) => self.prune_map(map, is_resource),
             Value::Array(list) => {
                 if let Some(items) = &self.items {
-                    list.iter_mut().for_each(|item| items.prune(item, items.embedded));
+                    for item in list {
+                        items.prune(item, items.embedded);
+                    }
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -160,7 +163,9 @@ impl Schema {
             }
             Value::Array(list) => {
                 if let Some(items) = &self.items {
-                    list.iter_mut().for_each(|item| items.fill_in_place(item));
+                    for item in list {
+                        items.fill_in_place(item);
+                    }
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -192,7 +197,9 @@ impl Schema {
             }),
             Value::Array(list) => {
                 if let Some(items) = &self.items {
-                    list.iter_mut().for_each(|item| items.drop_nulls(item));
+                    for item in list {
+                        items.drop_nulls(item);
+                    }
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

@@ -84,7 +84,7 @@ impl FieldTerm {
         let found = match at_path(object, &self.path) {
             Value::String(text) => *text == self.value,
             Value::Null => self.value.is_empty(),
-            other => other.to_string() == self.value,
+            other => self.value == other.to_string().as_str(),
         };
         found == self.wanted
     }

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::builtin;
 use super::definition::{Behaviour, Definition};
 use super::history::Subresource;
-use super::object::{Object, Place, finalizers, is_terminating, metadata_mut, metadata_text, set_revision};
+use super::object::{
+    Object, Place, finalizers, is_terminating, metadata_text, remove_metadata, set_metadata, set_revision,
+};
 use super::refusal::{self, Fault, Result};
 use super::route::Route;
 use super::state::{Origin, State};
@@ -16,6 +18,16 @@ use super::state::{Origin, State};
 /// The finalizers that stand for a propagation policy.
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
 pub(super) const ORPHAN: &str = "orphan";
+
+/// Metadata that an update takes over from what is stored.
+const SERVER_OWNED: [&str; 6] = [
+    "uid",
+    "creationTimestamp",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "resourceVersion",
+];
 
 /// One write in progress.
 pub(super) struct Writer<'a> {
@@ -56,7 +68,7 @@ impl Writer<'_> {
         let has_revision = !metadata_text(&object, "resourceVersion").is_empty();
         self.fill_system_fields(&mut object)?;
         self.check_namespace(&object)?;
-        self.refuse_faults(&object, builtin::faults(&self.definition, &object))?;
+        self.refuse_faults(&object, &builtin::faults(&self.definition, &object))?;
         if has_revision {
             return Err(refusal::internal(
                 "resourceVersion should not be set on objects to be created",
@@ -144,7 +156,7 @@ impl Writer<'_> {
         };
         let mut faults = builtin::faults(&self.definition, &object);
         faults.extend(builtin::update_faults(&self.definition, existing, &object));
-        self.refuse_faults(&object, faults)?;
+        self.refuse_faults(&object, &faults)?;
         let place = Place::of(&object);
         if is_terminating(&object) && finalizers(&object).is_empty() && !finalizers(existing).is_empty() {
             self.remove(&place);
@@ -161,20 +173,12 @@ impl Writer<'_> {
 
     /// The new object, with what only the server may change taken over from the old one.
     fn merge_main(&self, existing: &Value, mut new: Value) -> Result<Value> {
-        self.refuse_faults(&new, metadata_update_faults(existing, &new))?;
-        let metadata = metadata_mut(&mut new);
-        for field in [
-            "uid",
-            "creationTimestamp",
-            "generation",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "resourceVersion",
-        ] {
+        self.refuse_faults(&new, &metadata_update_faults(existing, &new))?;
+        for field in SERVER_OWNED {
             match &existing["metadata"][field] {
-                Value::Null => metadata.remove(field),
-                value => metadata.insert(field.to_owned(), value.clone()),
-            };
+                Value::Null => remove_metadata(&mut new, field),
+                value => set_metadata(&mut new, field, value.clone()),
+            }
         }
         if self.definition.has_status {
             copy_field(existing, &mut new, "status");
@@ -225,7 +229,7 @@ impl Writer<'_> {
 
     fn adopt_namespace(&self, route: &Route, object: &mut Value) -> Result<()> {
         if !self.definition.is_namespaced() {
-            metadata_mut(object).remove("namespace");
+            remove_metadata(object, "namespace");
             return Ok(());
         }
         let given = metadata_text(object, "namespace");
@@ -233,32 +237,30 @@ impl Writer<'_> {
             let message = "the namespace of the provided object does not match the namespace sent on the request";
             return Err(refusal::bad_request(message));
         }
-        metadata_mut(object).insert("namespace".to_owned(), Value::from(route.namespace.as_str()));
+        set_metadata(object, "namespace", route.namespace.as_str());
         Ok(())
     }
 
     fn fill_system_fields(&mut self, object: &mut Value) -> Result<()> {
-        let metadata = metadata_mut(object);
         for field in [
             "deletionTimestamp",
             "deletionGracePeriodSeconds",
             "generation",
             "resourceVersion",
         ] {
-            metadata.remove(field);
+            remove_metadata(object, field);
         }
-        let prefix = metadata.get("generateName").and_then(Value::as_str).unwrap_or_default();
-        if !metadata.contains_key("name") && !prefix.is_empty() {
+        let prefix = metadata_text(object, "generateName");
+        if metadata_text(object, "name").is_empty() {
+            if prefix.is_empty() {
+                let fault = Fault::required("metadata.name", "name or generateName is required");
+                return Err(refusal::invalid(&self.definition, "", &[fault]));
+            }
             let name = format!("{prefix}{}", self.state.random.suffix());
-            metadata.insert("name".to_owned(), Value::from(name));
+            set_metadata(object, "name", name);
         }
-        if !metadata.contains_key("name") {
-            let fault = Fault::required("metadata.name", "name or generateName is required");
-            return Err(refusal::invalid(&self.definition, "", &[fault]));
-        }
-        metadata.insert("uid".to_owned(), Value::from(self.state.random.uid()));
-        let created = whole_seconds(self.origin.at);
-        metadata.insert("creationTimestamp".to_owned(), Value::from(created));
+        set_metadata(object, "uid", self.state.random.uid());
+        set_metadata(object, "creationTimestamp", whole_seconds(self.origin.at));
         if self.definition.has_status
             && let Some(map) = object.as_object_mut()
         {
@@ -345,14 +347,14 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn refuse_faults(&self, object: &Value, faults: Vec<Fault>) -> Result<()> {
+    fn refuse_faults(&self, object: &Value, faults: &[Fault]) -> Result<()> {
         if faults.is_empty() {
             return Ok(());
         }
         Err(refusal::invalid(
             &self.definition,
             metadata_text(object, "name"),
-            &faults,
+            faults,
         ))
     }
 
@@ -380,16 +382,14 @@ impl Writer<'_> {
 
     fn mark_terminating(&self, object: &mut Value) {
         let generation = object["metadata"]["generation"].as_i64();
-        let metadata = metadata_mut(object);
-        let now = whole_seconds(self.origin.at);
-        metadata.insert("deletionTimestamp".to_owned(), Value::from(now));
+        set_metadata(object, "deletionTimestamp", whole_seconds(self.origin.at));
         if matches!(self.definition.behaviour, Behaviour::Namespace) {
             object["status"]["phase"] = json!("Terminating");
             return;
         }
-        metadata.insert("deletionGracePeriodSeconds".to_owned(), json!(0));
+        set_metadata(object, "deletionGracePeriodSeconds", 0);
         if let Some(generation) = generation {
-            metadata.insert("generation".to_owned(), json!(generation + 1));
+            set_metadata(object, "generation", generation + 1);
         }
     }
 

@@ -1,1 +1,0 @@
-//! What both API servers must do alike.

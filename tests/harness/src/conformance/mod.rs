@@ -1,0 +1,83 @@
+//! What both API servers must do alike: one suite, run against the one in memory and the real kube-apiserver.
+//!
+//! Each case gets a namespace of its own and speaks HTTP, so that it sees what is on the wire; the last ones drive what
+//! controllers are made of (watcher, reflector, event recorder). A case that cannot be provoked on the real server
+//! is in no list here but in the tests of the memory server.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a case fails by panicking, as a test does"
+)]
+
+mod builtins;
+mod context;
+mod deletions;
+mod machinery;
+mod reads;
+mod refusals;
+mod schemas;
+mod watches;
+mod writes;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Client;
+
+pub use context::Context;
+
+/// One behaviour.
+#[derive(Clone, Copy)]
+pub struct Case {
+    pub name: &'static str,
+    pub run: fn(Context) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// Names the functions of a module as its cases.
+macro_rules! list_cases {
+    ($($name:ident),+ $(,)?) => {
+        pub(super) const CASES: &[super::Case] =
+            &[$(super::Case { name: stringify!($name), run: |context| Box::pin($name(context)) }),+];
+    };
+}
+use list_cases;
+
+/// The kind that the cases work with.
+#[must_use]
+pub fn widget_crd() -> CustomResourceDefinition {
+    serde_saphyr::from_str(include_str!("widget.yaml")).expect("the manifest beside this file is valid")
+}
+
+/// All cases.
+pub fn cases() -> impl Iterator<Item = Case> {
+    let all = [
+        writes::CASES,
+        refusals::CASES,
+        schemas::CASES,
+        deletions::CASES,
+        reads::CASES,
+        watches::CASES,
+        builtins::CASES,
+        machinery::CASES,
+    ];
+    all.into_iter().flatten().copied()
+}
+
+/// Runs all cases against a server, each in a namespace whose name begins with `prefix`.
+///
+/// # Panics
+/// With the names of the cases that failed, after all have run.
+pub async fn run(client: Client, prefix: &str) {
+    context::install_widgets(&client).await;
+    let mut failed = Vec::new();
+    for (index, case) in cases().enumerate() {
+        let context = Context::create(&client, &format!("{prefix}-{index}")).await;
+        // A task of its own, so that one failure does not hide the next.
+        if tokio::spawn((case.run)(context)).await.is_err() {
+            failed.push(case.name);
+        }
+    }
+    assert!(failed.is_empty(), "{} cases failed: {failed:?}", failed.len());
+}
