@@ -1,3 +1,8 @@
-//! The real shell in one thread on paused time, and the stand-ins that this needs.
+//! The real shell in one thread on paused time, over an API server in memory and the simulated GitHub.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod conformance;
+mod invariants;
+mod life;
+mod network;
+mod stage;

@@ -1,0 +1,244 @@
+//! What must be true at each write, whatever happened before it. The numbers are those of `src/lib.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agent_automation::api::automation::StartPolicy;
+use agent_automation::api::task::{Phase, TaskStatus};
+use agent_automation::api::{AgentAutomation, AgentTask};
+use agent_automation::domain::task_state::TaskState;
+use agent_automation::simulator::{Simulator, TaskRecord};
+use harness::memory::{Verb, Write};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use crate::stage::{Stage, TOKEN, Team};
+
+/// Hears every write and remembers what it needs.
+pub struct Watcher {
+    pub policy_cap: Option<i32>,
+    pub teams: BTreeMap<String, Team>,
+    pub broken: Vec<String>,
+    github: Simulator,
+    /// Of every task object that ever was, by uid.
+    causes: BTreeMap<String, (String, Timestamp)>,
+    seen: usize,
+}
+
+impl Watcher {
+    pub fn new(github: Simulator) -> Self {
+        Self {
+            policy_cap: None,
+            teams: BTreeMap::new(),
+            broken: Vec::new(),
+            github,
+            causes: BTreeMap::new(),
+            seen: 0,
+        }
+    }
+
+    pub fn hear(&mut self, write: &Write) {
+        self.hidden(write);
+        if write.kind == "AgentTask" {
+            self.task(write);
+        }
+        self.look_at_github();
+    }
+
+    /// Once for each cause, within the caps at the instant of each start. (Invariants 1 and 3.)
+    pub fn look_at_github(&mut self) {
+        let tasks = self.github.tasks();
+        if tasks.len() == self.seen {
+            return;
+        }
+        self.seen = tasks.len();
+        self.once(&tasks);
+        self.within_caps(&tasks);
+    }
+
+    fn once(&mut self, tasks: &[TaskRecord]) {
+        let mut causes: BTreeMap<&(String, Timestamp), Vec<&str>> = BTreeMap::new();
+        for task in tasks {
+            let Some(cause) = self.causes.get(uid(&task.prompt)) else {
+                self.broken.push(format!("task {} has no object", task.id));
+                return;
+            };
+            causes.entry(cause).or_default().push(&task.id);
+        }
+        let twice = causes.iter().filter(|((automation, _), ids)| ids.len() > 1 && self.at_most_once(automation));
+        let told: Vec<_> = twice.map(|(cause, ids)| format!("1: {cause:?} was started {} times", ids.len())).collect();
+        self.broken.extend(told);
+    }
+
+    fn at_most_once(&self, automation: &str) -> bool {
+        self.teams.get(automation).is_none_or(|team| team.start_policy == StartPolicy::AtMostOnce)
+    }
+
+    fn within_caps(&mut self, tasks: &[TaskRecord]) {
+        let active: Vec<_> = tasks.iter().filter(|task| !is_over(task)).collect();
+        let cap = self.policy_cap.and_then(|cap| usize::try_from(cap).ok()).unwrap_or(usize::MAX);
+        if active.len() > cap {
+            self.broken.push(format!("3: {} tasks at once under a policy that allows {cap}", active.len()));
+        }
+        let mut counts: BTreeMap<&str, i32> = BTreeMap::new();
+        for task in active {
+            if let Some((automation, _)) = self.causes.get(uid(&task.prompt)) {
+                *counts.entry(automation).or_default() += 1;
+            }
+        }
+        let over: Vec<_> = counts
+            .iter()
+            .filter(|(automation, count)| self.teams.get(**automation).is_some_and(|team| **count > team.max_active))
+            .map(|(automation, count)| format!("3: {count} tasks of {automation} at once"))
+            .collect();
+        self.broken.extend(over);
+    }
+
+    fn task(&mut self, write: &Write) {
+        if let Some(task) = write.after.as_ref().map(|object| decode::<AgentTask>(object)) {
+            let cause = (task.spec.automation.name.clone(), task.spec.trigger.scheduled_time);
+            self.causes.insert(task.metadata.uid.clone().unwrap(), cause);
+            if write.verb != Verb::Create {
+                let before = write.before.as_ref().map(|object| decode::<AgentTask>(object));
+                self.forward(&task, before.and_then(|task| task.status), task.status.clone());
+            }
+        }
+    }
+
+    /// Status does not go back in time. (Invariant 7.)
+    fn forward(&mut self, task: &AgentTask, before: Option<TaskStatus>, after: Option<TaskStatus>) {
+        let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+        let name = task.metadata.name.as_deref().unwrap_or_default();
+        if !follows(before.phase, after.phase) {
+            self.broken.push(format!("7: {name} went from {:?} to {:?}", before.phase, after.phase));
+        }
+        let id = |status: &TaskStatus| status.task.as_ref().map(|task| task.id.clone());
+        if id(&before).is_some() && id(&before) != id(&after) {
+            self.broken.push(format!("7: {name} lost its id"));
+        }
+        let number = |status: &TaskStatus| status.attempts.last().map_or(0, |attempt| attempt.number);
+        if number(&after) < number(&before) {
+            self.broken.push(format!("7: {name} forgot an attempt"));
+        }
+        let updated = |status: &TaskStatus| status.task.as_ref().and_then(|task| task.updated_at);
+        if updated(&after) < updated(&before) {
+            self.broken.push(format!("7: {name} saw GitHub go back in time"));
+        }
+    }
+
+    /// The token is in its Secret and nowhere else. (Invariant 6.)
+    fn hidden(&mut self, write: &Write) {
+        let told = write.after.as_ref().is_some_and(|object| {
+            write.kind != "Secret" && serde_json::to_string(&***object).unwrap().contains(TOKEN)
+        });
+        if told {
+            self.broken.push(format!("6: {} {} holds the token", write.kind, write.name));
+        }
+    }
+}
+
+/// What must be true once nothing moves any more.
+pub fn at_rest(stage: &Stage, faults: bool) -> Vec<String> {
+    let mut broken = std::mem::take(&mut stage.watcher.lock().unwrap().broken);
+    broken.extend(nothing_pending(stage));
+    broken.extend(every_time_is_decided(stage));
+    broken.extend(known_at_github(stage, faults));
+    broken
+}
+
+/// Liveness: what waits has a cap in its way, and nothing is half started.
+fn nothing_pending(stage: &Stage) -> Vec<String> {
+    let tasks = stage.tasks();
+    let parked = tasks.iter().any(|task| status(task).phase == Phase::Unknown);
+    let stuck = tasks.iter().filter(|task| match status(task).phase {
+        Phase::Pending | Phase::Starting | Phase::Running => true,
+        Phase::Held => !parked,
+        _ => false,
+    });
+    stuck.map(|task| format!("{} is still {:?}: {:?}", name(task), status(task).phase, status(task).message)).collect()
+}
+
+/// Each scheduled time has had an object, or is counted. (Invariant 2.)
+fn every_time_is_decided(stage: &Stage) -> Vec<String> {
+    let causes: BTreeSet<_> = stage.watcher.lock().unwrap().causes.values().cloned().collect();
+    let mut broken = Vec::new();
+    for automation in stage.automations() {
+        let name = automation.metadata.name.clone().unwrap();
+        let Some((times, missed)) = due_times(&automation) else {
+            broken.push(format!("2: {name} has decided nothing"));
+            continue;
+        };
+        let without = times.iter().filter(|time| !causes.contains(&(name.clone(), **time))).count();
+        if without > usize::try_from(missed).unwrap() {
+            broken.push(format!("2: {name} lost times: {without} without an object, {missed} counted as missed"));
+        }
+    }
+    broken
+}
+
+/// The times up to what is decided, and how many are counted as missed.
+fn due_times(automation: &AgentAutomation) -> Option<(Vec<Timestamp>, i64)> {
+    use agent_automation::domain::schedule::Schedule;
+    let status = automation.status.as_ref()?;
+    let terms = automation.spec.triggers[0].schedule.as_ref()?;
+    let schedule = Schedule::parse(&terms.cron, Some(&terms.time_zone)).unwrap();
+    let created = automation.metadata.creation_timestamp.as_ref()?.0;
+    let through = status.schedules.first()?.decided_through;
+    let times = schedule.times(created, created).take_while(|time| *time <= through).collect();
+    Some((times, status.missed_runs))
+}
+
+/// Each task at GitHub is known to its object, unless it is parked for a person, which takes a fault.
+fn known_at_github(stage: &Stage, faults: bool) -> Vec<String> {
+    let objects = stage.tasks();
+    let mut broken = Vec::new();
+    for task in stage.github.tasks() {
+        let Some(object) = objects.iter().find(|object| object.metadata.uid.as_deref() == Some(uid(&task.prompt))) else {
+            continue;
+        };
+        let status = status(object);
+        let known = status.task.as_ref().map(|task| task.id.as_str()) == Some(&task.id);
+        let parked = status.phase == Phase::Unknown || (faults && status.phase.is_ended());
+        let again = object.spec.start_policy == StartPolicy::AtLeastOnce;
+        if !known && !parked && !again {
+            broken.push(format!("{} does not know of {} and is {:?}", name(object), task.id, status.phase));
+        }
+    }
+    broken
+}
+
+fn follows(before: Phase, after: Phase) -> bool {
+    let waiting = |phase: Phase| phase.is_waiting();
+    match (before, after) {
+        (before, after) if before == after => true,
+        (Phase::Pending, _) => after != Phase::Succeeded,
+        (Phase::Held, after) => after != Phase::Pending && after != Phase::Succeeded,
+        (Phase::Starting, after) => after != Phase::Pending,
+        (Phase::Unknown, after) => after != Phase::Pending && after != Phase::Starting,
+        (Phase::Running, after) => !waiting(after) && after != Phase::Starting && after != Phase::Unknown,
+        _ => false,
+    }
+}
+
+fn is_over(task: &TaskRecord) -> bool {
+    let state = serde_json::to_value(task.state).unwrap();
+    TaskState::parse(state.as_str().unwrap_or_default()).is_terminal()
+}
+
+/// The uid in an attempt's marker.
+fn uid(prompt: &str) -> &str {
+    let line = prompt.lines().last().unwrap_or_default();
+    let marker = line.strip_prefix("agentautomation.dev/attempt: ").unwrap_or_default();
+    marker.rsplit_once('.').map_or("", |(uid, _)| uid)
+}
+
+fn status(task: &AgentTask) -> TaskStatus {
+    task.status.clone().unwrap_or_default()
+}
+
+fn name(task: &AgentTask) -> &str {
+    task.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn decode<T: DeserializeOwned>(object: &harness::memory::Object) -> T {
+    serde_json::from_value((**object).clone().into()).unwrap()
+}

@@ -1,0 +1,296 @@
+//! The wires between a controller and what it talks to. Each write that goes over them is a point at which the controller
+//! can be made to die, and each request can be made to fail as networks fail.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use agent_automation::github::{Transport, TransportError};
+use agent_automation::simulator::{Answer, Simulator};
+use bytes::Bytes;
+use futures::future::{BoxFuture, pending};
+use harness::memory::{MemoryService, ResponseBody};
+use http::{Method, Request, Response};
+use kube::client::Body;
+use tokio::sync::Notify;
+use tower::{BoxError, Service};
+
+/// When the controller dies, as seen from one of its writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// Before the request leaves.
+    Unsent,
+    /// The request has left, and is acted on while the controller is dead.
+    Unanswered,
+    /// The request was acted on and answered; the answer was not looked at.
+    Unprocessed,
+    /// The request is acted on only when the next controller is at work.
+    Delayed,
+}
+
+impl Moment {
+    /// The three that every write is tried with.
+    pub const THREE: [Self; 3] = [Self::Unsent, Self::Unanswered, Self::Unprocessed];
+}
+
+/// What a faulty network does to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// The connection is refused.
+    Refused,
+    /// It gets through, and its answer does not.
+    AnswerLost,
+    /// It gets through late, and its answer does not.
+    Delayed(Duration),
+    /// The API server says that it is too busy.
+    Busy,
+}
+
+/// Decides about each request, in order.
+pub type Weather = Box<dyn FnMut(&Write) -> Option<Mishap> + Send>;
+
+/// A request that may change something.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Write {
+    pub target: &'static str,
+    pub method: String,
+    /// The kind of thing and not its name: `agenttasks/status`.
+    pub what: String,
+    pub is_write: bool,
+}
+
+/// One controller's wires.
+#[derive(Clone)]
+pub struct Network {
+    inner: Arc<Mutex<Inner>>,
+    died: Arc<Notify>,
+}
+
+struct Inner {
+    writes: Vec<Write>,
+    die_at: Option<(usize, Moment)>,
+    dead: bool,
+    weather: Option<Weather>,
+}
+
+/// What becomes of a request.
+enum Fate {
+    Pass,
+    Never,
+    /// It is acted on after this long, and nobody hears of it.
+    Unheard(Duration),
+    Mishap(Mishap),
+}
+
+/// Well after the lease of a dead controller has run out.
+const NEXT_AT_WORK: Duration = Duration::from_secs(20);
+
+impl Network {
+    /// Wires on which the controller dies at its n-th write, counted from 1.
+    pub fn new(die_at: Option<(usize, Moment)>) -> Self {
+        let inner = Inner {
+            writes: Vec::new(),
+            die_at,
+            dead: false,
+            weather: None,
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            died: Arc::default(),
+        }
+    }
+
+    /// Wires that fail as `weather` says.
+    pub fn in_weather(weather: Weather) -> Self {
+        let network = Self::new(None);
+        network.lock().weather = Some(weather);
+        network
+    }
+
+    /// Resolves when the controller is to die.
+    pub async fn death(&self) {
+        self.died.notified().await;
+    }
+
+    /// Writes sent, or about to be.
+    pub fn writes(&self) -> Vec<Write> {
+        self.lock().writes.clone()
+    }
+
+    /// Nothing gets through any more.
+    pub fn cut(&self) {
+        self.lock().dead = true;
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn calm(&self) {
+        self.lock().weather = None;
+    }
+
+    pub fn api_server(&self, service: MemoryService) -> ApiServer {
+        ApiServer {
+            network: self.clone(),
+            service,
+        }
+    }
+
+    pub fn github(&self, simulator: Simulator) -> Arc<dyn Transport> {
+        Arc::new(GitHub {
+            network: self.clone(),
+            simulator,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    fn fate(&self, write: Write) -> Fate {
+        let mut inner = self.lock();
+        if inner.dead {
+            return Fate::Never;
+        }
+        let mishap = inner.weather.as_mut().and_then(|weather| weather(&write));
+        if !write.is_write {
+            return mishap.map_or(Fate::Pass, Fate::Mishap);
+        }
+        inner.writes.push(write);
+        let count = inner.writes.len();
+        let Some((_, moment)) = inner.die_at.filter(|(at, _)| *at == count) else {
+            return mishap.map_or(Fate::Pass, Fate::Mishap);
+        };
+        inner.dead = true;
+        self.died.notify_one();
+        match moment {
+            Moment::Unsent => Fate::Never,
+            Moment::Unanswered => Fate::Unheard(Duration::from_millis(1)),
+            Moment::Unprocessed => Fate::Unheard(Duration::ZERO),
+            Moment::Delayed => Fate::Unheard(NEXT_AT_WORK),
+        }
+    }
+}
+
+/// The API server, at the other end of the wires.
+#[derive(Clone)]
+pub struct ApiServer {
+    network: Network,
+    service: MemoryService,
+}
+
+type Answered = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, BoxError>> + Send>>;
+
+impl Service<Request<Body>> for ApiServer {
+    type Response = Response<ResponseBody>;
+    type Error = BoxError;
+    type Future = Answered;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answered {
+        let write = Write {
+            target: "kubernetes",
+            method: request.method().to_string(),
+            what: what(request.uri().path()),
+            is_write: *request.method() != Method::GET,
+        };
+        let mut service = self.service.clone();
+        match self.network.fate(write) {
+            Fate::Pass => service.call(request),
+            Fate::Never => Box::pin(pending()),
+            Fate::Unheard(delay) => {
+                unheard(delay, async move { drop(service.call(request).await) });
+                Box::pin(pending())
+            }
+            Fate::Mishap(Mishap::Refused) => failed("connection refused"),
+            Fate::Mishap(Mishap::Busy) => Box::pin(async { Ok(busy()) }),
+            Fate::Mishap(Mishap::AnswerLost) => Box::pin(async move {
+                drop(service.call(request).await);
+                Err(BoxError::from("connection reset"))
+            }),
+            Fate::Mishap(Mishap::Delayed(delay)) => {
+                unheard(delay, async move { drop(service.call(request).await) });
+                failed("no answer in time")
+            }
+        }
+    }
+}
+
+/// GitHub, at the other end of the wires.
+struct GitHub {
+    network: Network,
+    simulator: Simulator,
+}
+
+impl Transport for GitHub {
+    fn send(&self, request: Request<Bytes>, timeout: Duration) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+        let write = Write {
+            target: "github",
+            method: request.method().to_string(),
+            what: "tasks".to_owned(),
+            is_write: *request.method() != Method::GET,
+        };
+        let simulator = self.simulator.clone();
+        let lost = |reason: &str| Err(TransportError::Lost(reason.to_owned()));
+        match self.network.fate(write) {
+            Fate::Pass => Box::pin(async move {
+                match tokio::time::timeout(timeout, simulator.handle(request)).await {
+                    Ok(Answer::Response(response)) => Ok(response),
+                    Ok(Answer::Reset) => lost("connection reset"),
+                    Ok(Answer::Truncated(..)) => lost("the body was cut short"),
+                    Err(_) => lost("no answer in time"),
+                }
+            }),
+            Fate::Never => Box::pin(pending()),
+            Fate::Unheard(delay) => {
+                unheard(delay, async move { drop(simulator.handle(request).await) });
+                Box::pin(pending())
+            }
+            Fate::Mishap(Mishap::Refused | Mishap::Busy) => {
+                Box::pin(async { Err(TransportError::NeverSent("connection refused".to_owned())) })
+            }
+            Fate::Mishap(Mishap::AnswerLost) => Box::pin(async move {
+                drop(simulator.handle(request).await);
+                lost("connection reset")
+            }),
+            Fate::Mishap(Mishap::Delayed(delay)) => {
+                unheard(delay.min(timeout), async move { drop(simulator.handle(request).await) });
+                Box::pin(async move {
+                    tokio::time::sleep(timeout).await;
+                    lost("no answer in time")
+                })
+            }
+        }
+    }
+}
+
+/// On its way, whatever becomes of who sent it.
+fn unheard(delay: Duration, deed: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        deed.await;
+    });
+}
+
+fn failed(reason: &'static str) -> Answered {
+    Box::pin(async move { Err(BoxError::from(reason)) })
+}
+
+fn busy() -> Response<ResponseBody> {
+    use http_body_util::{BodyExt, Full};
+    let status = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"TooManyRequests","code":429,"message":"too many requests"}"#;
+    let body = Full::new(Bytes::from_static(status.as_bytes())).map_err(BoxError::from).boxed_unsync();
+    Response::builder().status(429).header("content-type", "application/json").body(body).unwrap()
+}
+
+/// The resource in a path, without the names of objects.
+fn what(path: &str) -> String {
+    let parts: Vec<_> = path.trim_matches('/').split('/').collect();
+    let resources = ["agentautomations", "agenttasks", "agentpolicies", "leases", "events", "secrets"];
+    let resource = parts.iter().find(|part| resources.contains(part)).copied().unwrap_or("other");
+    let status = if parts.last() == Some(&"status") { "/status" } else { "" };
+    format!("{resource}{status}")
+}

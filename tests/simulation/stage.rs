@@ -1,0 +1,288 @@
+//! A cluster and a GitHub on paused time, controllers that live and die on it, and what must be true of it at each instant.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use agent_automation::api::automation::{
+    Agent, AutomationSpec, Branches, Concurrency, Credentials, HistoryLimits, MissedRuns, Prompt, PullRequestRequest,
+    ScheduleTrigger, SecretKeyRef, StartPolicy, Trigger,
+};
+use agent_automation::api::policy::{PolicySpec, TriggerKind};
+use agent_automation::api::{AgentAutomation, AgentPolicy, AgentTask, definitions};
+use agent_automation::controller::Controller;
+use agent_automation::controller::lease::Terms;
+use agent_automation::controller::metrics::Metrics;
+use agent_automation::github::{BaseUrl, Client as GitHub};
+use agent_automation::plan::Settings;
+use agent_automation::simulator::{Config, Limits, Repository, Script, Simulator, Token};
+use harness::memory::{Connection, Definition, Garbage, MemoryApiServer, Namespaces, Options};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::invariants::Watcher;
+use crate::network::Network;
+
+/// The token that must be found nowhere but in its Secret.
+pub const TOKEN: &str = "github_pat_canary_7f3a";
+pub const NAMESPACE: &str = "payments";
+pub const REPOSITORY: &str = "acme/payments-api";
+
+/// Where everything happens.
+pub struct Stage {
+    pub server: MemoryApiServer,
+    pub github: Simulator,
+    pub start: Timestamp,
+    pub watcher: Arc<Mutex<Watcher>>,
+    /// The people's and the platform's own way to the API server.
+    pub people: Connection,
+    began: Instant,
+    born: usize,
+}
+
+/// A controller process.
+pub struct Process {
+    pub network: Network,
+    pub connection: Connection,
+    /// Milliseconds by which its clock is ahead.
+    pub skew: Arc<AtomicI64>,
+    stop: watch::Sender<bool>,
+    handle: JoinHandle<()>,
+}
+
+/// What is different from one automation to the next.
+#[derive(Clone, Debug)]
+pub struct Team {
+    pub name: String,
+    pub every: String,
+    pub max_active: i32,
+    pub start_policy: StartPolicy,
+    pub missed_runs: MissedRuns,
+    pub deadline: Option<i32>,
+    pub history: i32,
+}
+
+impl Team {
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            every: "@every 1h".to_owned(),
+            max_active: 1,
+            start_policy: StartPolicy::AtMostOnce,
+            missed_runs: MissedRuns::Latest,
+            deadline: None,
+            history: 5,
+        }
+    }
+}
+
+impl Stage {
+    /// An empty cluster, and a GitHub with one user, one token and one repository. Tasks there take four seconds.
+    pub fn new(seed: u64) -> Self {
+        let start: Timestamp = "2026-11-22T06:00:00Z".parse().unwrap();
+        let began = Instant::now();
+        let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(move || start + began.elapsed());
+        let definitions = definitions().iter().map(|crd| Definition::from_crd(crd).unwrap()).collect();
+        let server = MemoryApiServer::new(Options {
+            clock: clock.clone(),
+            seed,
+            definitions,
+            namespaces: Namespaces::Lenient,
+            garbage: Garbage::Immediate,
+        });
+        let github = Simulator::new(Config::new(seed, clock));
+        github.add_user("octocat", 1);
+        github.add_repository(Repository::new(REPOSITORY)).unwrap();
+        github.add_token(Token::new(TOKEN, "octocat")).unwrap();
+        github.set_limits(Limits::none());
+        github.set_default_script(Script::pull_request().with_delays(1_000, 3_000));
+        let watcher = Arc::new(Mutex::new(Watcher::new(github.clone())));
+        let heard = watcher.clone();
+        server.subscribe(move |write| heard.lock().unwrap().hear(write));
+        Self {
+            people: server.connect("people"),
+            server,
+            github,
+            start,
+            watcher,
+            began,
+            born: 0,
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.start + self.began.elapsed()
+    }
+
+    pub async fn until(&self, offset: Duration) {
+        tokio::time::sleep_until(self.began + offset).await;
+    }
+
+    pub async fn policy(&self, max_active: Option<i32>) {
+        let spec = PolicySpec {
+            namespaces: vec![NAMESPACE.to_owned()],
+            repositories: vec!["acme/*".to_owned()],
+            base_branches: vec!["main".to_owned()],
+            triggers: vec![TriggerKind::Schedule],
+            max_active,
+            suspend: false,
+        };
+        self.watcher.lock().unwrap().policy_cap = max_active;
+        let api: Api<AgentPolicy> = Api::all(self.people.client());
+        api.create(&PostParams::default(), &AgentPolicy::new("default", spec)).await.unwrap();
+    }
+
+    pub async fn secret(&self) {
+        let api: Api<Secret> = Api::namespaced(self.people.client(), NAMESPACE);
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some("github-agent-token".to_owned()),
+                ..ObjectMeta::default()
+            },
+            data: Some(BTreeMap::from([("token".to_owned(), ByteString(TOKEN.as_bytes().to_vec()))])),
+            ..Secret::default()
+        };
+        api.create(&PostParams::default(), &secret).await.unwrap();
+    }
+
+    pub async fn automation(&self, team: &Team) -> AgentAutomation {
+        let api: Api<AgentAutomation> = Api::namespaced(self.people.client(), NAMESPACE);
+        let made = api.create(&PostParams::default(), &automation(team)).await.unwrap();
+        self.watcher.lock().unwrap().teams.insert(team.name.clone(), team.clone());
+        made
+    }
+
+    /// A new controller process.
+    pub fn process(&mut self, network: Network) -> Process {
+        self.born += 1;
+        let identity = format!("controller-{}", self.born);
+        let connection = self.server.connect(&identity);
+        let client = kube::Client::new(network.api_server(connection.service()), "default");
+        let skew = Arc::new(AtomicI64::new(0));
+        let (start, began, ahead) = (self.start, self.began, skew.clone());
+        let controller = Controller {
+            client,
+            github: GitHub::new(network.github(self.github.clone()), BaseUrl::parse("https://api.github.com").unwrap()),
+            clock: Arc::new(move || {
+                start + began.elapsed() + SignedDuration::from_millis(ahead.load(Ordering::Relaxed))
+            }),
+            settings: settings(),
+            lease: Terms {
+                namespace: "agent-automation-system".to_owned(),
+                name: "agent-automation".to_owned(),
+                duration: Duration::from_secs(15),
+            },
+            identity,
+            metrics: Arc::new(Metrics::default()),
+        };
+        let (stop, shutdown) = watch::channel(false);
+        Process {
+            network,
+            connection,
+            skew,
+            stop,
+            handle: tokio::spawn(controller.run(shutdown)),
+        }
+    }
+
+    /// The tasks as the API server has them.
+    pub fn tasks(&self) -> Vec<AgentTask> {
+        let objects = self.server.objects("AgentTask");
+        objects.iter().map(|object| serde_json::from_value((***object).clone().into()).unwrap()).collect()
+    }
+
+    pub fn automations(&self) -> Vec<AgentAutomation> {
+        let objects = self.server.objects("AgentAutomation");
+        objects.iter().map(|object| serde_json::from_value((***object).clone().into()).unwrap()).collect()
+    }
+
+    /// Writes but those of leases, as one line each: what a run did.
+    pub fn trace(&self) -> Vec<String> {
+        let writes = self.server.history(0);
+        let told = writes.iter().filter(|write| !matches!(write.kind.as_str(), "Lease" | "Event"));
+        told.map(|write| {
+            let phase = write.after.as_ref().and_then(|object| object.get("status")?.get("phase").cloned());
+            format!("{} {} {:?} {} {} {:?}", write.at, write.actor, write.verb, write.kind, write.name, phase)
+        })
+        .collect()
+    }
+}
+
+impl Process {
+    /// It is gone at once, whatever it was doing.
+    pub fn kill(self) {
+        self.network.cut();
+        self.handle.abort();
+    }
+
+    /// It is asked to stop, and does.
+    pub async fn terminate(self) {
+        self.stop.send_replace(true);
+        self.handle.await.unwrap();
+    }
+
+    /// It has ended, which it never does by itself.
+    pub fn has_ended(&self) -> bool {
+        self.handle.is_finished()
+    }
+}
+
+/// Quick polls keep runs short.
+fn settings() -> Settings {
+    Settings {
+        poll_min: SignedDuration::from_secs(2),
+        poll_max: SignedDuration::from_secs(10),
+        ..Settings::default()
+    }
+}
+
+fn automation(team: &Team) -> AgentAutomation {
+    let schedule = ScheduleTrigger {
+        cron: team.every.clone(),
+        time_zone: "UTC".to_owned(),
+        starting_deadline_seconds: team.deadline,
+        missed_runs: team.missed_runs,
+    };
+    let spec = AutomationSpec {
+        repository: REPOSITORY.to_owned(),
+        branches: Branches {
+            base: "main".to_owned(),
+            allow: vec!["main".to_owned()],
+        },
+        triggers: vec![Trigger {
+            name: "tick".to_owned(),
+            schedule: Some(schedule),
+        }],
+        prompt: Prompt {
+            goal: "Update {{ repository.name }}.".to_owned(),
+            non_goals: Vec::new(),
+            validation: Vec::new(),
+            pull_request: None,
+        },
+        agent: Agent::default(),
+        pull_request: PullRequestRequest { create: true },
+        concurrency: Concurrency {
+            max_active: team.max_active,
+        },
+        credentials: Credentials {
+            secret_ref: SecretKeyRef {
+                name: "github-agent-token".to_owned(),
+                key: "token".to_owned(),
+            },
+        },
+        start_policy: team.start_policy,
+        suspend: false,
+        history_limits: HistoryLimits {
+            succeeded: team.history,
+            failed: team.history,
+        },
+    };
+    AgentAutomation::new(&team.name, spec)
+}
