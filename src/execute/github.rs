@@ -14,7 +14,7 @@ use crate::plan::world::Verification;
 use crate::plan::{CredentialKey, ObjectKey, search, task as following};
 
 use super::kubernetes::replace_status;
-use super::{Done, Executor, Failure, Known, repo};
+use super::{Done, Executor, Failure, Known};
 use crate::api::Reason;
 
 /// A lost task was created after its attempt was written, give or take what clocks differ.
@@ -26,7 +26,7 @@ impl Executor {
             Ok(known) => known,
             Err(failure) => return Done::failed(failure),
         };
-        let answer = self.github.get_repository(&known.token, repo(&repository)).await;
+        let answer = self.github.get_repository(&known.token, &repository).await;
         let mut updates = self.lessons(&key, &known, answer.as_ref().err());
         let result = match answer {
             Ok(_) => Ok(()),
@@ -79,7 +79,7 @@ impl Executor {
         let (Ok(known), Ok(repository)) = (self.known(&credential), Repository::parse(&task.spec.repository)) else {
             return Done::failed(Failure::Credential);
         };
-        let answer = self.github.get_task(&known.token, Some(repo(&repository)), id).await;
+        let answer = self.github.get_task(&known.token, Some(&repository), id).await;
         let mut updates = self.lessons(&credential, &known, answer.as_ref().err());
         let mut seen = match answer {
             Ok(found) => observed(&found),
@@ -110,7 +110,7 @@ impl Executor {
     /// A task carries its pull request's id only; the link is in the list of pull requests from its branch.
     async fn resolve(&self, known: &Known, repository: &Repository, seen: &ObservedTask) -> Option<PullRequest> {
         let pull = seen.pull_request.clone()?;
-        let listed = self.github.list_pulls(&known.token, repo(repository), seen.branch.as_deref()).await;
+        let listed = self.github.list_pulls(&known.token, repository, seen.branch.as_deref()).await;
         let Ok(pulls) = listed else {
             return Some(pull);
         };
@@ -146,7 +146,7 @@ impl Executor {
         let since = attempts.first().and_then(|first| first.written_at.checked_sub(CLOCKS_DIFFER).ok());
         let creator_id = Some(self.user_id(credential, known).await?);
         let scope = Scope::Repository {
-            repo: repo(repository),
+            repo: repository,
             creator_id,
         };
         let (mut whole, mut candidates) = (true, BTreeSet::new());
@@ -164,7 +164,7 @@ impl Executor {
         }
         let mut matches = Vec::new();
         for id in candidates.difference(taken) {
-            let found = observed(&self.github.get_task(&known.token, Some(repo(repository)), id).await?);
+            let found = observed(&self.github.get_task(&known.token, Some(repository), id).await?);
             if attempts.iter().any(|attempt| search::carries(&found, &attempt.marker)) {
                 matches.push(found);
             }

@@ -16,7 +16,6 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::api::{AgentAutomation, AgentTask};
-use crate::domain::repository::Repository;
 use crate::github::{Client as GitHub, Token};
 use crate::observe::Update;
 use crate::plan::{Action, CredentialKey, ObjectKey, Settings, Subject, World};
@@ -228,12 +227,4 @@ fn taken(world: &World, key: &ObjectKey) -> BTreeSet<String> {
 /// A span of the planner's as the runtime counts it.
 fn span(duration: jiff::SignedDuration) -> Duration {
     Duration::try_from(duration).unwrap_or_default()
-}
-
-/// Owner and name as they stand in a path.
-fn repo(repository: &Repository) -> crate::github::Repo<'_> {
-    crate::github::Repo {
-        owner: repository.owner(),
-        name: repository.name(),
-    }
 }

@@ -15,7 +15,7 @@ use crate::plan::observed::StartOutcome;
 use crate::plan::{CredentialKey, ObjectKey, start};
 
 use super::kubernetes::{failure, replace_status};
-use super::{Done, Executor, Failure, Known, repo, span};
+use super::{Done, Executor, Failure, Known, span};
 
 /// Between two tries to record an outcome.
 const RECORD_RETRY: Duration = Duration::from_secs(1);
@@ -112,7 +112,7 @@ impl Executor {
             base_ref: Some(&spec.base_branch),
             head_ref: None,
         };
-        let answer = self.github.start_task(&known.token, repo(&repository), request, span(left)).await;
+        let answer = self.github.start_task(&known.token, &repository, request, span(left)).await;
         self.outcome(key, known, answer)
     }
 

@@ -19,7 +19,8 @@ use super::refusal::{Verdict, judge};
 use super::text;
 use super::token::Token;
 use super::transport::{Transport, TransportError};
-use super::url::{Repo, Url};
+use super::url::Url;
+use crate::domain::repository::Repository;
 
 /// GitHub itself ends a request after 10 s.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
@@ -80,23 +81,23 @@ impl Client {
     }
 
     /// One task with its sessions, by its repository or among all of the token's user.
-    pub async fn get_task(&self, token: &Token, repo: Option<Repo<'_>>, id: &str) -> Result<Task, Error> {
+    pub async fn get_task(&self, token: &Token, repo: Option<&Repository>, id: &str) -> Result<Task, Error> {
         let url = match repo {
-            Some(repo) => self.url(&["agents", "repos", repo.owner, repo.name, "tasks", id])?,
+            Some(repo) => self.url(&["agents", "repos", repo.owner(), repo.name(), "tasks", id])?,
             None => self.url(&["agents", "tasks", id])?,
         };
         self.read("get_task", token, url).await
     }
 
     /// The repository; a refusal of kind *moved* when it has another name now.
-    pub async fn get_repository(&self, token: &Token, repo: Repo<'_>) -> Result<RepositoryInfo, Error> {
-        let url = self.url(&["repos", repo.owner, repo.name])?;
+    pub async fn get_repository(&self, token: &Token, repo: &Repository) -> Result<RepositoryInfo, Error> {
+        let url = self.url(&["repos", repo.owner(), repo.name()])?;
         self.read("get_repository", token, url).await
     }
 
     /// A branch and its newest commit.
-    pub async fn get_branch(&self, token: &Token, repo: Repo<'_>, branch: &str) -> Result<BranchInfo, Error> {
-        let url = self.url(&["repos", repo.owner, repo.name, "branches", branch])?;
+    pub async fn get_branch(&self, token: &Token, repo: &Repository, branch: &str) -> Result<BranchInfo, Error> {
+        let url = self.url(&["repos", repo.owner(), repo.name(), "branches", branch])?;
         self.read("get_branch", token, url).await
     }
 
@@ -114,8 +115,8 @@ impl Client {
     }
 
     /// One pull request.
-    pub async fn get_pull(&self, token: &Token, repo: Repo<'_>, number: u64) -> Result<PullRequest, Error> {
-        let url = self.url(&["repos", repo.owner, repo.name, "pulls", &number.to_string()])?;
+    pub async fn get_pull(&self, token: &Token, repo: &Repository, number: u64) -> Result<PullRequest, Error> {
+        let url = self.url(&["repos", repo.owner(), repo.name(), "pulls", &number.to_string()])?;
         self.read("get_pull", token, url).await
     }
 
@@ -124,24 +125,31 @@ impl Client {
     pub async fn list_pulls(
         &self,
         token: &Token,
-        repo: Repo<'_>,
+        repo: &Repository,
         head: Option<&str>,
     ) -> Result<List<PullRequest>, Error> {
         let url = self
-            .url(&["repos", repo.owner, repo.name, "pulls"])?
+            .url(&["repos", repo.owner(), repo.name(), "pulls"])?
             .with("state", "all")
             .with("sort", "created")
             .with("direction", "desc")
             .with("per_page", "100")
-            .with_some("head", head.map(|branch| format!("{}:{branch}", repo.owner)));
+            .with_some("head", head.map(|branch| format!("{}:{branch}", repo.owner())));
         let call = Call::new("list_pulls", token, url);
         self.list(call, Pages::at_most(1)).await
     }
 
     /// The reviews of a pull request, the oldest first.
-    pub async fn list_reviews(&self, token: &Token, repo: Repo<'_>, number: u64) -> Result<List<Review>, Error> {
+    pub async fn list_reviews(&self, token: &Token, repo: &Repository, number: u64) -> Result<List<Review>, Error> {
         let url = self
-            .url(&["repos", repo.owner, repo.name, "pulls", &number.to_string(), "reviews"])?
+            .url(&[
+                "repos",
+                repo.owner(),
+                repo.name(),
+                "pulls",
+                &number.to_string(),
+                "reviews",
+            ])?
             .with("per_page", "100");
         let call = Call::new("list_reviews", token, url);
         self.list(call, Pages::default()).await

@@ -14,7 +14,7 @@ use super::client::{Call, Client, decode, etag};
 use super::error::Error;
 use super::models::Task;
 use super::token::Token;
-use super::url::Repo;
+use crate::domain::repository::Repository;
 use crate::domain::task_state::TaskState;
 
 /// The most pages of one list: a thousand elements.
@@ -38,7 +38,10 @@ pub enum Scope<'a> {
     /// Those of the token's user, in all repositories.
     User,
     /// Those of one repository, of one creator or of all that the token may see.
-    Repository { repo: Repo<'a>, creator_id: Option<u64> },
+    Repository {
+        repo: &'a Repository,
+        creator_id: Option<u64>,
+    },
 }
 
 /// The answer to a conditional list.
@@ -74,7 +77,7 @@ impl Client {
         let mut url = match query.scope {
             Scope::User => self.url(&["agents", "tasks"])?,
             Scope::Repository { repo, creator_id } => self
-                .url(&["agents", "repos", repo.owner, repo.name, "tasks"])?
+                .url(&["agents", "repos", repo.owner(), repo.name(), "tasks"])?
                 .with_some("creator_id", creator_id.map(|id| id.to_string())),
         };
         url = url

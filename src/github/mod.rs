@@ -10,6 +10,7 @@
 mod base_url;
 mod client;
 mod error;
+mod lenient;
 mod limits;
 mod list;
 pub mod models;
@@ -19,6 +20,7 @@ mod text;
 mod token;
 mod transport;
 mod url;
+mod usage;
 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use client::{Client, Exchange};
@@ -29,4 +31,3 @@ pub use refusal::{Refusal, RefusalKind};
 pub use start::{StartOutcome, StartRequest};
 pub use token::{Token, TokenError};
 pub use transport::{HttpTransport, Transport, TransportError};
-pub use url::Repo;

@@ -10,8 +10,8 @@ use http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::lenient::lenient;
 use super::limits::{RetryAfter, number};
-use super::models::lenient;
 use super::text;
 use super::token::Token;
 

@@ -11,7 +11,7 @@ use super::models::Task;
 use super::refusal::{Refusal, Verdict};
 use super::token::Token;
 use super::transport::TransportError;
-use super::url::Repo;
+use crate::domain::repository::Repository;
 
 /// What to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,12 +53,12 @@ impl Client {
     pub async fn start_task(
         &self,
         token: &Token,
-        repo: Repo<'_>,
+        repo: &Repository,
         request: StartRequest<'_>,
         timeout: Duration,
     ) -> StartOutcome {
         let never_sent = |reason: String| StartOutcome::NeverSent { reason };
-        let url = match self.url(&["agents", "repos", repo.owner, repo.name, "tasks"]) {
+        let url = match self.url(&["agents", "repos", repo.owner(), repo.name(), "tasks"]) {
             Ok(url) => url,
             Err(error) => return never_sent(error.to_string()),
         };

@@ -10,13 +10,6 @@ use super::error::Error;
 /// All but the characters that RFC 3986 leaves unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A repository as it stands in a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Repo<'a> {
-    pub owner: &'a str,
-    pub name: &'a str,
-}
-
 /// A URL under construction.
 #[derive(Debug)]
 pub(super) struct Url {

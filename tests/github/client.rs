@@ -3,5 +3,6 @@
 mod calls;
 mod lists;
 mod scripted;
+mod simulated;
 mod socket;
 mod starts;

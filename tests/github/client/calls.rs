@@ -2,21 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use agent_automation::github::{Client, Error, Exchange, RateSnapshot, RefusalKind, Repo, TransportError};
+use agent_automation::github::{Client, Error, Exchange, RateSnapshot, RefusalKind, TransportError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::scripted::{Scripted, answer, token};
+use super::scripted::{Scripted, answer, repo, token};
 
-const REPO: Repo<'_> = Repo {
-    owner: "acme",
-    name: "api",
-};
-
-type Call = fn(Client) -> BoxFuture<'static, Result<String, Error>>;
+pub type Call = fn(Client) -> BoxFuture<'static, Result<String, Error>>;
 
 /// Each read, its target, an answer with nothing but what is required, and what is made of that.
-const CALLS: [(Call, &str, &str, &str); 9] = [
+pub const CALLS: [(Call, &str, &str, &str); 9] = [
     (
         |client| async move { client.get_task(&token(), None, "a/b").await.map(|task| task.id) }.boxed(),
         "/agents/tasks/a%2Fb",
@@ -24,13 +19,21 @@ const CALLS: [(Call, &str, &str, &str); 9] = [
         "t",
     ),
     (
-        |client| async move { client.get_task(&token(), Some(REPO), "t").await.map(|task| task.id) }.boxed(),
+        |client| async move { client.get_task(&token(), Some(&repo()), "t").await.map(|task| task.id) }.boxed(),
         "/agents/repos/acme/api/tasks/t",
         r#"{"id":"t"}"#,
         "t",
     ),
     (
-        |client| async move { client.get_repository(&token(), REPO).await.map(|info| info.full_name) }.boxed(),
+        |client| {
+            async move {
+                client
+                    .get_repository(&token(), &repo())
+                    .await
+                    .map(|info| info.full_name)
+            }
+            .boxed()
+        },
         "/repos/acme/api",
         r#"{"id":1,"full_name":"acme/api"}"#,
         "acme/api",
@@ -39,7 +42,7 @@ const CALLS: [(Call, &str, &str, &str); 9] = [
         |client| {
             async move {
                 client
-                    .get_branch(&token(), REPO, "release/1")
+                    .get_branch(&token(), &repo(), "release/1")
                     .await
                     .map(|info| info.name)
             }
@@ -62,7 +65,15 @@ const CALLS: [(Call, &str, &str, &str); 9] = [
         "RateSnapshot { limit: 5000, remaining: 4999, reset: 1970-01-01T00:00:00Z }",
     ),
     (
-        |client| async move { client.get_pull(&token(), REPO, 7).await.map(|pull| pull.id.to_string()) }.boxed(),
+        |client| {
+            async move {
+                client
+                    .get_pull(&token(), &repo(), 7)
+                    .await
+                    .map(|pull| pull.id.to_string())
+            }
+            .boxed()
+        },
         "/repos/acme/api/pulls/7",
         r#"{"id":42,"number":7}"#,
         "42",
@@ -70,7 +81,7 @@ const CALLS: [(Call, &str, &str, &str); 9] = [
     (
         |client| {
             async move {
-                let list = client.list_pulls(&token(), REPO, Some("copilot/fix-1")).await?;
+                let list = client.list_pulls(&token(), &repo(), Some("copilot/fix-1")).await?;
                 Ok(list.items.iter().map(|pull| pull.number.to_string()).collect())
             }
             .boxed()
@@ -82,7 +93,7 @@ const CALLS: [(Call, &str, &str, &str); 9] = [
     (
         |client| {
             async move {
-                let list = client.list_reviews(&token(), REPO, 7).await?;
+                let list = client.list_reviews(&token(), &repo(), 7).await?;
                 Ok(list.items.iter().filter_map(|review| review.state.clone()).collect())
             }
             .boxed()

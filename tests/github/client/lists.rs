@@ -1,12 +1,12 @@
 //! Lists: their pages, and what they say about what is missing.
 
 use agent_automation::domain::task_state::TaskState;
-use agent_automation::github::{List, ListQuery, Listed, Repo, Scope, models::Task};
+use agent_automation::github::{List, ListQuery, Listed, Scope, models::Task};
 
 use bytes::Bytes;
 use http::Response;
 
-use super::scripted::{Scripted, answer, token};
+use super::scripted::{Scripted, answer, repo, token};
 
 const QUERY: ListQuery<'_> = ListQuery {
     scope: Scope::User,
@@ -41,10 +41,7 @@ fn ids(list: &List<Task>) -> Vec<&str> {
 
 #[tokio::test]
 async fn queries() {
-    let repo = Repo {
-        owner: "acme",
-        name: "api",
-    };
+    let repo = &repo();
     let states = [TaskState::Queued, TaskState::InProgress];
     let since = "2026-11-22T12:00:00.5Z".parse().ok();
     let table = [

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use agent_automation::domain::repository::Repository;
 use agent_automation::github::{BaseUrl, Client, Token, Transport, TransportError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -58,6 +59,10 @@ impl Transport for Scripted {
 
 pub fn token() -> Token {
     Token::parse("ghp_secret").unwrap()
+}
+
+pub fn repo() -> Repository {
+    Repository::parse("acme/api").unwrap()
 }
 
 pub fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Bytes> {

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use agent_automation::github::{
-    BaseUrl, Client, HttpTransport, Repo, StartOutcome, StartRequest, Transport, TransportError,
-};
+use agent_automation::github::{BaseUrl, Client, HttpTransport, StartOutcome, StartRequest, Transport, TransportError};
 use bytes::Bytes;
 use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::scripted::token;
+use super::scripted::{repo, token};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -211,10 +209,9 @@ async fn the_time_out_covers_head_and_body() {
     ] {
         for method in ["GET", "POST"] {
             let server = Server::start(then).await;
-            let result = server
-                .transport()
-                .send(server.request(method), Duration::from_millis(100))
-                .await;
+            let transport = server.transport();
+            let exchange = transport.send(server.request(method), Duration::from_millis(100));
+            let result = tokio::time::timeout(LONG, exchange).await.unwrap();
             assert_eq!(category(&result), "lost", "{method} {then:?}");
             assert_eq!(server.counts(), (1, 1), "{method} {then:?}");
         }
@@ -333,10 +330,7 @@ async fn a_start_over_the_socket() {
         base_ref: None,
         head_ref: None,
     };
-    let repo = Repo {
-        owner: "acme",
-        name: "api",
-    };
+    let repo = &repo();
     let table = [
         (
             Then::Answer("HTTP/1.1 201 x\r\ncontent-length: 12\r\n\r\n{\"id\":\"t-1\"}"),
