@@ -286,3 +286,9 @@ fn automation(team: &Team) -> AgentAutomation {
     };
     AgentAutomation::new(&team.name, spec)
 }
+
+/// Runs one play on a runtime of its own: one thread, paused time.
+pub fn alone<T>(play: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(play)
+}
