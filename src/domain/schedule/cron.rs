@@ -182,14 +182,8 @@ impl Cron {
         let (before, mut count) = (within(from), within(to));
         let mut date = from.date();
         while date < to.date() && count < enough + before {
-            let month_matches = self.month_matches(date);
-            count += if month_matches && self.day_matches(date) {
-                whole_day
-            } else {
-                0
-            };
-            let last = if month_matches { date } else { date.last_of_month() };
-            date = last.tomorrow().unwrap_or(Date::MAX);
+            count += if self.day_matches(date) { whole_day } else { 0 };
+            date = date.tomorrow().unwrap_or(Date::MAX);
         }
         count - before
     }
@@ -207,16 +201,9 @@ impl Cron {
         let weekday = CronDateTime::civil_weekday(&date.to_datetime(Time::MIN));
         let [month, day] = [date.month(), date.day()].map(|part| u32::from(part.unsigned_abs()));
         let pattern = &self.calendar.pattern;
-        self.month_matches(date)
+        pattern.month_match(month).unwrap_or(false)
             && pattern
                 .day_match(i32::from(date.year()), month, day, weekday)
                 .unwrap_or(false)
-    }
-
-    fn month_matches(&self, date: Date) -> bool {
-        self.calendar
-            .pattern
-            .month_match(u32::from(date.month().unsigned_abs()))
-            .unwrap_or(false)
     }
 }
