@@ -3,3 +3,12 @@
 pub mod controller;
 pub mod crds;
 pub mod schedule;
+
+/// What a subcommand prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// Lines for people.
+    Text,
+    /// One JSON document.
+    Json,
+}

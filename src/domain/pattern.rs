@@ -144,8 +144,6 @@ fn fold(character: char, case: Case) -> char {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use proptest::prelude::*;
 
     use super::*;
@@ -203,13 +201,12 @@ mod tests {
         );
     }
 
+    /// A matcher that goes back would not come to an end.
     #[test]
     fn the_worst_pattern_takes_bounded_work() {
         let pattern = Pattern::parse(&"*a".repeat(128), Case::Sensitive).unwrap();
-        let text = format!("{}b", "a".repeat(2_000));
-        let start = Instant::now();
-        assert!(!pattern.matches(&text));
-        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        assert!(!pattern.matches(&format!("{}b", "a".repeat(2_000))));
+        assert!(pattern.matches(&"a".repeat(2_000)));
     }
 
     /// The definition, slow and plain.
@@ -226,6 +223,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn agrees_with_the_definition(pattern in "[ab/*?]{1,7}", text in "[ab/]{0,7}") {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();

@@ -3,6 +3,9 @@
 //! croner searches the calendar of wall times, which knows no zone, and so is never asked about a change of the clock:
 //! its own rules for those hold only for a single hour and minute, and end at a gap of two hours.
 
+use std::ops::Range;
+
+use croner::CronDateTime;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -12,6 +15,9 @@ use super::HORIZON;
 use super::error::ScheduleError;
 use super::fields::Fields;
 use super::stretch::Stretch;
+
+/// The years that croner knows, 1 to 5000. Nothing is due outside them.
+const CALENDAR: Range<DateTime> = DateTime::constant(1, 1, 1, 0, 0, 0, 0)..DateTime::constant(5001, 1, 1, 0, 0, 0, 0);
 
 #[derive(Debug, Clone)]
 pub(super) struct Cron {
@@ -161,25 +167,23 @@ impl Cron {
 
     /// How many readings from `from` to before `to` match.
     fn matches_between(&self, from: DateTime, to: DateTime, enough: u64) -> u64 {
+        let (from, to) = (from.max(CALENDAR.start), to.min(CALENDAR.end));
         if from >= to {
             return 0;
         }
         let whole_day = self.matches_before(Time::MAX);
-        let before = if self.day_matches(from.date()) {
-            self.matches_before(from.time())
-        } else {
-            0
-        };
-        let mut count = if self.day_matches(to.date()) {
-            self.matches_before(to.time())
-        } else {
-            0
-        };
-        for date in from.date().series(1.day()).take_while(|date| *date < to.date()) {
-            count += if self.day_matches(date) { whole_day } else { 0 };
-            if count >= enough + before {
-                break;
+        let within = |at: DateTime| {
+            if self.day_matches(at.date()) {
+                self.matches_before(at.time())
+            } else {
+                0
             }
+        };
+        let (before, mut count) = (within(from), within(to));
+        let mut date = from.date();
+        while date < to.date() && count < enough + before {
+            count += if self.day_matches(date) { whole_day } else { 0 };
+            date = date.tomorrow().unwrap_or(Date::MAX);
         }
         count - before
     }
@@ -194,12 +198,10 @@ impl Cron {
     }
 
     fn day_matches(&self, date: Date) -> bool {
-        let noon = date.at(12, 0, 0, 0);
-        let pattern = &self.calendar.pattern;
-        let weekday = croner::CronDateTime::civil_weekday(&noon);
+        let weekday = CronDateTime::civil_weekday(&date.to_datetime(Time::MIN));
         let [month, day] = [date.month(), date.day()].map(|part| u32::from(part.unsigned_abs()));
-        pattern.year_match(i32::from(date.year())).unwrap_or(false)
-            && pattern.month_match(month).unwrap_or(false)
+        let pattern = &self.calendar.pattern;
+        pattern.month_match(month).unwrap_or(false)
             && pattern
                 .day_match(i32::from(date.year()), month, day, weekday)
                 .unwrap_or(false)
