@@ -187,6 +187,9 @@ fn plan_following(facts: Option<&TaskFacts>, status: &TaskStatus, now: Timestamp
     let observed_at = facts.and_then(|facts| facts.observed_at);
     let due = if facts.and_then(|facts| facts.listed.as_ref()).is_some_and(|listed| is_news(listed, task)) {
         Some(Timestamp::MIN)
+    } else if status.phase == Phase::Running && TaskState::parse(&task.state).is_terminal() {
+        // It had ended when it was adopted: no list will call that news.
+        Some(observed_at.map_or(Timestamp::MIN, |seen| add(seen, RESOLVE_EVERY)))
     } else if status.phase == Phase::Running {
         let since = observed_at.or(status.started_at).unwrap_or(now);
         Some(add(since, UNLISTED))

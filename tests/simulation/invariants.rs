@@ -242,11 +242,3 @@ fn name(task: &AgentTask) -> &str {
 fn decode<T: DeserializeOwned>(object: &harness::memory::Object) -> T {
     serde_json::from_value((**object).clone().into()).unwrap()
 }
-
-/// At rest nothing is written but the lease. (Invariant 5.)
-pub fn quiet(stage: &Stage, last: std::time::Duration) -> Vec<String> {
-    let since = stage.now() - last;
-    let writes = stage.server.history(0);
-    let late = writes.iter().filter(|write| write.at > since && write.kind != "Lease");
-    late.map(|write| format!("5: {:?} of {} {} at rest", write.verb, write.kind, write.name)).collect()
-}

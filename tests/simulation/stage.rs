@@ -125,6 +125,18 @@ impl Stage {
         tokio::time::sleep_until(self.began + offset).await;
     }
 
+    /// Waits until nothing but the lease has been written for so long. (Invariant 5, when it returns.)
+    pub async fn rest(&self, quiet: Duration) {
+        let writes = || self.server.history(0).iter().filter(|write| write.kind != "Lease").count();
+        loop {
+            let before = writes();
+            tokio::time::sleep(quiet).await;
+            if writes() == before {
+                return;
+            }
+        }
+    }
+
     pub async fn policy(&self, max_active: Option<i32>) {
         let spec = PolicySpec {
             namespaces: vec![NAMESPACE.to_owned()],
