@@ -11,8 +11,8 @@ use futures::stream::{BoxStream, FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::api::AgentTask;
 use crate::api::task::Phase;
+use crate::api::{AgentTask, Reason};
 use crate::execute::{Done, Executor, Failure, Leadership, Step};
 use crate::observe::{Update, apply};
 use crate::plan::credential::add;
@@ -57,8 +57,12 @@ struct Ended {
     subject: Subject,
     /// Whether the subject was busy with them.
     busy: bool,
+    /// What its task said when they were planned. By now a watch may have brought what they wrote.
+    said: Option<Said>,
     done: Vec<(&'static str, Done)>,
 }
+
+type Said = (Phase, Option<Reason>);
 
 #[derive(Default)]
 struct Retry {
@@ -200,6 +204,7 @@ impl<'a> Leading<'a> {
             Ended {
                 subject,
                 busy: false,
+                said: None,
                 done,
             }
         }));
@@ -222,7 +227,12 @@ impl<'a> Leading<'a> {
     }
 
     fn end(&mut self, ended: Ended, lease: &Lease) {
-        let Ended { subject, busy, done } = ended;
+        let Ended {
+            subject,
+            busy,
+            said,
+            done,
+        } = ended;
         if busy {
             self.world.busy.remove(&subject);
             if let Subject::Task(key) = &subject {
@@ -235,7 +245,9 @@ impl<'a> Leading<'a> {
             let result = done.failure.as_ref().map_or("ok", Failure::category);
             self.metrics().acted(action, result);
             for update in done.updates {
-                self.tell(action, &update);
+                if busy {
+                    self.tell(action, said, &update);
+                }
                 self.learn(update);
             }
             if let Some(failure) = done.failure {
@@ -270,12 +282,10 @@ impl<'a> Leading<'a> {
     }
 
     /// Tells of a change that this process made.
-    fn tell(&mut self, action: &'static str, update: &Update) {
+    fn tell(&mut self, action: &'static str, said: Option<Said>, update: &Update) {
         let Update::Task(task) = update else { return };
-        let known = self.world.task(&ObjectKey::of(&**task)).and_then(|task| task.status.as_ref());
-        let said = |status: &crate::api::task::TaskStatus| (status.phase, status.reason);
         let Some(status) = &task.status else { return };
-        if known.map(said) == Some(said(status)) {
+        if said == Some((status.phase, status.reason)) {
             return;
         }
         let reason = status.reason.map_or("", |reason| reason.as_str());
@@ -341,8 +351,14 @@ impl<'a> Leading<'a> {
         self.prepare(&subject, &planned.actions, now);
         let steps: Vec<Step> = planned.actions.into_iter().map(|action| Step::new(&self.world, subject.clone(), action)).collect();
         self.world.busy.insert(subject.clone());
-        let executor = self.executor.clone();
-        self.in_flight.push(Box::pin(carry_out(executor, subject, steps)));
+        let (executor, said) = (self.executor.clone(), self.said(&subject));
+        self.in_flight.push(Box::pin(carry_out(executor, subject, said, steps)));
+    }
+
+    fn said(&self, subject: &Subject) -> Option<Said> {
+        let Subject::Task(key) = subject else { return None };
+        let status = self.world.task(key)?.status.as_ref()?;
+        Some((status.phase, status.reason))
     }
 
     /// What the plan stands on until the action has ended.
@@ -389,7 +405,7 @@ impl Timers {
 }
 
 /// In their order, and no further than the first that fails.
-async fn carry_out(executor: Arc<Executor>, subject: Subject, steps: Vec<Step>) -> Ended {
+async fn carry_out(executor: Arc<Executor>, subject: Subject, said: Option<Said>, steps: Vec<Step>) -> Ended {
     let mut all = Vec::new();
     for step in steps {
         let name = step.action.name();
@@ -403,6 +419,7 @@ async fn carry_out(executor: Arc<Executor>, subject: Subject, steps: Vec<Step>) 
     Ended {
         subject,
         busy: true,
+        said,
         done: all,
     }
 }

@@ -6,6 +6,8 @@ mod binaries;
 mod conformance;
 mod control_plane;
 mod deploy;
+mod fleet;
+mod life;
 
 use std::{fmt::Debug, time::Duration};
 
