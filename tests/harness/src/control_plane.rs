@@ -30,7 +30,12 @@ use kube::{
 };
 use tokio::sync::OnceCell;
 
-use self::{binaries::Binaries, error::while_doing, servers::Layout, supervisor::Supervisor};
+use self::{
+    binaries::Binaries,
+    error::while_doing,
+    servers::{Layout, Recording},
+    supervisor::Supervisor,
+};
 pub use self::{
     deploy::{CONTROLLER_ACCOUNT, CONTROLLER_NAMESPACE, deploy_folder},
     error::Error,
@@ -104,23 +109,35 @@ impl ControlPlane {
     /// # Errors
     /// When the binaries cannot be had, or a server ends early or is not ready in time; then with the end of its log.
     pub async fn start(options: Options) -> Result<Self, Error> {
+        Self::start_and_record(options, Recording::Nothing).await
+    }
+
+    /// The same, with a record of every write that the API server was asked for; see [`ControlPlane::audit_log`].
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn start_audited(options: Options) -> Result<Self, Error> {
+        Self::start_and_record(options, Recording::Writes).await
+    }
+
+    async fn start_and_record(options: Options, recording: Recording) -> Result<Self, Error> {
         let binaries = Binaries::locate().await?;
         let mut attempt = 1;
         loop {
-            match Self::start_once(binaries.clone(), options).await {
+            match Self::start_once(binaries.clone(), options, recording).await {
                 Err(error) if error.is_port_taken() && attempt < ATTEMPTS => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    async fn start_once(binaries: Binaries, options: Options) -> Result<Self, Error> {
+    async fn start_once(binaries: Binaries, options: Options, recording: Recording) -> Result<Self, Error> {
         let folder = tempfile::Builder::new()
             .prefix("control-plane-")
             .tempdir()
             .map_err(while_doing("make a temporary folder"))?;
         let supervisor = Supervisor::spawn(folder)?;
-        let layout = Layout::new(supervisor.folder(), options.controllers)?;
+        let layout = Layout::new(supervisor.folder(), options.controllers, recording)?;
         let admin = credentials::admin(&layout.token_file())?;
         credentials::signing_key(&layout.signing_key())?;
         let kubeconfig = layout.write_kubeconfig("admin", &admin)?;
@@ -149,6 +166,13 @@ impl ControlPlane {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.supervisor.folder()
+    }
+
+    /// Where the API server records writes, one `audit.k8s.io/v1` Event a line, when it was
+    /// [asked to](Self::start_audited).
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        self.layout.audit_log()
     }
 
     /// The admin's kubeconfig file.
@@ -210,6 +234,29 @@ impl ControlPlane {
     /// When that server does not run.
     pub fn process_id(&self, server: Server) -> Result<u32, Error> {
         self.supervisor.process_id(server.name())
+    }
+
+    /// Runs a program beside the servers: it ends with them, whatever happens to this process. Its output goes to
+    /// [`ControlPlane::log`].
+    ///
+    /// # Errors
+    /// When the supervisor can't be told.
+    pub fn run_beside(&self, name: &str, program: &Path, arguments: &[String]) -> Result<(), Error> {
+        self.supervisor.start(name, program, arguments)
+    }
+
+    /// What a server, or a program [beside](Self::run_beside) it, has written.
+    #[must_use]
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.supervisor.log(name)
+    }
+
+    /// The process id of a program that was [run beside](Self::run_beside) the servers.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn process_id_beside(&self, name: &str) -> Result<u32, Error> {
+        self.supervisor.process_id(name)
     }
 
     /// Kills the API server without warning and starts it on the same port and data.

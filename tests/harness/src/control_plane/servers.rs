@@ -39,11 +39,30 @@ impl Server {
     }
 }
 
+/// What the API server writes to its audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recording {
+    Nothing,
+    Writes,
+}
+
+/// One line for each write, when its answer is complete.
+const AUDIT_POLICY: &str = "\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: Metadata
+    verbs: [create, update, patch, delete, deletecollection]
+  - level: None
+";
+
 /// Where everything is: ports on loopback, files in the folder.
 #[derive(Debug)]
 pub(super) struct Layout {
     folder: PathBuf,
     controllers: &'static [&'static str],
+    recording: Recording,
     etcd: u16,
     etcd_peers: u16,
     apiserver: u16,
@@ -51,10 +70,16 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(folder: &Path, controllers: &'static [&'static str]) -> Result<Self, Error> {
+    pub(super) fn new(
+        folder: &Path,
+        controllers: &'static [&'static str],
+        recording: Recording,
+    ) -> Result<Self, Error> {
+        write(&folder.join("audit-policy.yaml"), AUDIT_POLICY)?;
         Ok(Self {
             folder: folder.to_owned(),
             controllers,
+            recording,
             etcd: free_port()?,
             etcd_peers: free_port()?,
             apiserver: free_port()?,
@@ -64,6 +89,10 @@ impl Layout {
 
     pub(super) fn token_file(&self) -> PathBuf {
         self.folder.join("tokens.csv")
+    }
+
+    pub(super) fn audit_log(&self) -> PathBuf {
+        self.folder.join("audit.log")
     }
 
     pub(super) fn signing_key(&self) -> PathBuf {
@@ -117,7 +146,7 @@ impl Layout {
 
     fn apiserver_arguments(&self) -> Vec<String> {
         let key = self.signing_key().display().to_string();
-        vec![
+        let mut arguments = vec![
             format!("--etcd-servers=http://127.0.0.1:{}", self.etcd),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--secure-port={}", self.apiserver),
@@ -131,7 +160,12 @@ impl Layout {
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             // Loopback is no address that an Endpoints object may hold.
             "--endpoint-reconciler-type=none".to_owned(),
-        ]
+        ];
+        if self.recording == Recording::Writes {
+            arguments.push(format!("--audit-policy-file={}", self.path("audit-policy.yaml")));
+            arguments.push(format!("--audit-log-path={}", self.audit_log().display()));
+        }
+        arguments
     }
 
     fn controller_manager_arguments(&self) -> Vec<String> {

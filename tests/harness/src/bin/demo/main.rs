@@ -1,0 +1,123 @@
+//! `make demo`: the controller at work, on a real API server and a stand-in for GitHub, in under a minute.
+//!
+//! Servers, simulator and controller are processes that end with this one. The objects are those of `examples/`; what
+//! is shown are kubectl's own tables. The summary is read back from the cluster and from the simulator, and the demo
+//! fails when anything that it is there to show did not happen.
+
+mod manifests;
+mod story;
+mod tables;
+
+use std::{io::Write as _, process::ExitCode, time::Duration};
+
+use harness::{
+    control_plane::{ControlPlane, Options, stdout_of},
+    programs::{Controller, GitHub},
+};
+use serde_json::{Value, json};
+use tokio::{signal, time::sleep};
+
+use self::{manifests::Manifests, tables::Tables};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Times at which things move within seconds.
+const QUICK: &[&str] = &[
+    "--lease-duration=5s",
+    "--search-interval=1s",
+    "--visibility-window=20s",
+    "--poll-min=500ms",
+    "--poll-max=2s",
+];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let ended = tokio::select! {
+        ended = demo() => ended,
+        _ = signal::ctrl_c() => Err("stopped".into()),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether everything that was to be seen was seen.
+async fn demo() -> Result<bool> {
+    let examples = Manifests::read("examples", &["inventory.yaml", "teams.yaml"])?;
+    step("starting etcd, kube-apiserver (RBAC on) and kube-controller-manager");
+    let plane = ControlPlane::start(Options::default()).await?;
+    step("applying deploy/, starting the stand-in for GitHub and the controller as its ServiceAccount");
+    plane.deploy().await?;
+    let github = GitHub::start(&plane, &github_commands(&examples)).await?;
+    let controller = Controller::start(&plane, &github, QUICK).await?;
+
+    step("applying examples/: namespaces, Secrets, AgentPolicies, AgentAutomations");
+    apply(&plane, &examples.surroundings().to_string()).await?;
+    apply(&plane, &examples.first).await?;
+    apply(&plane, &examples.demo[0]).await?;
+    // The first start of all is the one whose answer is lost.
+    sleep(Duration::from_secs(2)).await;
+    apply(&plane, &examples.demo[1]).await?;
+
+    let mut tables = Tables::new(&plane).await?;
+    let story = story::watch(&mut tables, &github).await?;
+    story.print();
+    if std::env::var("KEEP").is_ok_and(|keep| !keep.is_empty() && keep != "0") {
+        keep(&plane, &github, &controller).await?;
+    }
+    Ok(story.is_complete())
+}
+
+fn step(what: &str) {
+    println!("demo: {what}");
+    let _ = std::io::stdout().flush();
+}
+
+async fn apply(plane: &ControlPlane, manifest: &str) -> Result<()> {
+    stdout_of(&plane.kubectl_with_stdin(&["apply", "-f", "-"], manifest).await?)?;
+    Ok(())
+}
+
+/// Users, tokens and repositories of the manifests, and how the demo's tasks go.
+fn github_commands(manifests: &Manifests) -> Vec<Value> {
+    let mut commands = manifests.github();
+    let script = |repository: &str, session: Value| json!({"set_repository_script": {"repository": repository, "script": {"sessions": [session]}}});
+    let failed =
+        json!({"failed": {"message": "The job was not acquired by a runner: no runner has the label gpu-large"}});
+    commands.extend([
+        json!({"set_default_script": {"sessions": [{"queued_ms": 1000, "running_ms": 3000}]}}),
+        script(
+            "acme/reports",
+            json!({"queued_ms": 1000, "running_ms": 3000, "leaves": "nothing", "end": failed}),
+        ),
+        script("acme/ledger", json!({"queued_ms": 1000, "running_ms": 10_000})),
+        json!({"add_fault": {"on": ["start_task"], "effect": {"lose_answer": "reset"}}}),
+        json!({"add_fault": {"on": ["start_task"], "effect": {"show_late": {"list_ms": 3000, "get_ms": 3000}}}}),
+    ]);
+    commands
+}
+
+async fn keep(plane: &ControlPlane, github: &GitHub, controller: &Controller) -> Result<()> {
+    let kubectl = plane.binaries().join("kubectl");
+    println!("\nIt runs on. In another terminal:");
+    println!("  export KUBECONFIG={}", plane.kubeconfig().display());
+    println!("  alias kubectl={}", kubectl.display());
+    println!("  kubectl get aauto,atask -A --watch-only=false; kubectl explain aauto.spec.triggers");
+    println!(
+        "  curl {}             # the stand-in for GitHub: what it can be told, and what it saw",
+        github.control
+    );
+    println!(
+        "  curl http://{}/metrics    # the controller's metrics",
+        controller.address
+    );
+    println!("  less {}", plane.log(Controller::NAME).display());
+    println!("Ctrl-C ends it and removes everything.");
+    signal::ctrl_c().await?;
+    Ok(())
+}
