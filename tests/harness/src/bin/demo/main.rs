@@ -17,7 +17,7 @@ use harness::{
 use serde_json::{Value, json};
 use tokio::{signal, time::sleep};
 
-use self::{manifests::Manifests, tables::Tables};
+use self::{manifests::Manifests, story::Story, tables::Tables};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -30,15 +30,21 @@ const QUICK: &[&str] = &[
     "--poll-max=2s",
 ];
 
+/// What runs, and ends when this is dropped.
+struct Stage {
+    plane: ControlPlane,
+    github: GitHub,
+    controller: Controller,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let ended = tokio::select! {
-        ended = demo() => ended,
-        _ = signal::ctrl_c() => Err("stopped".into()),
+    let shown = tokio::select! {
+        shown = demo() => shown,
+        _ = signal::ctrl_c() => Err("stopped, and everything removed".into()),
     };
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    match shown {
+        Ok((stage, story)) => end(&stage, &story).await,
         Err(error) => {
             eprintln!("demo: {error}");
             ExitCode::FAILURE
@@ -46,8 +52,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether everything that was to be seen was seen.
-async fn demo() -> Result<bool> {
+async fn demo() -> Result<(Stage, Story)> {
     let examples = Manifests::read("examples", &["inventory.yaml", "teams.yaml"])?;
     step("starting etcd, kube-apiserver (RBAC on) and kube-controller-manager");
     let plane = ControlPlane::start(Options::default()).await?;
@@ -56,8 +61,8 @@ async fn demo() -> Result<bool> {
     let github = GitHub::start(&plane, &github_commands(&examples)).await?;
     let controller = Controller::start(&plane, &github, QUICK).await?;
 
-    step("applying examples/: namespaces, Secrets, AgentPolicies, AgentAutomations");
-    apply(&plane, &examples.surroundings().to_string()).await?;
+    step("applying examples/: AgentPolicies and AgentAutomations; with them namespaces, and Secrets with tokens");
+    apply(&plane, &examples.surroundings()).await?;
     apply(&plane, &examples.first).await?;
     apply(&plane, &examples.demo[0]).await?;
     // The first start of all is the one whose answer is lost.
@@ -66,11 +71,28 @@ async fn demo() -> Result<bool> {
 
     let mut tables = Tables::new(&plane).await?;
     let story = story::watch(&mut tables, &github).await?;
+    drop(tables);
+    let stage = Stage {
+        plane,
+        github,
+        controller,
+    };
+    Ok((stage, story))
+}
+
+/// The summary, and what follows it.
+async fn end(stage: &Stage, story: &Story) -> ExitCode {
     story.print();
     if std::env::var("KEEP").is_ok_and(|keep| !keep.is_empty() && keep != "0") {
-        keep(&plane, &github, &controller).await?;
+        explain(stage);
+        // Without a way to hear of Ctrl-C there is nothing to wait for.
+        let _ = signal::ctrl_c().await;
     }
-    Ok(story.is_complete())
+    if story.is_complete() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn step(what: &str) {
@@ -78,8 +100,9 @@ fn step(what: &str) {
     let _ = std::io::stdout().flush();
 }
 
-async fn apply(plane: &ControlPlane, manifest: &str) -> Result<()> {
-    stdout_of(&plane.kubectl_with_stdin(&["apply", "-f", "-"], manifest).await?)?;
+async fn apply(plane: &ControlPlane, objects: &[Value]) -> Result<()> {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+    stdout_of(&plane.kubectl_with_stdin(&["apply", "-f", "-"], &list).await?)?;
     Ok(())
 }
 
@@ -102,22 +125,24 @@ fn github_commands(manifests: &Manifests) -> Vec<Value> {
     commands
 }
 
-async fn keep(plane: &ControlPlane, github: &GitHub, controller: &Controller) -> Result<()> {
-    let kubectl = plane.binaries().join("kubectl");
-    println!("\nIt runs on. In another terminal:");
+/// How to talk to what runs.
+fn explain(stage: &Stage) {
+    let Stage {
+        plane,
+        github,
+        controller,
+    } = stage;
+    println!("\nIt runs on. In another terminal:\n");
     println!("  export KUBECONFIG={}", plane.kubeconfig().display());
-    println!("  alias kubectl={}", kubectl.display());
-    println!("  kubectl get aauto,atask -A --watch-only=false; kubectl explain aauto.spec.triggers");
+    println!("  export PATH={}:$PATH", plane.binaries().display());
+    println!("  kubectl get aauto,atask -A");
+    println!("  kubectl explain aauto.spec.triggers");
+    println!("  kubectl describe atask -n inventory");
     println!(
-        "  curl {}             # the stand-in for GitHub: what it can be told, and what it saw",
+        "  curl {}    # the stand-in for GitHub: what it saw, and what it can be told",
         github.control
     );
-    println!(
-        "  curl http://{}/metrics    # the controller's metrics",
-        controller.address
-    );
+    println!("  curl http://{}/metrics", controller.address);
     println!("  less {}", plane.log(Controller::NAME).display());
-    println!("Ctrl-C ends it and removes everything.");
-    signal::ctrl_c().await?;
-    Ok(())
+    println!("\nCtrl-C ends it and removes everything.");
 }

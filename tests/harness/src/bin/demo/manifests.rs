@@ -10,10 +10,9 @@ use crate::Result;
 /// What is applied.
 pub struct Manifests {
     /// The examples, and the demo's policies.
-    pub first: String,
+    pub first: Vec<Value>,
     /// The demo's automations, file by file.
-    pub demo: Vec<String>,
-    automations: Vec<Value>,
+    pub demo: Vec<Vec<Value>>,
 }
 
 impl Manifests {
@@ -26,44 +25,27 @@ impl Manifests {
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
         paths.sort();
         paths.push(folder.join("demo/policies.yaml"));
-        let first: Vec<String> = paths
-            .iter()
-            .map(|path| Ok(fs::read_to_string(path)?))
-            .collect::<Result<_>>()?;
-        let demo: Vec<String> = demo
-            .iter()
-            .map(|name| Ok(fs::read_to_string(folder.join("demo").join(name))?))
-            .collect::<Result<_>>()?;
-        let mut automations = Vec::new();
-        for text in first.iter().chain(&demo) {
-            let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;
-            automations.extend(
-                documents
-                    .into_iter()
-                    .filter(|document| document["kind"] == "AgentAutomation"),
-            );
-        }
+        let first: Vec<_> = paths.iter().map(|path| objects(path)).collect::<Result<_>>()?;
+        let demo = demo.iter().map(|name| objects(&folder.join("demo").join(name)));
         Ok(Self {
-            first: first.join("\n---\n"),
-            demo,
-            automations,
+            first: first.concat(),
+            demo: demo.collect::<Result<_>>()?,
         })
     }
 
     /// The namespaces, and the Secrets that the automations name.
-    pub fn surroundings(&self) -> Value {
+    pub fn surroundings(&self) -> Vec<Value> {
         let namespaces = self
             .namespaces()
             .into_iter()
             .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
-        let secrets = self.automations.iter().map(|automation| {
+        let secrets = self.automations().map(|automation| {
             let (namespace, reference) = (namespace(automation), &automation["spec"]["credentials"]["secretRef"]);
             let key = reference["key"].as_str().unwrap_or("token");
             let metadata = json!({"name": reference["name"], "namespace": namespace});
             json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {key: token(namespace)}})
         });
-        let items: Vec<Value> = namespaces.chain(secrets).collect();
-        json!({"apiVersion": "v1", "kind": "List", "items": items})
+        namespaces.chain(secrets).collect()
     }
 
     /// A user with a token for each namespace, and the repositories.
@@ -75,7 +57,7 @@ impl Manifests {
                 json!({"add_token": {"token": token(name), "owner": login}}),
             ]
         });
-        let repositories = self.automations.iter().map(|automation| {
+        let repositories = self.automations().map(|automation| {
             let spec = &automation["spec"];
             let branches: BTreeSet<_> = spec["branches"]["base"]
                 .as_str()
@@ -87,9 +69,21 @@ impl Manifests {
         users.chain(repositories).collect()
     }
 
-    fn namespaces(&self) -> BTreeSet<&str> {
-        self.automations.iter().map(namespace).collect()
+    fn automations(&self) -> impl Iterator<Item = &Value> {
+        let all = self.first.iter().chain(self.demo.iter().flatten());
+        all.filter(|object| object["kind"] == "AgentAutomation")
     }
+
+    fn namespaces(&self) -> BTreeSet<&str> {
+        self.automations().map(namespace).collect()
+    }
+}
+
+/// The objects of a file, without Secrets: those of the examples hold no token that anyone takes.
+fn objects(path: &Path) -> Result<Vec<Value>> {
+    let mut objects: Vec<Value> = serde_saphyr::from_multiple(&fs::read_to_string(path)?)?;
+    objects.retain(|object| object["kind"] != "Secret");
+    Ok(objects)
 }
 
 fn namespace(automation: &Value) -> &str {

@@ -17,7 +17,7 @@ use crate::Result;
 
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Without a terminal each table stays, so that they are printed less often.
-const BETWEEN_PRINTS: Duration = Duration::from_secs(2);
+const BETWEEN_PRINTS: Duration = Duration::from_millis(1_500);
 const GET: &[&str] = &["get", "aauto,atask", "--all-namespaces"];
 
 /// The cluster's tasks and automations, and how they are shown.
@@ -56,18 +56,24 @@ impl<'a> Tables<'a> {
     pub async fn next(&mut self) -> Result<Vec<Value>> {
         sleep(INTERVAL).await;
         let tasks = self.list("AgentTask").await?;
-        let now = tasks.iter().map(gist).collect();
-        let due = stdout().is_terminal() || self.shown_at.is_none_or(|at| at.elapsed() >= BETWEEN_PRINTS);
-        if due && now != self.shown {
-            self.shown = now;
-            self.shown_at = Some(Instant::now());
-            self.show().await?;
+        if stdout().is_terminal() || self.shown_at.is_none_or(|at| at.elapsed() >= BETWEEN_PRINTS) {
+            self.show_news(&tasks).await?;
         }
         Ok(tasks)
     }
 
-    /// Shows them as they are.
-    pub async fn show(&self) -> Result<()> {
+    /// Shows the tables, unless the last ones shown were those of the same tasks.
+    pub async fn show_news(&mut self, tasks: &[Value]) -> Result<()> {
+        let now = tasks.iter().map(gist).collect();
+        if now != self.shown {
+            self.shown = now;
+            self.shown_at = Some(Instant::now());
+            self.show().await?;
+        }
+        Ok(())
+    }
+
+    async fn show(&self) -> Result<()> {
         let table = stdout_of(&self.plane.kubectl(GET).await?)?;
         let mut out = stdout().lock();
         if out.is_terminal() {
