@@ -4,6 +4,8 @@
 N ?= 20000
 # `make demo KEEP=1` leaves the demo running.
 KEEP ?=
+# Requests a second that `make bench` allows kube-controller-manager; its default is 20.
+QPS ?=
 
 FEATURES := --features simulator
 # Its path is for people who ask for it; its progress is for everyone.
@@ -27,7 +29,7 @@ test: ## Run every test but soak, mutants and bench
 bench: ## Measure it beside CronJob: latencies, writes, memory, CPU; some seven minutes
 	@$(CONTROL_PLANE)
 	@cargo build --release --workspace $(FEATURES) --bins
-	@target/release/bench
+	@QPS=$(QPS) target/release/bench
 
 soak: ## Run N=20000 more seeds of the simulation
 	SOAK_SEEDS=$(N) cargo test --release $(FEATURES) --test simulation soak -- --nocapture

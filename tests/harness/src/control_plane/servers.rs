@@ -9,7 +9,7 @@ use kube::{Client, Config};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{error::Error, free_port, supervisor::Supervisor, tail, write};
+use super::{Measuring, error::Error, free_port, supervisor::Supervisor, tail, write};
 
 /// How long a server may take until it is ready, on a machine that is busy with other things.
 pub(super) const DEADLINE: Duration = Duration::from_secs(90);
@@ -39,13 +39,6 @@ impl Server {
     }
 }
 
-/// What the API server writes to its audit log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Recording {
-    Nothing,
-    Writes,
-}
-
 /// One line for each write, when its answer is complete.
 const AUDIT_POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
@@ -62,7 +55,7 @@ rules:
 pub(super) struct Layout {
     folder: PathBuf,
     controllers: &'static [&'static str],
-    recording: Recording,
+    measuring: Measuring,
     etcd: u16,
     etcd_peers: u16,
     apiserver: u16,
@@ -73,13 +66,13 @@ impl Layout {
     pub(super) fn new(
         folder: &Path,
         controllers: &'static [&'static str],
-        recording: Recording,
+        measuring: Measuring,
     ) -> Result<Self, Error> {
         write(&folder.join("audit-policy.yaml"), AUDIT_POLICY)?;
         Ok(Self {
             folder: folder.to_owned(),
             controllers,
-            recording,
+            measuring,
             etcd: free_port()?,
             etcd_peers: free_port()?,
             apiserver: free_port()?,
@@ -161,7 +154,7 @@ impl Layout {
             // Loopback is no address that an Endpoints object may hold.
             "--endpoint-reconciler-type=none".to_owned(),
         ];
-        if self.recording == Recording::Writes {
+        if self.measuring.audit {
             arguments.push(format!("--audit-policy-file={}", self.path("audit-policy.yaml")));
             arguments.push(format!("--audit-log-path={}", self.audit_log().display()));
         }
@@ -169,7 +162,7 @@ impl Layout {
     }
 
     fn controller_manager_arguments(&self) -> Vec<String> {
-        vec![
+        let mut arguments = vec![
             format!("--kubeconfig={}", self.path("admin.kubeconfig")),
             format!("--controllers={}", self.controllers.join(",")),
             "--leader-elect=false".to_owned(),
@@ -177,7 +170,12 @@ impl Layout {
             "--bind-address=127.0.0.1".to_owned(),
             format!("--secure-port={}", self.controller_manager),
             format!("--cert-dir={}", self.path("certificates")),
-        ]
+        ];
+        if let Some(qps) = self.measuring.controller_manager_qps {
+            arguments.push(format!("--kube-api-qps={qps}"));
+            arguments.push(format!("--kube-api-burst={qps}"));
+        }
+        arguments
     }
 
     /// Where a server says that it is ready, to anyone who asks.
