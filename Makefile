@@ -1,7 +1,51 @@
-# What is built outside Cargo, and what takes more than one command.
+# What takes more than one command, or is built outside Cargo. `make` alone lists it.
 
-.PHONY: control-plane
+# Seeds of `make soak`.
+N ?= 20000
+# `make demo KEEP=1` leaves the demo running.
+KEEP ?=
+# Requests a second that `make bench` allows kube-controller-manager; its default is 20.
+QPS ?=
 
-# etcd, kube-apiserver, kube-controller-manager and kubectl for the tests and the demo: once, then from the cache.
-control-plane:
+FEATURES := --features simulator
+# Its path is for people who ask for it; its progress is for everyone.
+CONTROL_PLANE := tests/control-plane/build >/dev/null
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench soak mutants check generate control-plane openapi
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Show it at work on a real API server and a stand-in for GitHub; KEEP=1 leaves it running
+	@$(CONTROL_PLANE)
+	@cargo build --workspace $(FEATURES) --bins
+	@KEEP=$(KEEP) target/debug/demo
+
+test: ## Run every test but soak, mutants and bench
+	@$(CONTROL_PLANE) && tests/openapi/fetch >/dev/null
+	cargo test --workspace $(FEATURES) --no-fail-fast
+
+bench: ## Measure it beside CronJob: latencies, writes, memory, CPU; some seven minutes
+	@$(CONTROL_PLANE)
+	@cargo build --release --workspace $(FEATURES) --bins
+	@QPS=$(QPS) target/release/bench
+
+soak: ## Run N=20000 more seeds of the simulation
+	SOAK_SEEDS=$(N) cargo test --release $(FEATURES) --test simulation soak -- --nocapture
+
+mutants: ## Put seeded defects into the start protocol, one at a time; the tests must catch each
+	tests/mutants/run
+
+check: ## Formatting and lints, as in CI
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
+
+generate: ## Write crds/ from src/api/
+	cargo run --quiet -- crds --output-dir crds
+
+control-plane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, once, into a cache outside the tree
 	@tests/control-plane/build
+
+openapi: ## Fetch GitHub's published OpenAPI description, once, into the same cache
+	@tests/openapi/fetch

@@ -78,6 +78,15 @@ impl Default for Options {
     }
 }
 
+/// What a measurement asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measuring {
+    /// Whether the API server keeps an [audit log](ControlPlane::audit_log) of writes.
+    pub audit: bool,
+    /// Requests a second that the controller-manager allows itself; without, its default (20).
+    pub controller_manager_qps: Option<u32>,
+}
+
 /// A running control plane; dropping it ends it.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -104,23 +113,31 @@ impl ControlPlane {
     /// # Errors
     /// When the binaries cannot be had, or a server ends early or is not ready in time; then with the end of its log.
     pub async fn start(options: Options) -> Result<Self, Error> {
+        Self::start_and_measure(options, Measuring::default()).await
+    }
+
+    /// The same, with what a measurement needs.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn start_and_measure(options: Options, measuring: Measuring) -> Result<Self, Error> {
         let binaries = Binaries::locate().await?;
         let mut attempt = 1;
         loop {
-            match Self::start_once(binaries.clone(), options).await {
+            match Self::start_once(binaries.clone(), options, measuring).await {
                 Err(error) if error.is_port_taken() && attempt < ATTEMPTS => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    async fn start_once(binaries: Binaries, options: Options) -> Result<Self, Error> {
+    async fn start_once(binaries: Binaries, options: Options, measuring: Measuring) -> Result<Self, Error> {
         let folder = tempfile::Builder::new()
             .prefix("control-plane-")
             .tempdir()
             .map_err(while_doing("make a temporary folder"))?;
         let supervisor = Supervisor::spawn(folder)?;
-        let layout = Layout::new(supervisor.folder(), options.controllers)?;
+        let layout = Layout::new(supervisor.folder(), options.controllers, measuring)?;
         let admin = credentials::admin(&layout.token_file())?;
         credentials::signing_key(&layout.signing_key())?;
         let kubeconfig = layout.write_kubeconfig("admin", &admin)?;
@@ -149,6 +166,13 @@ impl ControlPlane {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.supervisor.folder()
+    }
+
+    /// Where the API server records writes, one `audit.k8s.io/v1` Event a line, when
+    /// [asked to](Self::start_and_measure).
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        self.layout.audit_log()
     }
 
     /// The admin's kubeconfig file.
@@ -210,6 +234,37 @@ impl ControlPlane {
     /// When that server does not run.
     pub fn process_id(&self, server: Server) -> Result<u32, Error> {
         self.supervisor.process_id(server.name())
+    }
+
+    /// Runs a program beside the servers: it ends with them, whatever happens to this process. Its output goes to
+    /// [`ControlPlane::log`].
+    ///
+    /// # Errors
+    /// When the supervisor can't be told.
+    pub fn run_beside(&self, name: &str, program: &Path, arguments: &[String]) -> Result<(), Error> {
+        self.supervisor.start(name, program, arguments)
+    }
+
+    /// Kills a program that was [run beside](Self::run_beside) the servers, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When the supervisor can't be told.
+    pub fn stop_beside(&self, name: &str) -> Result<(), Error> {
+        self.supervisor.stop(name)
+    }
+
+    /// What a server, or a program [beside](Self::run_beside) it, has written.
+    #[must_use]
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.supervisor.log(name)
+    }
+
+    /// The process id of a program that was [run beside](Self::run_beside) the servers.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn process_id_beside(&self, name: &str) -> Result<u32, Error> {
+        self.supervisor.process_id(name)
     }
 
     /// Kills the API server without warning and starts it on the same port and data.

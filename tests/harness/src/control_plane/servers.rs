@@ -9,7 +9,7 @@ use kube::{Client, Config};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{error::Error, free_port, supervisor::Supervisor, tail, write};
+use super::{Measuring, error::Error, free_port, supervisor::Supervisor, tail, write};
 
 /// How long a server may take until it is ready, on a machine that is busy with other things.
 pub(super) const DEADLINE: Duration = Duration::from_secs(90);
@@ -39,11 +39,23 @@ impl Server {
     }
 }
 
+/// One line for each write, when its answer is complete.
+const AUDIT_POLICY: &str = "\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: Metadata
+    verbs: [create, update, patch, delete, deletecollection]
+  - level: None
+";
+
 /// Where everything is: ports on loopback, files in the folder.
 #[derive(Debug)]
 pub(super) struct Layout {
     folder: PathBuf,
     controllers: &'static [&'static str],
+    measuring: Measuring,
     etcd: u16,
     etcd_peers: u16,
     apiserver: u16,
@@ -51,10 +63,16 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(folder: &Path, controllers: &'static [&'static str]) -> Result<Self, Error> {
+    pub(super) fn new(
+        folder: &Path,
+        controllers: &'static [&'static str],
+        measuring: Measuring,
+    ) -> Result<Self, Error> {
+        write(&folder.join("audit-policy.yaml"), AUDIT_POLICY)?;
         Ok(Self {
             folder: folder.to_owned(),
             controllers,
+            measuring,
             etcd: free_port()?,
             etcd_peers: free_port()?,
             apiserver: free_port()?,
@@ -64,6 +82,10 @@ impl Layout {
 
     pub(super) fn token_file(&self) -> PathBuf {
         self.folder.join("tokens.csv")
+    }
+
+    pub(super) fn audit_log(&self) -> PathBuf {
+        self.folder.join("audit.log")
     }
 
     pub(super) fn signing_key(&self) -> PathBuf {
@@ -117,7 +139,7 @@ impl Layout {
 
     fn apiserver_arguments(&self) -> Vec<String> {
         let key = self.signing_key().display().to_string();
-        vec![
+        let mut arguments = vec![
             format!("--etcd-servers=http://127.0.0.1:{}", self.etcd),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--secure-port={}", self.apiserver),
@@ -131,11 +153,16 @@ impl Layout {
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             // Loopback is no address that an Endpoints object may hold.
             "--endpoint-reconciler-type=none".to_owned(),
-        ]
+        ];
+        if self.measuring.audit {
+            arguments.push(format!("--audit-policy-file={}", self.path("audit-policy.yaml")));
+            arguments.push(format!("--audit-log-path={}", self.audit_log().display()));
+        }
+        arguments
     }
 
     fn controller_manager_arguments(&self) -> Vec<String> {
-        vec![
+        let mut arguments = vec![
             format!("--kubeconfig={}", self.path("admin.kubeconfig")),
             format!("--controllers={}", self.controllers.join(",")),
             "--leader-elect=false".to_owned(),
@@ -143,7 +170,12 @@ impl Layout {
             "--bind-address=127.0.0.1".to_owned(),
             format!("--secure-port={}", self.controller_manager),
             format!("--cert-dir={}", self.path("certificates")),
-        ]
+        ];
+        if let Some(qps) = self.measuring.controller_manager_qps {
+            arguments.push(format!("--kube-api-qps={qps}"));
+            arguments.push(format!("--kube-api-burst={qps}"));
+        }
+        arguments
     }
 
     /// Where a server says that it is ready, to anyone who asks.

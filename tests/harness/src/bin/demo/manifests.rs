@@ -1,0 +1,95 @@
+//! The YAML of `examples/`, and what has to surround it: namespaces, Secrets with tokens, and the same users, tokens and
+//! repositories at GitHub. All of that follows from what the automations name.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::Result;
+
+/// What is applied.
+pub struct Manifests {
+    /// The examples, and the demo's policies.
+    pub first: Vec<Value>,
+    /// The demo's automations, file by file.
+    pub demo: Vec<Vec<Value>>,
+}
+
+impl Manifests {
+    /// Reads the YAML files of a folder of this repository, and the named ones of its subfolder `demo` apart.
+    pub fn read(folder: &str, demo: &[&str]) -> Result<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
+        let mut paths: Vec<_> = fs::read_dir(&folder)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<Result<_>>()?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+        paths.sort();
+        paths.push(folder.join("demo/policies.yaml"));
+        let first: Vec<_> = paths.iter().map(|path| objects(path)).collect::<Result<_>>()?;
+        let demo = demo.iter().map(|name| objects(&folder.join("demo").join(name)));
+        Ok(Self {
+            first: first.concat(),
+            demo: demo.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The namespaces, and the Secrets that the automations name.
+    pub fn surroundings(&self) -> Vec<Value> {
+        let namespaces = self
+            .namespaces()
+            .into_iter()
+            .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
+        let secrets = self.automations().map(|automation| {
+            let (namespace, reference) = (namespace(automation), &automation["spec"]["credentials"]["secretRef"]);
+            let key = reference["key"].as_str().unwrap_or("token");
+            let metadata = json!({"name": reference["name"], "namespace": namespace});
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {key: token(namespace)}})
+        });
+        namespaces.chain(secrets).collect()
+    }
+
+    /// A user with a token for each namespace, and the repositories.
+    pub fn github(&self) -> Vec<Value> {
+        let users = self.namespaces().into_iter().flat_map(|name| {
+            let login = format!("{name}-bot");
+            [
+                json!({"add_user": {"login": login}}),
+                json!({"add_token": {"token": token(name), "owner": login}}),
+            ]
+        });
+        let repositories = self.automations().map(|automation| {
+            let spec = &automation["spec"];
+            let branches: BTreeSet<_> = spec["branches"]["base"]
+                .as_str()
+                .into_iter()
+                .filter(|base| *base != "main")
+                .collect();
+            json!({"add_repository": {"name": spec["repository"], "branches": branches}})
+        });
+        users.chain(repositories).collect()
+    }
+
+    fn automations(&self) -> impl Iterator<Item = &Value> {
+        let all = self.first.iter().chain(self.demo.iter().flatten());
+        all.filter(|object| object["kind"] == "AgentAutomation")
+    }
+
+    fn namespaces(&self) -> BTreeSet<&str> {
+        self.automations().map(namespace).collect()
+    }
+}
+
+/// The objects of a file, without Secrets: those of the examples hold no token that anyone takes.
+fn objects(path: &Path) -> Result<Vec<Value>> {
+    let mut objects: Vec<Value> = serde_saphyr::from_multiple(&fs::read_to_string(path)?)?;
+    objects.retain(|object| object["kind"] != "Secret");
+    Ok(objects)
+}
+
+fn namespace(automation: &Value) -> &str {
+    automation["metadata"]["namespace"].as_str().unwrap_or("default")
+}
+
+fn token(namespace: &str) -> String {
+    format!("github_pat_demo_{namespace}")
+}

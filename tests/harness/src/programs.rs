@@ -1,0 +1,165 @@
+//! This project's own programs as processes: the controller, and the stand-in for GitHub that it talks to.
+//!
+//! They run beside the servers of a [`ControlPlane`] and so end with them, whatever happens to the process that started
+//! them. They are looked for beside the running program: `cargo build` puts all of them into one folder.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use kube::{Client, Config};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::control_plane::{self, ControlPlane};
+
+/// How long a program may take until it says where it serves.
+const DEADLINE: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_millis(25);
+
+/// Why a program does not run, or gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The control plane it runs beside refused.
+    #[error(transparent)]
+    ControlPlane(#[from] control_plane::Error),
+    /// It has not been built.
+    #[error("no {0}: build it with cargo build --workspace --features simulator --bins")]
+    NotBuilt(PathBuf),
+    /// It did not say where it serves.
+    #[error("{name} is not ready after {DEADLINE:?}; its log:\n{log}")]
+    NotReady {
+        /// Its name.
+        name: &'static str,
+        /// All that it wrote.
+        log: String,
+    },
+    /// A file that can't be written or read.
+    #[error("cannot use {path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The simulator gave no answer.
+    #[error("the simulator's control API: {0}")]
+    Request(#[from] kube::Error),
+    /// An address that makes no request.
+    #[error("the simulator's control API: {0}")]
+    Address(#[from] http::Error),
+    /// It answered something else than JSON.
+    #[error("the simulator's control API answers no JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The stand-in for GitHub.
+pub struct GitHub {
+    /// Where it serves GitHub's API.
+    pub url: String,
+    /// Where it is told what to do, and says what happened.
+    pub control: String,
+    client: Client,
+}
+
+impl GitHub {
+    /// Its name among the processes.
+    pub const NAME: &str = "github-simulator";
+
+    /// Starts it with these control commands.
+    ///
+    /// # Errors
+    /// When it has not been built, refuses a command, or does not say where it serves.
+    pub async fn start(plane: &ControlPlane, commands: &[Value]) -> Result<Self, Error> {
+        let config = plane.folder().join("github-simulator.json");
+        let text = Value::from(commands).to_string();
+        fs::write(&config, text).map_err(|source| Error::File {
+            path: config.clone(),
+            source,
+        })?;
+        let arguments = ["--print-ports".to_owned(), format!("--config={}", config.display())];
+        plane.run_beside(Self::NAME, &program(Self::NAME)?, &arguments)?;
+        let ports: Value = said(plane, Self::NAME, |log| serde_json::from_str(log.lines().next()?).ok()).await?;
+        let control = text_of(&ports, "control");
+        let address: http::Uri = control.parse().map_err(http::Error::from)?;
+        Ok(Self {
+            url: text_of(&ports, "github"),
+            client: Client::try_from(Config::new(address))?,
+            control,
+        })
+    }
+
+    /// What the control API says under a path: `/tasks`, `/pulls`, `/requests`.
+    ///
+    /// # Errors
+    /// When it gives no answer.
+    pub async fn get(&self, path: &str) -> Result<Vec<Value>, Error> {
+        let request = http::Request::get(path).body(Vec::new())?;
+        Ok(serde_json::from_str(&self.client.request_text(request).await?)?)
+    }
+}
+
+/// A running controller.
+pub struct Controller {
+    /// Where it serves `/metrics`, `/healthz` and `/readyz`.
+    pub address: String,
+}
+
+impl Controller {
+    /// Its name among the processes.
+    pub const NAME: &str = "agent-automation";
+
+    /// Starts it as the ServiceAccount of `deploy/`; `arguments` win over the defaults of `controller`.
+    ///
+    /// # Errors
+    /// When it has not been built or does not say where it serves.
+    pub async fn start(plane: &ControlPlane, github: &GitHub, arguments: &[&str]) -> Result<Self, Error> {
+        let kubeconfig = plane.controller_kubeconfig().await?;
+        let mut command = vec![
+            format!("KUBECONFIG={}", kubeconfig.display()),
+            "NO_COLOR=1".to_owned(),
+            program(Self::NAME)?.display().to_string(),
+            "controller".to_owned(),
+            "--metrics-address=127.0.0.1:0".to_owned(),
+            format!("--github-api-url={}", github.url),
+        ];
+        command.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        // `env` becomes the program it starts, so the process id is the controller's.
+        plane.run_beside(Self::NAME, Path::new("/usr/bin/env"), &command)?;
+        let address = said(plane, Self::NAME, |log| {
+            let rest = log.split_once("address=")?.1;
+            Some(rest.split_once(char::is_whitespace)?.0.to_owned())
+        });
+        Ok(Self {
+            address: address.await?,
+        })
+    }
+}
+
+fn program(name: &str) -> Result<PathBuf, Error> {
+    let beside = std::env::current_exe().unwrap_or_default().with_file_name(name);
+    if beside.is_file() {
+        Ok(beside)
+    } else {
+        Err(Error::NotBuilt(beside))
+    }
+}
+
+/// Waits until a program's log has what `find` looks for.
+async fn said<T>(plane: &ControlPlane, name: &'static str, find: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
+    let started = Instant::now();
+    loop {
+        let log = fs::read_to_string(plane.log(name)).unwrap_or_default();
+        match find(&log) {
+            Some(found) => return Ok(found),
+            None if started.elapsed() > DEADLINE => return Err(Error::NotReady { name, log }),
+            None => sleep(INTERVAL).await,
+        }
+    }
+}
+
+fn text_of(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}
