@@ -158,7 +158,7 @@ fn nothing_pending(stage: &Stage) -> Vec<String> {
 }
 
 /// Each scheduled time has had an object, or is counted. (Invariant 2.)
-fn every_time_is_decided(stage: &Stage) -> Vec<String> {
+pub fn every_time_is_decided(stage: &Stage) -> Vec<String> {
     let causes: BTreeSet<_> = stage.watcher.lock().unwrap().causes.values().cloned().collect();
     let mut broken = Vec::new();
     for automation in stage.automations() {

@@ -6,4 +6,5 @@ mod crash;
 mod invariants;
 mod life;
 mod network;
+mod soak;
 mod stage;

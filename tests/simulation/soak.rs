@@ -1,0 +1,245 @@
+//! Random lives: several automations, one or two controllers that die and come back, networks and a GitHub that fail,
+//! caches that lag, clocks that jump. All of it is drawn from a seed, and the same seed gives the same run.
+//!
+//! `SOAK_SEEDS=100000` runs more of them, `SEED=123` one alone, with its trace.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use agent_automation::api::AgentAutomation;
+use agent_automation::api::automation::{MissedRuns, StartPolicy};
+use agent_automation::simulator::{Effect, Failure, Fault, Operation, Script, When};
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::json;
+
+use crate::invariants::{at_rest, every_time_is_decided};
+use crate::network::{Mishap, Network, Weather, Write};
+use crate::stage::{NAMESPACE, Process, Stage, Team, alone};
+
+const SEEDS: u64 = 2_000;
+/// How long things go wrong.
+const TROUBLE: Duration = Duration::from_secs(240);
+/// From the last fault to rest, at most: what waits has its turn, one after the other.
+const TO_REST: Duration = Duration::from_secs(1_200);
+const AT_REST: Duration = Duration::from_secs(100);
+
+#[test]
+fn a_soak_of_random_lives() {
+    if let Some(seed) = number("SEED") {
+        let (trace, broken) = live(seed);
+        println!("{}\n{broken:#?}", trace.join("\n"));
+        assert!(broken.is_empty(), "seed {seed} breaks something");
+        return;
+    }
+    let seeds = number("SOAK_SEEDS").unwrap_or(SEEDS);
+    let broken = live_all(seeds);
+    println!("{seeds} seeds, {} of them broke something", broken.len());
+    let first: Vec<_> = broken.iter().take(5).collect();
+    assert!(broken.is_empty(), "SEED=… replays one of {:?}: {first:#?}", broken.iter().map(|(seed, _)| seed).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in [3, 1_000_003] {
+        let (first, second) = (live(seed).0, live(seed).0);
+        assert!(first.len() > 20, "{first:#?}");
+        assert_eq!(first, second);
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+fn live_all(seeds: u64) -> Vec<(u64, Vec<String>)> {
+    let (next, broken) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds {
+                        break;
+                    }
+                    let (_, found) = live(seed);
+                    if !found.is_empty() {
+                        broken.lock().unwrap().push((seed, found));
+                    }
+                }
+            });
+        }
+    });
+    broken.into_inner().unwrap()
+}
+
+/// One life: what was written, and what was broken.
+fn live(seed: u64) -> (Vec<String>, Vec<String>) {
+    alone(async move {
+        let mut chance = StdRng::seed_from_u64(seed);
+        let mut stage = Stage::new(seed);
+        stage.policy(pick(&mut chance, &[None, Some(1), Some(2), Some(3)])).await;
+        stage.secret().await;
+        let teams = teams(&mut chance);
+        for team in &teams {
+            stage.automation(team).await;
+        }
+        trouble_at_github(&stage, &mut chance);
+        let mut processes = vec![process(&mut stage, &mut chance)];
+        let until = stage.now() + TROUBLE;
+        while stage.now() < until {
+            tokio::time::sleep(Duration::from_millis(chance.random_range(500..20_000))).await;
+            disturb(&mut stage, &mut processes, &teams, &mut chance).await;
+        }
+        let broken = settle(&mut stage, processes, &teams).await;
+        (stage.trace(), broken)
+    })
+}
+
+fn teams(chance: &mut StdRng) -> Vec<Team> {
+    let count = chance.random_range(1..=4);
+    (0..count)
+        .map(|index| Team {
+            every: format!("@every {}s", chance.random_range(15..90)),
+            max_active: chance.random_range(1..=2),
+            start_policy: pick(chance, &[StartPolicy::AtMostOnce, StartPolicy::AtMostOnce, StartPolicy::AtLeastOnce]),
+            missed_runs: pick(chance, &[MissedRuns::Latest, MissedRuns::All, MissedRuns::Skip]),
+            deadline: pick(chance, &[None, None, Some(30), Some(120)]),
+            history: chance.random_range(0..=4),
+            ..Team::new(&format!("team-{index}"))
+        })
+        .collect()
+}
+
+fn trouble_at_github(stage: &Stage, chance: &mut StdRng) {
+    let scripts = [
+        Script::pull_request(),
+        Script::branch_only(),
+        Script::failed("the tests do not pass"),
+        Script::timed_out(),
+        Script::cancelled(),
+    ];
+    let queue = (0..40).map(|_| {
+        let script = pick(chance, &scripts);
+        script.with_delays(chance.random_range(0..3_000), chance.random_range(500..15_000))
+    });
+    stage.github.queue_scripts(queue.collect());
+    let effects = [
+        Effect::FailBefore(Failure::Reset),
+        Effect::FailBefore(Failure::Status(503)),
+        Effect::LoseAnswer(Failure::Reset),
+        Effect::LoseAnswer(Failure::Status(502)),
+        Effect::LoseAnswer(Failure::TimeOut),
+        Effect::LoseAnswer(Failure::Hang),
+        Effect::ShowLate {
+            list_ms: 20_000,
+            get_ms: 5_000,
+        },
+        Effect::Slow {
+            before_ms: 8_000,
+            after_ms: 4_000,
+        },
+        Effect::SecondaryLimit {
+            status: 429,
+            retry_after_s: Some(20),
+        },
+        Effect::Truncate,
+        Effect::OmitOptional,
+        Effect::MalformedJson,
+    ];
+    for _ in 0..chance.random_range(0..4) {
+        let fault = Fault {
+            on: vec![Operation::StartTask],
+            when: When::Rate(chance.random_range(0.02..0.3)),
+            effect: pick(chance, &effects),
+        };
+        stage.github.add_fault(fault);
+    }
+    if chance.random_bool(0.3) {
+        let fault = Fault {
+            on: vec![Operation::ListTasks, Operation::GetRepositoryTask, Operation::ListRepositoryTasks],
+            when: When::Rate(0.2),
+            effect: pick(chance, &[Effect::Stale { ms: 6_000 }, Effect::FailBefore(Failure::Status(500))]),
+        };
+        stage.github.add_fault(fault);
+    }
+}
+
+fn process(stage: &mut Stage, chance: &mut StdRng) -> Process {
+    let rate = pick(chance, &[0.0, 0.0, 0.01, 0.05]);
+    let process = stage.process(Network::in_weather(weather(chance.random(), rate)));
+    process.connection.set_watch_delay(Duration::from_millis(pick(chance, &[0, 0, 50, 3_000])));
+    process
+}
+
+fn weather(seed: u64, rate: f64) -> Weather {
+    let mut chance = StdRng::seed_from_u64(seed);
+    Box::new(move |_: &Write| {
+        let mishaps = [
+            Mishap::Refused,
+            Mishap::AnswerLost,
+            Mishap::Delayed(Duration::from_millis(chance.random_range(1..25_000))),
+            Mishap::Busy,
+        ];
+        chance.random_bool(rate).then(|| pick(&mut chance, &mishaps))
+    })
+}
+
+async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team], chance: &mut StdRng) {
+    match chance.random_range(0..9) {
+        0 | 1 if !processes.is_empty() => processes.swap_remove(chance.random_range(0..processes.len())).kill(),
+        0..=3 if processes.len() < 2 => processes.push(process(stage, chance)),
+        4 => stage.server.expire_watches(),
+        5 => stage.server.drop_watches(),
+        6 => {
+            for process in processes.iter() {
+                let skew = chance.random_range(-20_000..20_000);
+                process.skew.store(skew, Ordering::Relaxed);
+            }
+        }
+        7 => {
+            for process in processes.iter() {
+                if chance.random_bool(0.5) {
+                    process.connection.hold_watches();
+                } else {
+                    process.connection.release_watches();
+                }
+            }
+        }
+        _ => touch(stage, &pick(chance, teams).name, json!({"metadata": {"annotations": {"touched": stage.now().to_string()}}})).await,
+    }
+}
+
+/// What a person does to an automation: it makes the controller's next write conflict.
+async fn touch(stage: &Stage, name: &str, patch: serde_json::Value) {
+    let api: Api<AgentAutomation> = Api::namespaced(stage.people.client(), NAMESPACE);
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+}
+
+/// Everything works again and nothing new is due: what is left must come to its end.
+async fn settle(stage: &mut Stage, processes: Vec<Process>, teams: &[Team]) -> Vec<String> {
+    for process in processes {
+        process.kill();
+    }
+    stage.github.clear_faults();
+    let mut broken = every_time_is_decided(stage);
+    let never = json!({"spec": {"triggers": [{"name": "tick", "schedule": {"cron": "0 0 1 1 *", "timeZone": "UTC"}}]}});
+    for team in teams {
+        touch(stage, &team.name, never.clone()).await;
+    }
+    let last = stage.process(Network::new(None));
+    let rested = tokio::time::timeout(TO_REST, stage.rest(AT_REST)).await.is_ok();
+    broken.extend(at_rest(stage, true));
+    broken.extend((!rested).then(|| "5: it does not come to rest".to_owned()));
+    broken.extend(last.has_ended().then(|| "the controller ended by itself".to_owned()));
+    last.terminate().await;
+    broken
+}
+
+fn pick<T: Clone>(chance: &mut StdRng, choices: &[T]) -> T {
+    choices[chance.random_range(0..choices.len())].clone()
+}
