@@ -5,5 +5,6 @@ mod conformance;
 mod crash;
 mod invariants;
 mod life;
+mod memory;
 mod network;
 mod stage;
