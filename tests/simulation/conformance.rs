@@ -12,7 +12,7 @@ fn server() -> MemoryApiServer {
         seed: 1,
         definitions: Vec::new(),
         namespaces: Namespaces::Strict,
-        garbage: Garbage::Explicit,
+        garbage: Garbage::Immediate,
     })
 }
 

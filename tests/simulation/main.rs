@@ -5,6 +5,7 @@ mod conformance;
 mod crash;
 mod invariants;
 mod life;
+mod memory;
 mod network;
 mod soak;
 mod stage;

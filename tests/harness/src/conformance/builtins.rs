@@ -16,6 +16,8 @@ super::list_cases![
     lease_terms_are_positive,
     events_are_created_and_counted_up,
     events_are_bounded,
+    events_of_cluster_scoped_objects_are_in_default,
+    faults_of_built_in_kinds_name_them,
     events_do_not_change,
     namespaces_must_exist,
     namespaces_are_active_and_labelled,
@@ -100,18 +102,21 @@ fn lease(renewed: &str) -> Value {
 
 async fn leases_keep_microseconds(c: Context) {
     let path = c.path(COORDINATION, "leases");
-    for (index, (sent, stored)) in [
-        ("2026-01-01T00:00:00.123456Z", "2026-01-01T00:00:00.123456Z"),
-        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000000Z"),
-        ("2026-01-01T01:00:00.1234567+01:00", "2026-01-01T00:00:00.123456Z"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    let table = [
+        ("2026-01-01T00:00:00.123456Z", 201),
+        ("2026-01-01T01:00:00.123456+01:00", 201),
+        ("2026-01-01T00:00:00Z", 400),
+        ("2026-01-01T00:00:00.123Z", 400),
+        ("2026-01-01T00:00:00.1234567Z", 400),
+    ];
+    for (index, (sent, code)) in table.into_iter().enumerate() {
         let mut body = lease(sent);
         body["metadata"]["name"] = json!(format!("l{index}"));
-        let created = c.post(&path, &body).await;
-        assert_eq!(created.body["spec"]["renewTime"], stored, "{:?}", created.body);
+        let answer = c.post(&path, &body).await;
+        assert_eq!(answer.code, code, "{sent}: {}", answer.body);
+        if code == 201 {
+            assert_eq!(answer.body["spec"]["renewTime"], "2026-01-01T00:00:00.123456Z");
+        }
     }
 }
 
@@ -138,11 +143,10 @@ async fn leases_are_created_by_replace(c: Context) {
     let created = c.put(&path, &body).await.expect_code(201);
     assert_eq!(created["spec"], body["spec"]);
     c.delete(&path, &json!({})).await.expect_code(200);
-    let refused = c.put(&path, &created).await;
-    assert!(
-        matches!(refused.code, 404 | 409),
-        "a lease that was deleted is not raised: {refused:?}"
-    );
+    c.put(&path, &created).await.expect_refusal(409, "Conflict");
+    let mut another = created.clone();
+    another["metadata"] = json!({"name": "l", "resourceVersion": created["metadata"]["resourceVersion"]});
+    c.put(&path, &another).await.expect_code(201);
 }
 
 async fn lease_terms_are_positive(c: Context) {
@@ -190,8 +194,9 @@ async fn events_are_bounded(c: Context) {
         ("eventTime", Value::Null),
         (
             "regarding",
-            json!({"namespace": "elsewhere", "name": "a", "kind": "Widget"}),
+            json!({"name": "a", "kind": "Namespace", "apiVersion": "v1"}),
         ),
+        ("regarding", Value::Null),
     ];
     for (field, value) in table {
         let mut body = event(&c);
@@ -199,9 +204,68 @@ async fn events_are_bounded(c: Context) {
         let answer = c.post(&c.path(EVENTS, "events"), &body).await;
         assert_eq!(answer.code, 422, "{field} {value}: {}", answer.body);
     }
-    let mut longest = event(&c);
-    longest["note"] = json!("x".repeat(1024));
-    c.post(&c.path(EVENTS, "events"), &longest).await.expect_code(201);
+    let accepted: &[(&str, Value)] = &[
+        ("note", json!("x".repeat(1024))),
+        ("note", Value::Null),
+        ("reportingController", json!("plain")),
+        (
+            "regarding",
+            json!({"namespace": "elsewhere", "name": "a", "kind": "Widget", "apiVersion": "conformance.example.dev/v1"}),
+        ),
+        (
+            "regarding",
+            json!({"namespace": "elsewhere", "name": "a", "kind": "Secret", "apiVersion": "v1"}),
+        ),
+    ];
+    for (index, (field, value)) in accepted.iter().enumerate() {
+        let mut body = event(&c);
+        body["metadata"]["name"] = json!(format!("e{index}"));
+        body[field] = value.clone();
+        let answer = c.post(&c.path(EVENTS, "events"), &body).await;
+        assert_eq!(answer.code, 201, "{field} {value}: {}", answer.body);
+    }
+}
+
+async fn events_of_cluster_scoped_objects_are_in_default(c: Context) {
+    let mut body = event(&c);
+    body["metadata"] = json!({"generateName": "e-"});
+    body["regarding"] = json!({"name": "a", "kind": "Namespace", "apiVersion": "v1"});
+    c.post("/apis/events.k8s.io/v1/namespaces/default/events", &body)
+        .await
+        .expect_code(201);
+}
+
+async fn faults_of_built_in_kinds_name_them(c: Context) {
+    let mut body = event(&c);
+    body["reason"] = Value::Null;
+    let refused = c
+        .post(&c.path(EVENTS, "events"), &body)
+        .await
+        .expect_refusal(422, "Invalid");
+    assert_eq!(refused["message"], "Event \"e\" is invalid: reason: Required value");
+    assert_eq!(
+        (&refused["details"]["group"], &refused["details"]["kind"]),
+        (&Value::Null, &json!("Event"))
+    );
+    let mut body = lease("2026-01-01T00:00:00.000000Z");
+    body["spec"]["leaseDurationSeconds"] = json!(0);
+    let refused = c
+        .post(&c.path(COORDINATION, "leases"), &body)
+        .await
+        .expect_refusal(422, "Invalid");
+    let message = "Lease.coordination.k8s.io \"l\" is invalid: \
+                   spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0";
+    assert_eq!(refused["message"], message);
+    let none = c
+        .get(&format!("{}/none", c.path(EVENTS, "events")))
+        .await
+        .expect_refusal(404, "NotFound");
+    assert_eq!(none["message"], "events.events.k8s.io \"none\" not found");
+    let none = c
+        .get(&format!("{}/none", c.path(CORE, "secrets")))
+        .await
+        .expect_refusal(404, "NotFound");
+    assert_eq!(none["message"], "secrets \"none\" not found");
 }
 
 async fn events_do_not_change(c: Context) {

@@ -216,7 +216,9 @@ pub(super) async fn install_widgets(client: &Client) {
 }
 
 pub(super) fn widget(name: &str, spec: Value) -> Value {
-    json!({"apiVersion": "conformance.example.dev/v1", "kind": "Widget", "metadata": {"name": name}, "spec": spec})
+    let mut widget = json!({"apiVersion": "conformance.example.dev/v1", "kind": "Widget", "metadata": {"name": name}});
+    widget["spec"] = spec;
+    widget
 }
 
 pub(super) fn small() -> Value {
@@ -231,11 +233,11 @@ pub(super) fn revision(object: &Value) -> u64 {
 
 /// Field management belongs to server-side apply, which the memory server does not do.
 fn strip(object: &mut Value) {
-    let items = object["items"].as_array_mut();
+    let items = object.get_mut("items").and_then(Value::as_array_mut);
     for item in items.into_iter().flatten() {
         strip(item);
     }
-    if let Some(metadata) = object["metadata"].as_object_mut() {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
     }
 }

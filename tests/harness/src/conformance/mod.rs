@@ -13,6 +13,7 @@
 mod builtins;
 mod context;
 mod deletions;
+mod garbage;
 mod machinery;
 mod reads;
 mod refusals;
@@ -20,13 +21,17 @@ mod schemas;
 mod watches;
 mod writes;
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 
+use futures::{StreamExt, stream};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 
 pub use context::Context;
+
+/// Cases wait more than they work.
+const AT_ONCE: usize = 8;
 
 /// One behaviour.
 #[derive(Clone, Copy)]
@@ -45,6 +50,9 @@ macro_rules! list_cases {
 use list_cases;
 
 /// The kind that the cases work with.
+///
+/// # Panics
+/// When the manifest beside this file is not valid.
 #[must_use]
 pub fn widget_crd() -> CustomResourceDefinition {
     serde_saphyr::from_str(include_str!("widget.yaml")).expect("the manifest beside this file is valid")
@@ -53,6 +61,8 @@ pub fn widget_crd() -> CustomResourceDefinition {
 /// All cases.
 pub fn cases() -> impl Iterator<Item = Case> {
     let all = [
+        // First, because the real collector takes its time.
+        garbage::CASES,
         writes::CASES,
         refusals::CASES,
         schemas::CASES,
@@ -71,13 +81,21 @@ pub fn cases() -> impl Iterator<Item = Case> {
 /// With the names of the cases that failed, after all have run.
 pub async fn run(client: Client, prefix: &str) {
     context::install_widgets(&client).await;
-    let mut failed = Vec::new();
-    for (index, case) in cases().enumerate() {
-        let context = Context::create(&client, &format!("{prefix}-{index}")).await;
-        // A task of its own, so that one failure does not hide the next.
-        if tokio::spawn((case.run)(context)).await.is_err() {
-            failed.push(case.name);
-        }
-    }
+    let runs = cases()
+        .enumerate()
+        .map(|(index, case)| run_one(&client, format!("{prefix}-{index}"), case));
+    let failed: Vec<&str> = stream::iter(runs)
+        .buffer_unordered(AT_ONCE)
+        .filter_map(ready)
+        .collect()
+        .await;
     assert!(failed.is_empty(), "{} cases failed: {failed:?}", failed.len());
+}
+
+/// The case's name if it failed.
+async fn run_one(client: &Client, namespace: String, case: Case) -> Option<&'static str> {
+    let context = Context::create(client, &namespace).await;
+    // A task of its own, so that one failure does not hide the next.
+    let outcome = tokio::spawn((case.run)(context)).await;
+    outcome.is_err().then_some(case.name)
 }

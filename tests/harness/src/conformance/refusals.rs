@@ -88,7 +88,7 @@ const MISTAKES: &[Mistake] = &[
         path: "",
         body: r#"{TYPE,"metadata":{"name":"b","resourceVersion":"5"},"spec":{"size":"small"}}"#,
         code: 500,
-        reason: "InternalError",
+        reason: "",
         message: "resourceVersion should not be set on objects to be created",
     },
     Mistake {
@@ -141,9 +141,9 @@ const MISTAKES: &[Mistake] = &[
         method: Method::POST,
         path: "",
         body: r#"{"apiVersion":"conformance.example.dev/v1","kind":"Gadget","metadata":{"name":"b"},"spec":{"size":"small"}}"#,
-        code: 400,
-        reason: "BadRequest",
-        message: "Gadget",
+        code: 422,
+        reason: "Invalid",
+        message: r#"Gadget.conformance.example.dev "b" is invalid: kind: Invalid value: "Gadget": must be Widget"#,
     },
     Mistake {
         name: "create with another version",
@@ -246,15 +246,6 @@ const MISTAKES: &[Mistake] = &[
         message: "the namespace of the provided object does not match the namespace sent on the request",
     },
     Mistake {
-        name: "replace the creation time",
-        method: Method::PUT,
-        path: "/a",
-        body: r#"{TYPE,"metadata":{"name":"a","resourceVersion":"{rv}","creationTimestamp":"2001-01-01T00:00:00Z"},"spec":{"size":"large"}}"#,
-        code: 422,
-        reason: "Invalid",
-        message: "metadata.creationTimestamp: Invalid value: \"2001-01-01T00:00:00Z\": field is immutable",
-    },
-    Mistake {
         name: "replace with an invalid spec",
         method: Method::PUT,
         path: "/a",
@@ -286,9 +277,9 @@ const MISTAKES: &[Mistake] = &[
         method: Method::PATCH,
         path: "/a",
         body: r#"{"metadata":{"uid":"not-the-uid"},"spec":{"count":1}}"#,
-        code: 409,
-        reason: "Conflict",
-        message: "Precondition failed: UID in precondition: not-the-uid, UID in object meta: ",
+        code: 422,
+        reason: "Invalid",
+        message: r#"metadata.uid: Invalid value: "not-the-uid": field is immutable"#,
     },
     Mistake {
         name: "patch away what is required",
@@ -315,7 +306,7 @@ const MISTAKES: &[Mistake] = &[
         body: r#"{"preconditions":{"uid":"not-the-uid"}}"#,
         code: 409,
         reason: "Conflict",
-        message: "Precondition failed: UID in precondition: not-the-uid, UID in object meta: ",
+        message: "the UID in the precondition (not-the-uid) does not match the UID in record (",
     },
     Mistake {
         name: "delete with a stale revision",
@@ -324,7 +315,7 @@ const MISTAKES: &[Mistake] = &[
         body: r#"{"preconditions":{"resourceVersion":"1"}}"#,
         code: 409,
         reason: "Conflict",
-        message: "Precondition failed: ResourceVersion in precondition: 1, ResourceVersion in object meta: ",
+        message: "the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (",
     },
     Mistake {
         name: "list by a field that is not selectable",
@@ -363,22 +354,13 @@ const MISTAKES: &[Mistake] = &[
         message: "",
     },
     Mistake {
-        name: "list exactly at a revision long gone",
+        name: "list exactly at a revision to come",
         method: Method::GET,
         path: "?resourceVersion=99999999&resourceVersionMatch=Exact",
         body: "",
         code: 504,
         reason: "Timeout",
         message: "Too large resource version: 99999999, current: ",
-    },
-    Mistake {
-        name: "post to an object",
-        method: Method::POST,
-        path: "/a",
-        body: r#"{TYPE,"metadata":{"name":"a"},"spec":{"size":"small"}}"#,
-        code: 405,
-        reason: "MethodNotAllowed",
-        message: "the server does not allow this method on the requested resource",
     },
 ];
 

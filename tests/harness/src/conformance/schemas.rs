@@ -71,6 +71,8 @@ fn shapes() -> Vec<Shape> {
             json!({"at": "2026-03-29T01:00:00.5+02:00"}),
         ),
         shape(json!({"ratio": 1}), json!({"ratio": 1})),
+        // A peculiarity: where a text has a format, any list will do.
+        shape(json!({"at": ["x", 1]}), json!({"at": ["x", 1]})),
     ]
 }
 
@@ -104,6 +106,21 @@ const VIOLATIONS: &[Violation] = &[
         )],
     ),
     (
+        r#"{"size":1}"#,
+        &[
+            (
+                "FieldValueTypeInvalid",
+                "spec.size",
+                "must be of type string: \"integer\"",
+            ),
+            (
+                "FieldValueNotSupported",
+                "spec.size",
+                "Unsupported value: 1: supported values",
+            ),
+        ],
+    ),
+    (
         r#"{"count":"one"}"#,
         &[(
             "FieldValueTypeInvalid",
@@ -113,11 +130,48 @@ const VIOLATIONS: &[Violation] = &[
     ),
     (
         r#"{"count":1.5}"#,
-        &[(
-            "FieldValueTypeInvalid",
-            "spec.count",
-            "Invalid value: \"number\": spec.count in body must be of type integer: \"number\"",
-        )],
+        &[
+            (
+                "FieldValueTypeInvalid",
+                "spec.count",
+                "must be of type int32: \"float64\"",
+            ),
+            (
+                "FieldValueInvalid",
+                "<nil>",
+                "Checked value must be of type integer with format int32 in spec.count",
+            ),
+        ],
+    ),
+    (
+        r#"{"count":3000000000}"#,
+        &[
+            (
+                "FieldValueInvalid",
+                "spec.count",
+                "spec.count in body should be less than or equal to 10",
+            ),
+            (
+                "FieldValueInvalid",
+                "<nil>",
+                "Checked value must be of type integer with format int32 in spec.count",
+            ),
+        ],
+    ),
+    (
+        r#"{"limits":{"a":1.5}}"#,
+        &[
+            (
+                "FieldValueTypeInvalid",
+                "spec.limits.a",
+                "must be of type integer: \"number\"",
+            ),
+            (
+                "FieldValueInvalid",
+                "<nil>",
+                "Checked value must be of type integer (default format) in spec.limits.a",
+            ),
+        ],
     ),
     (
         r#"{"count":0}"#,
@@ -170,7 +224,7 @@ const VIOLATIONS: &[Violation] = &[
     (
         r#"{"at":"yesterday"}"#,
         &[(
-            "FieldValueInvalid",
+            "FieldValueTypeInvalid",
             "spec.at",
             "Invalid value: \"yesterday\": spec.at in body must be of type date-time: \"yesterday\"",
         )],
@@ -301,7 +355,7 @@ async fn status_is_shaped_by_the_schema(c: Context) {
         .await
         .expect_code(200);
     assert_eq!(patched["status"], json!({"seen": 1}));
-    let patch = json!({"status": {"seen": "once"}});
-    let refused = c.patch(&path, &patch).await.expect_refusal(422, "Invalid");
+    let change = json!({"status": {"seen": "once"}});
+    let refused = c.patch(&path, &change).await.expect_refusal(422, "Invalid");
     assert_eq!(refused["details"]["causes"][0]["field"], "status.seen");
 }

@@ -187,16 +187,19 @@ async fn streaming_needs_the_match(c: Context) {
 
 async fn watch_ends_at_its_timeout_after_a_bookmark(c: Context) {
     let a = c.new_widget("a", small()).await;
-    let query = format!(
-        "resourceVersion={}&allowWatchBookmarks=true&timeoutSeconds=4",
-        revision(&a)
-    );
-    let mut watch = c.watch(&query).await;
+    let selector = "fieldSelector=metadata.name%3Dnone&allowWatchBookmarks=true&timeoutSeconds=4";
+    let mut watch = c.watch(&format!("resourceVersion={}&{selector}", revision(&a))).await;
+    let changed = c.patched("a", json!({"spec": {"count": 1}})).await;
     let bookmark = watch.next().await.unwrap();
     assert_eq!(bookmark["type"], "BOOKMARK");
-    assert!(revision(&bookmark["object"]) >= revision(&a));
+    assert!(
+        revision(&bookmark["object"]) >= revision(&changed),
+        "past what the watch is not about"
+    );
     assert_eq!(bookmark["object"]["metadata"]["annotations"], Value::Null);
-    assert_eq!(watch.next().await, None);
+    while let Some(event) = watch.next().await {
+        assert_eq!(event["type"], "BOOKMARK");
+    }
 }
 
 async fn watch_from_a_revision_too_old_is_refused(c: Context) {

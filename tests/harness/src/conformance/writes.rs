@@ -15,6 +15,7 @@ super::list_cases![
     replace_ignores_status,
     replace_without_change_is_no_write,
     replace_keeps_system_fields,
+    replace_cannot_set_times_of_the_server,
     empty_metadata_maps_vanish,
     status_replace_changes_only_status,
     status_replace_can_remove_status,
@@ -123,6 +124,16 @@ async fn replace_keeps_system_fields(c: Context) {
     assert_eq!(replaced["metadata"]["generation"], 2);
 }
 
+async fn replace_cannot_set_times_of_the_server(c: Context) {
+    let object = c.new_widget("a", small()).await;
+    let mut body = object.clone();
+    body["metadata"]["creationTimestamp"] = json!("2001-01-01T00:00:00Z");
+    assert_eq!(c.put(&c.widget("a"), &body).await.expect_code(200), object);
+    body["metadata"]["deletionTimestamp"] = json!("2001-01-01T00:00:00Z");
+    let refused = c.put(&c.widget("a"), &body).await.expect_refusal(422, "Invalid");
+    assert_eq!(refused["details"]["causes"][0]["field"], "metadata.deletionTimestamp");
+}
+
 async fn empty_metadata_maps_vanish(c: Context) {
     let mut body = widget("a", small());
     body["metadata"]["labels"] = json!({});
@@ -169,9 +180,9 @@ async fn status_replace_can_remove_status(c: Context) {
 
 async fn status_patch_changes_only_status(c: Context) {
     c.new_widget("a", small()).await;
-    let patch = json!({"status": {"phase": "Done"}, "spec": {"size": "large"}, "metadata": {"labels": {"a": "b"}}});
+    let change = json!({"status": {"phase": "Done"}, "spec": {"size": "large"}, "metadata": {"labels": {"a": "b"}}});
     let path = format!("{}/status", c.widget("a"));
-    let patched = c.patch(&path, &patch).await.expect_code(200);
+    let patched = c.patch(&path, &change).await.expect_code(200);
     assert_eq!(patched["status"], json!({"phase": "Done"}));
     assert_eq!(patched["spec"]["size"], "small");
     assert_eq!(patched["metadata"]["labels"], Value::Null);
@@ -180,9 +191,9 @@ async fn status_patch_changes_only_status(c: Context) {
 async fn status_patch_without_change_is_no_write(c: Context) {
     c.new_widget("a", small()).await;
     let path = format!("{}/status", c.widget("a"));
-    let patch = json!({"status": {"phase": "Done"}});
-    let first = c.patch(&path, &patch).await.expect_code(200);
-    let second = c.patch(&path, &patch).await.expect_code(200);
+    let change = json!({"status": {"phase": "Done"}});
+    let first = c.patch(&path, &change).await.expect_code(200);
+    let second = c.patch(&path, &change).await.expect_code(200);
     assert_eq!(first, second);
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::definition::{Behaviour, Definition};
 use super::object::{at_path, metadata_text, set_metadata};
-use super::refusal::{self, Fault, FaultReason, Result};
+use super::refusal::{self, Fault, FaultReason, Refusal, Result};
 use super::{names, validate};
 
 const NOTE_LIMIT: usize = 1024;
@@ -28,10 +28,16 @@ pub(super) fn canonical(definition: &Definition, mut object: Value) -> Result<Va
             Ok(object)
         }
         Behaviour::CustomResourceDefinition => through::<CustomResourceDefinition>(definition, object),
-        Behaviour::Event => through::<Event>(definition, object),
-        Behaviour::Lease => through::<Lease>(definition, object),
+        Behaviour::Event => {
+            check_micro_times(definition, &object, &["eventTime", "series.lastObservedTime"])?;
+            through::<Event>(definition, object)
+        }
+        Behaviour::Lease => {
+            check_micro_times(definition, &object, &["spec.acquireTime", "spec.renewTime"])?;
+            through::<Lease>(definition, object)
+        }
         Behaviour::Namespace => through::<Namespace>(definition, object),
-        Behaviour::Secret => Ok(to_value(&fold_string_data(from_value(definition, object)?))),
+        Behaviour::Secret => Ok(to_value(&complete_secret(from_value(definition, object)?))),
     }
 }
 
@@ -55,18 +61,14 @@ pub(super) fn prepare_create(definition: &Definition, object: &mut Value) {
             object["spec"] = json!({"finalizers": ["kubernetes"]});
             object["status"] = json!({"phase": "Active"});
         }
-        Behaviour::Secret => {
-            if object["type"].is_null() {
-                object["type"] = json!("Opaque");
-            }
-        }
-        Behaviour::Event | Behaviour::Lease => {}
+        Behaviour::Event | Behaviour::Lease | Behaviour::Secret => {}
     }
 }
 
 /// What is wrong with an object, whether new or changed.
 pub(super) fn faults(definition: &Definition, object: &Value) -> Vec<Fault> {
     let mut found = name_faults(definition, metadata_text(object, "name"));
+    found.extend(owner_faults(&object["metadata"]["ownerReferences"]));
     match &definition.behaviour {
         Behaviour::Custom(schema) => found.extend(validate::faults(schema, object)),
         Behaviour::Event => found.extend(event_faults(object)),
@@ -117,31 +119,61 @@ fn name_faults(definition: &Definition, name: &str) -> Vec<Fault> {
         .collect()
 }
 
+fn owner_faults(references: &Value) -> Vec<Fault> {
+    let references: Vec<&Value> = references.as_array().into_iter().flatten().collect();
+    let mut found = Vec::new();
+    for (index, reference) in references.iter().enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if reference[field].as_str().unwrap_or_default().is_empty() {
+                found.push(Fault::required(
+                    &format!("metadata.ownerReferences[{index}].{field}"),
+                    "must not be empty",
+                ));
+            }
+        }
+    }
+    if references
+        .iter()
+        .filter(|reference| reference["controller"] == true)
+        .count()
+        > 1
+    {
+        let hint = "Only one reference can have Controller set to true";
+        found.push(Fault::invalid("metadata.ownerReferences", &json!(references), hint));
+    }
+    found
+}
+
 fn event_faults(event: &Value) -> Vec<Fault> {
     let mut found = Vec::new();
-    let regarding = event["regarding"]["namespace"].as_str().unwrap_or("default");
-    if regarding != metadata_text(event, "namespace") {
-        let hint = "does not match event.namespace";
-        found.push(Fault::invalid(
-            "involvedObject.namespace",
-            &Value::from(regarding),
-            hint,
-        ));
-    }
-    for (field, path) in [
-        ("eventTime", "eventTime"),
-        ("reportingController", "reportingController"),
-        ("reportingInstance", "reportingInstance"),
-        ("action", "action"),
-        ("reason", "reason"),
+    for field in [
+        "eventTime",
+        "reportingController",
+        "reportingInstance",
+        "action",
+        "reason",
     ] {
         let value = event[field].as_str().unwrap_or_default();
         if value.is_empty() {
-            found.push(Fault::required(path, ""));
+            found.push(Fault::required(field, ""));
         } else if value.len() > EVENT_NAME_LIMIT {
             let hint = format!("can have at most {EVENT_NAME_LIMIT} characters");
-            found.push(Fault::invalid(path, &event[field], &hint));
+            found.push(Fault::invalid(field, &event[field], &hint));
         }
+    }
+    let is_in_default = metadata_text(event, "namespace") == "default";
+    if event["regarding"]["namespace"].as_str().unwrap_or_default().is_empty() && !is_in_default {
+        let hint = "does not match event.namespace";
+        found.push(Fault::invalid("involvedObject.namespace", &json!(""), hint));
+    }
+    let controller = event["reportingController"].as_str().unwrap_or_default();
+    if !controller.is_empty() && !names::is_qualified(controller) {
+        let hint = "name part must consist of alphanumeric characters, '-', '_' or '.'";
+        found.push(Fault::invalid(
+            "reportingController",
+            &event["reportingController"],
+            hint,
+        ));
     }
     if event["note"].as_str().is_some_and(|note| note.len() > NOTE_LIMIT) {
         let hint = format!("can have at most {NOTE_LIMIT} characters");
@@ -170,13 +202,36 @@ fn lease_faults(lease: &Value) -> Vec<Fault> {
     found
 }
 
-fn fold_string_data(mut secret: Secret) -> Secret {
+fn complete_secret(mut secret: Secret) -> Secret {
     let plain = secret.string_data.take().into_iter().flatten();
     let folded: Vec<_> = plain.map(|(key, text)| (key, ByteString(text.into_bytes()))).collect();
     if !folded.is_empty() {
         secret.data.get_or_insert_default().extend(folded);
     }
+    secret.type_.get_or_insert_with(|| "Opaque".to_owned());
     secret
+}
+
+/// The real API server reads these times with exactly six digits; the Rust type would take more forms.
+fn check_micro_times(definition: &Definition, object: &Value, paths: &[&str]) -> Result<()> {
+    let texts = paths.iter().filter_map(|path| at_path(object, path).as_str());
+    match texts.into_iter().find(|text| !has_microseconds(text)) {
+        None => Ok(()),
+        Some(text) => {
+            let layout = "2006-01-02T15:04:05.000000Z07:00";
+            Err(undecodable(
+                definition,
+                &format!("parsing time \"{text}\" as \"{layout}\""),
+            ))
+        }
+    }
+}
+
+fn has_microseconds(time: &str) -> bool {
+    let fraction = time
+        .split_once('.')
+        .map(|(_, rest)| rest.split(['Z', '+', '-']).next().unwrap_or_default());
+    fraction.is_some_and(|digits| digits.len() == 6 && digits.bytes().all(|c| c.is_ascii_digit()))
 }
 
 fn through<K: Serialize + DeserializeOwned>(definition: &Definition, object: Value) -> Result<Value> {
@@ -184,13 +239,14 @@ fn through<K: Serialize + DeserializeOwned>(definition: &Definition, object: Val
 }
 
 fn from_value<K: DeserializeOwned>(definition: &Definition, object: Value) -> Result<K> {
-    let refuse = |error| {
-        let (kind, version) = (&definition.kind, &definition.key.version);
-        refusal::bad_request(&format!(
-            "{kind} in version \"{version}\" cannot be handled as a {kind}: {error}"
-        ))
-    };
-    serde_json::from_value(object).map_err(refuse)
+    serde_json::from_value(object).map_err(|error| undecodable(definition, &error.to_string()))
+}
+
+fn undecodable(definition: &Definition, error: &str) -> Refusal {
+    let (kind, version) = (&definition.kind, &definition.key.version);
+    refusal::bad_request(&format!(
+        "{kind} in version \"{version}\" cannot be handled as a {kind}: {error}"
+    ))
 }
 
 fn to_value<K: Serialize>(object: &K) -> Value {

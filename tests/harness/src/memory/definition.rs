@@ -128,12 +128,8 @@ impl Definition {
         self.qualify(&self.key.plural)
     }
 
-    /// `Widget.example.dev`
-    pub(super) fn qualified_kind(&self) -> String {
-        self.qualify(&self.kind)
-    }
-
-    fn qualify(&self, name: &str) -> String {
+    /// `name.example.dev`
+    pub(super) fn qualify(&self, name: &str) -> String {
         match self.key.group.as_str() {
             "" => name.to_owned(),
             group => format!("{name}.{group}"),

@@ -1,6 +1,6 @@
 //! Garbage collection: what the controller-manager does about owners, propagation policies and namespaces.
 //!
-//! An object all of whose owners are gone is deleted. References to dead owners beside living ones stay.
+//! An object all of whose owners are gone is deleted; beside a living owner, the references to dead ones are removed.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::definition::{Behaviour, Definition};
 use super::history::Verb;
-use super::object::{Object, Place, finalizers, metadata_text, set_metadata};
+use super::object::{Object, Place, finalizers, metadata_text, remove_metadata, set_metadata};
 use super::route::Route;
 use super::state::{Address, Origin, State, owner_uids};
 use super::write::{DeleteOptions, FOREGROUND, ORPHAN, Writer};
@@ -22,8 +22,14 @@ pub(super) fn collect(state: &mut State, at: jiff::Timestamp) {
         for address in state.index.terminating.clone() {
             settle(state, at, &address);
         }
-        for address in orphans(state) {
-            delete(state, at, &address);
+        for (owner, address) in dangling(state) {
+            match find(state, &address) {
+                Some(object) if owner_uids(&object).any(|uid| state.index.alive.contains(uid)) => {
+                    disown(state, at, &address, &owner);
+                }
+                Some(_) => delete(state, at, &address),
+                None => {}
+            }
         }
         if state.revision == before {
             return;
@@ -31,14 +37,11 @@ pub(super) fn collect(state: &mut State, at: jiff::Timestamp) {
     }
 }
 
-/// Objects whose owners are all gone.
-fn orphans(state: &State) -> Vec<Address> {
+/// References to owners that are gone.
+fn dangling(state: &State) -> Vec<(String, Address)> {
     let index = &state.index;
     let dead = index.dependents.iter().filter(|(uid, _)| !index.alive.contains(*uid));
-    let candidates = dead.flat_map(|(_, dependents)| dependents);
-    candidates
-        .filter(|address| find(state, address).is_some_and(|o| owner_uids(&o).all(|uid| !index.alive.contains(uid))))
-        .cloned()
+    dead.flat_map(|(uid, dependents)| dependents.iter().map(|address| (uid.clone(), address.clone())))
         .collect()
 }
 
@@ -117,6 +120,9 @@ fn disown(state: &mut State, at: jiff::Timestamp, address: &Address, owner: &str
     edit(state, at, address, |object| {
         if let Some(references) = object["metadata"]["ownerReferences"].as_array_mut() {
             references.retain(|reference| reference["uid"] != owner);
+            if references.is_empty() {
+                remove_metadata(object, "ownerReferences");
+            }
         }
     });
 }

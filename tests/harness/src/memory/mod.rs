@@ -10,6 +10,7 @@ mod connection;
 mod definition;
 mod garbage;
 mod history;
+mod metadata;
 mod names;
 mod object;
 mod random;
@@ -89,7 +90,8 @@ impl MemoryApiServer {
         for definition in Definition::built_in().into_iter().chain(options.definitions) {
             state.define(definition);
         }
-        Self {
+        let clock = options.clock.clone();
+        let server = Self {
             shared: Arc::new(Shared {
                 clock: options.clock,
                 namespaces: options.namespaces,
@@ -97,7 +99,9 @@ impl MemoryApiServer {
                 state: Mutex::new(state),
                 observers: Mutex::default(),
             }),
-        }
+        };
+        write::create_default_namespace(&mut lock(&server.shared.state), clock());
+        server
     }
 
     /// A client's own way to the server, with its own lag; `name` is the actor in the history.

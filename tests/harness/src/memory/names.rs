@@ -21,6 +21,20 @@ pub(super) fn label_faults(name: &str) -> Vec<String> {
     faults(name, LABEL_LIMIT, is_label(name), LABEL_HINT)
 }
 
+/// A name with an optional prefix: `example.dev/controller`.
+pub(super) fn is_qualified(text: &str) -> bool {
+    let (prefix, name) = text
+        .split_once('/')
+        .map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    let is_inner = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+    let ends_well = |c: Option<u8>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    prefix.is_none_or(|prefix| subdomain_faults(prefix).is_empty())
+        && name.len() <= LABEL_LIMIT
+        && name.bytes().all(is_inner)
+        && ends_well(name.bytes().next())
+        && ends_well(name.bytes().last())
+}
+
 fn faults(name: &str, limit: usize, is_valid: bool, hint: &str) -> Vec<String> {
     let too_long = (name.len() > limit).then(|| format!("must be no more than {limit} bytes"));
     let malformed = (!is_valid).then(|| hint.to_owned());

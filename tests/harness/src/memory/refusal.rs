@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::definition::Definition;
+use super::definition::{Behaviour, Definition};
 
 pub(super) type Result<T, E = Refusal> = std::result::Result<T, E>;
 
@@ -98,16 +98,35 @@ pub(super) fn already_exists(definition: &Definition, name: &str) -> Refusal {
 /// Somebody else has written since the caller read.
 pub(super) fn stale(definition: &Definition, name: &str) -> Refusal {
     let hint = "the object has been modified; please apply your changes to the latest version and try again";
-    conflict(definition, name, hint)
+    conflict(definition, &definition.key.plural, name, hint)
 }
 
-pub(super) fn conflict(definition: &Definition, name: &str, hint: &str) -> Refusal {
-    let resource = definition.qualified_plural();
+/// A PUT that names a uid which is not the stored object's.
+pub(super) fn other_uid(definition: &Definition, name: &str, wanted: &str, uid: &str) -> Refusal {
+    let hint = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
+    conflict(definition, &definition.key.plural, name, &hint)
+}
+
+/// A DELETE whose precondition does not hold; this one names the kind where others name the resource.
+pub(super) fn precondition(definition: &Definition, name: &str, field: &str, wanted: &str, found: &str) -> Refusal {
+    let fate = match field {
+        "UID" => "deleted and then recreated",
+        _ => "modified",
+    };
+    let hint = format!(
+        "the {field} in the precondition ({wanted}) does not match the {field} in record ({found}). \
+         The object might have been {fate}"
+    );
+    conflict(definition, &definition.kind, name, &hint)
+}
+
+fn conflict(definition: &Definition, what: &str, name: &str, hint: &str) -> Refusal {
+    let qualified = definition.qualify(what);
     status(
         StatusCode::CONFLICT,
         "Conflict",
-        &format!("Operation cannot be fulfilled on {resource} \"{name}\": {hint}"),
-        Some(details(definition, &definition.key.plural, name)),
+        &format!("Operation cannot be fulfilled on {qualified} \"{name}\": {hint}"),
+        Some(details(definition, what, name)),
     )
 }
 
@@ -122,21 +141,36 @@ pub(super) fn forbidden(definition: &Definition, name: &str, hint: &str) -> Refu
 }
 
 pub(super) fn invalid(definition: &Definition, name: &str, faults: &[Fault]) -> Refusal {
+    let group = match definition.behaviour {
+        // The real API server keeps the name that Events had in the core group.
+        Behaviour::Event => "",
+        _ => definition.key.group.as_str(),
+    };
+    invalid_kind(group, &definition.kind, name, faults)
+}
+
+/// The same for an object that claims to be of another kind.
+pub(super) fn invalid_kind(group: &str, kind: &str, name: &str, faults: &[Fault]) -> Refusal {
     let lines: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.field, f.message)).collect();
     let text = match lines.as_slice() {
         [one] => one.clone(),
         many => format!("[{}]", many.join(", ")),
     };
-    let kind = definition.qualified_kind();
-    let mut details = details(definition, &definition.kind, name);
-    details["causes"] = faults
+    let causes: Vec<Value> = faults
         .iter()
         .map(|f| json!({"reason": f.reason.name(), "message": f.message, "field": f.field}))
         .collect();
+    let mut details = json!({"kind": kind, "causes": causes});
+    for (field, value) in [("name", name), ("group", group)] {
+        if !value.is_empty() {
+            details[field] = json!(value);
+        }
+    }
+    let dot = if group.is_empty() { "" } else { "." };
     status(
         StatusCode::UNPROCESSABLE_ENTITY,
         "Invalid",
-        &format!("{kind} \"{name}\" is invalid: {text}"),
+        &format!("{kind}{dot}{group} \"{name}\" is invalid: {text}"),
         Some(details),
     )
 }
@@ -145,10 +179,14 @@ pub(super) fn bad_request(message: &str) -> Refusal {
     status(StatusCode::BAD_REQUEST, "BadRequest", message, None)
 }
 
-pub(super) fn internal(message: &str) -> Refusal {
-    let details = json!({"causes": [{"message": message}]});
-    let text = format!("Internal error occurred: {message}");
-    status(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &text, Some(details))
+/// The real API server gives this one no reason.
+pub(super) fn revision_on_create() -> Refusal {
+    let message = "resourceVersion should not be set on objects to be created";
+    let mut refusal = status(StatusCode::INTERNAL_SERVER_ERROR, "", message, None);
+    if let Some(body) = refusal.body.as_object_mut() {
+        body.remove("reason");
+    }
+    refusal
 }
 
 /// The revision asked for has been compacted away.

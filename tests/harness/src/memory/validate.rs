@@ -18,6 +18,10 @@ fn check(schema: &Schema, value: &Value, path: &str, found: &mut Vec<Fault>) {
     }
     if !has_type(schema, value) {
         found.push(wrong_type(schema, value, path));
+        if schema.kind == Some(Kind::Integer) && value.is_number() {
+            found.push(wrong_integer(schema, path));
+        }
+        check_enum(schema, value, path, found);
         return;
     }
     check_enum(schema, value, path, found);
@@ -39,7 +43,8 @@ fn has_type(schema: &Schema, value: &Value) -> bool {
         None => true,
         Some(Kind::Object) => value.is_object(),
         Some(Kind::Array) => value.is_array(),
-        Some(Kind::String) => value.is_string(),
+        // The real API server takes any list for a text that has a format.
+        Some(Kind::String) => value.is_string() || (value.is_array() && schema.format.is_some()),
         Some(Kind::Boolean) => value.is_boolean(),
         Some(Kind::Number) => value.is_number(),
         Some(Kind::Integer) => is_integer(value),
@@ -51,18 +56,33 @@ fn is_integer(value: &Value) -> bool {
 }
 
 fn wrong_type(schema: &Schema, value: &Value, path: &str) -> Fault {
-    let expected = match schema.kind {
-        _ if schema.int_or_string => "integer,string",
-        Some(Kind::Object) => "object",
-        Some(Kind::Array) => "array",
-        Some(Kind::String) => "string",
-        Some(Kind::Boolean) => "boolean",
-        Some(Kind::Number) => "number",
-        Some(Kind::Integer) | None => "integer",
+    let (expected, actual) = match schema.kind {
+        _ if schema.int_or_string => ("integer,string", type_name(value)),
+        Some(Kind::Object) => ("object", type_name(value)),
+        Some(Kind::Array) => ("array", type_name(value)),
+        Some(Kind::String) => ("string", type_name(value)),
+        Some(Kind::Boolean) => ("boolean", type_name(value)),
+        Some(Kind::Number) => ("number", type_name(value)),
+        Some(Kind::Integer) if is_int32(schema) && value.is_number() => ("int32", "float64"),
+        Some(Kind::Integer) | None => ("integer", type_name(value)),
     };
-    let actual = type_name(value);
     let message = format!("Invalid value: \"{actual}\": {path} in body must be of type {expected}: \"{actual}\"");
     Fault::new(path, FaultReason::TypeInvalid, message)
+}
+
+/// The real API server's second complaint about a number that is no integer, or too large a one.
+fn wrong_integer(schema: &Schema, path: &str) -> Fault {
+    let format = if is_int32(schema) {
+        "with format int32"
+    } else {
+        "(default format)"
+    };
+    let message = format!("Invalid value: \"\": Checked value must be of type integer {format} in {path}");
+    Fault::new("<nil>", FaultReason::Invalid, message)
+}
+
+fn is_int32(schema: &Schema) -> bool {
+    schema.format.as_deref() == Some("int32")
 }
 
 fn type_name(value: &Value) -> &'static str {
@@ -102,12 +122,15 @@ fn check_text(schema: &Schema, text: &str, path: &str, found: &mut Vec<Fault>) {
         found.push(Fault::invalid(path, &value, &hint));
     }
     if schema.format.as_deref() == Some("date-time") && text.parse::<jiff::Timestamp>().is_err() {
-        let hint = format!("{path} in body must be of type date-time: {value}");
-        found.push(Fault::invalid(path, &value, &hint));
+        let message = format!("Invalid value: {value}: {path} in body must be of type date-time: {value}");
+        found.push(Fault::new(path, FaultReason::TypeInvalid, message));
     }
 }
 
 fn check_number(schema: &Schema, number: f64, value: &Value, path: &str, found: &mut Vec<Fault>) {
+    if is_int32(schema) && !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number) {
+        found.push(wrong_integer(schema, path));
+    }
     let mut refuse = |hint: String| found.push(Fault::invalid(path, value, &format!("{path} in body {hint}")));
     if let Some(limit) = schema.minimum {
         if schema.exclusive_minimum && number <= limit {
@@ -125,11 +148,6 @@ fn check_number(schema: &Schema, number: f64, value: &Value, path: &str, found: 
     }
     if let Some(step) = schema.multiple_of.filter(|step| (number / step).fract() != 0.0) {
         refuse(format!("should be a multiple of {step}"));
-    }
-    let is_small = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
-    if schema.format.as_deref() == Some("int32") && !is_small {
-        let hint = format!("Checked value must be of type integer with format int32 in {path}");
-        found.push(Fault::invalid(path, value, &hint));
     }
 }
 

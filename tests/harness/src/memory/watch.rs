@@ -17,7 +17,7 @@ use super::definition::Definition;
 use super::lock;
 use super::object::Object;
 use super::read::View;
-use super::refusal::{self, Result};
+use super::refusal::{self, Fault, Result};
 use super::route::{Query, Route};
 use super::selector::Filter;
 use super::state::{Change, State};
@@ -37,6 +37,8 @@ pub(super) struct Watch {
     view: View,
     /// Changes up to here have been sent or did not concern this watch.
     cursor: u64,
+    /// The last revision that the client has heard of.
+    told: u64,
     initial: VecDeque<Bytes>,
     next_bookmark: Option<Instant>,
     deadline: Instant,
@@ -71,6 +73,7 @@ impl Watch {
             filter: Filter::parse(&table.definition, query)?,
             view,
             cursor: 0,
+            told: 0,
             initial: VecDeque::new(),
             next_bookmark: bookmarks.then(|| now + BOOKMARK_PERIOD.min(timeout.saturating_sub(LAST_BOOKMARK))),
             deadline: now + timeout,
@@ -79,6 +82,7 @@ impl Watch {
             has_ended: false,
         };
         watch.position(state, &lag, query)?;
+        watch.told = watch.cursor;
         Ok(watch)
     }
 
@@ -86,8 +90,9 @@ impl Watch {
         let asked = query.number("resourceVersion")?;
         let send_initial = query.flag("sendInitialEvents");
         if send_initial.is_some() && query.text("resourceVersionMatch") != Some("NotOlderThan") {
-            let message = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-            return Err(refusal::bad_request(message));
+            let hint = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            let fault = Fault::forbidden("resourceVersionMatch", hint);
+            return Err(refusal::invalid_kind("meta.k8s.io", "ListOptions", "", &[fault]));
         }
         let visible = lag.visible_revision(state, Instant::now());
         match (asked.unwrap_or(0), send_initial) {
@@ -170,6 +175,7 @@ impl Watch {
                 Some(arrival) if arrival <= now => {
                     self.cursor = change.revision;
                     if let Some(line) = self.line(change) {
+                        self.told = change.revision;
                         return Step::Send(line);
                     }
                 }
@@ -182,8 +188,15 @@ impl Watch {
         }
         match self.next_bookmark {
             Some(due) if due <= now => {
-                self.next_bookmark = Some(self.bookmark_after(now));
-                Step::Send(self.bookmark(lag.visible_revision(state, now).max(self.cursor), false))
+                let next = self.bookmark_after(now);
+                self.next_bookmark = Some(next);
+                let revision = lag.visible_revision(state, now);
+                // As on the real API server, a bookmark that says nothing new is not sent.
+                if revision <= self.told {
+                    return Step::Wait(until.min(next));
+                }
+                self.told = revision;
+                Step::Send(self.bookmark(revision, false))
             }
             Some(due) => Step::Wait(until.min(due)),
             None => Step::Wait(until),

@@ -2,32 +2,21 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
-use super::builtin;
 use super::definition::{Behaviour, Definition};
-use super::history::Subresource;
+use super::history::{Subresource, Verb};
 use super::object::{
     Object, Place, finalizers, is_terminating, metadata_text, remove_metadata, set_metadata, set_revision,
 };
-use super::refusal::{self, Fault, Result};
+use super::refusal::{self, Fault, Refusal, Result};
 use super::route::Route;
 use super::state::{Origin, State};
+use super::{builtin, metadata};
 
 /// The finalizers that stand for a propagation policy.
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
 pub(super) const ORPHAN: &str = "orphan";
-
-/// Metadata that an update takes over from what is stored.
-const SERVER_OWNED: [&str; 6] = [
-    "uid",
-    "creationTimestamp",
-    "generation",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "resourceVersion",
-];
 
 /// One write in progress.
 pub(super) struct Writer<'a> {
@@ -70,9 +59,7 @@ impl Writer<'_> {
         self.check_namespace(&object)?;
         self.refuse_faults(&object, &builtin::faults(&self.definition, &object))?;
         if has_revision {
-            return Err(refusal::internal(
-                "resourceVersion should not be set on objects to be created",
-            ));
+            return Err(refusal::revision_on_create());
         }
         let place = Place::of(&object);
         if self.find(&place).is_some() {
@@ -88,13 +75,17 @@ impl Writer<'_> {
         let name = route.name.as_deref().unwrap_or_default();
         let given = metadata_text(&object, "name");
         if given != name {
-            let message = format!("the name of the object ({given}) does not match the name on the URL ({name})");
-            return Err(refusal::bad_request(&message));
+            return Err(other_name(given, name));
         }
         self.adopt_namespace(route, &mut object)?;
         match self.find(&Place::of(&object)) {
-            Some(existing) => self.update(&existing, object).map(|object| (object, false)),
+            Some(existing) => {
+                self.check_uid(Some(&existing), &object)?;
+                self.update(&existing, object).map(|object| (object, false))
+            }
             None if self.definition.allows_create_on_update() => {
+                self.check_uid(None, &object)?;
+                remove_metadata(&mut object, "resourceVersion");
                 self.create(route, object).map(|object| (object, true))
             }
             None => Err(refusal::not_found(&self.definition, name)),
@@ -110,8 +101,8 @@ impl Writer<'_> {
             set_revision(&mut patched, revision);
         }
         if Place::of(&patched) != Place::of(&existing) {
-            let message = "the name of the object does not match the name on the URL";
-            return Err(refusal::bad_request(message));
+            let (given, name) = (metadata_text(&patched, "name"), metadata_text(&existing, "name"));
+            return Err(other_name(given, name));
         }
         let object = self.decode(patched)?;
         self.update(&existing, object)
@@ -148,7 +139,6 @@ impl Writer<'_> {
 
     /// Everything that PUT and PATCH share once both objects are known.
     fn update(&mut self, existing: &Arc<Object>, new: Value) -> Result<Arc<Object>> {
-        self.check_uid(existing, metadata_text(&new, "uid"))?;
         self.check_revision(existing, metadata_text(&new, "resourceVersion"))?;
         let object = match self.origin.subresource {
             Some(Subresource::Status) => with_status_of(existing, &new),
@@ -173,13 +163,8 @@ impl Writer<'_> {
 
     /// The new object, with what only the server may change taken over from the old one.
     fn merge_main(&self, existing: &Value, mut new: Value) -> Result<Value> {
-        self.refuse_faults(&new, &metadata_update_faults(existing, &new))?;
-        for field in SERVER_OWNED {
-            match &existing["metadata"][field] {
-                Value::Null => remove_metadata(&mut new, field),
-                value => set_metadata(&mut new, field, value.clone()),
-            }
-        }
+        self.refuse_faults(&new, &metadata::update_faults(existing, &new))?;
+        metadata::keep_server_owned(existing, &mut new);
         if self.definition.has_status {
             copy_field(existing, &mut new, "status");
         }
@@ -200,29 +185,36 @@ impl Writer<'_> {
     fn decode(&self, mut body: Value) -> Result<Value> {
         let definition = &self.definition;
         self.check_type(&mut body)?;
-        body["metadata"] = clean_metadata(definition, &body["metadata"])?;
+        body["metadata"] = metadata::clean(definition, &body["metadata"])?;
         let mut object = builtin::canonical(definition, body)?;
         // The typed form of a built-in kind brings empty fields back.
-        object["metadata"] = without_empty(object["metadata"].take());
+        object["metadata"] = metadata::without_empty(object["metadata"].take());
         Ok(object)
     }
 
     fn check_type(&self, body: &mut Value) -> Result<()> {
-        let (kind, version) = (self.definition.kind.clone(), self.definition.api_version());
         if !body.is_object() {
             return Err(refusal::bad_request("the request body is not a JSON object"));
         }
-        for (field, expected) in [("kind", kind), ("apiVersion", version)] {
-            match body[field].as_str().unwrap_or_default() {
-                "" if self.definition.is_custom() => {
-                    return Err(refusal::bad_request(&format!(
-                        "Object '{field}' is missing in the request body"
-                    )));
+        let definition = &self.definition;
+        let expected = [
+            ("kind", "Kind", definition.kind.clone()),
+            ("apiVersion", "apiVersion", definition.api_version()),
+        ];
+        for (field, title, expected) in expected {
+            if body[field].as_str().unwrap_or_default().is_empty() {
+                if definition.is_custom() {
+                    let message = format!("Object '{title}' is missing in the request body");
+                    return Err(refusal::bad_request(&message));
                 }
-                "" => body[field] = Value::from(expected),
-                given if given == expected => {}
-                given => return Err(refusal::bad_request(&type_mismatch(field, given, &expected))),
+                body[field] = Value::from(expected);
             }
+        }
+        if body["apiVersion"] != definition.api_version().as_str() {
+            return Err(other_version(&body["apiVersion"], &definition.api_version()));
+        }
+        if body["kind"] != definition.kind.as_str() {
+            return Err(other_kind(definition, body));
         }
         Ok(())
     }
@@ -260,7 +252,7 @@ impl Writer<'_> {
             set_metadata(object, "name", name);
         }
         set_metadata(object, "uid", self.state.random.uid());
-        set_metadata(object, "creationTimestamp", whole_seconds(self.origin.at));
+        set_metadata(object, "creationTimestamp", metadata::whole_seconds(self.origin.at));
         if self.definition.has_status
             && let Some(map) = object.as_object_mut()
         {
@@ -299,36 +291,34 @@ impl Writer<'_> {
     }
 
     fn check_preconditions(&self, existing: &Value, wanted: &Preconditions) -> Result<()> {
-        self.check_uid(existing, wanted.uid.as_deref().unwrap_or_default())?;
-        let (revision, wanted) = (
-            metadata_text(existing, "resourceVersion"),
-            wanted.resource_version.as_deref(),
-        );
-        match wanted {
-            Some(wanted) if !wanted.is_empty() && wanted != revision => {
-                let hint = format!(
-                    "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {revision}"
-                );
-                Err(refusal::conflict(
-                    &self.definition,
-                    metadata_text(existing, "name"),
-                    &hint,
-                ))
+        let pairs = [
+            ("UID", "uid", &wanted.uid),
+            ("ResourceVersion", "resourceVersion", &wanted.resource_version),
+        ];
+        for (title, field, wanted) in pairs {
+            let (wanted, found) = (wanted.as_deref().unwrap_or_default(), metadata_text(existing, field));
+            if !wanted.is_empty() && wanted != found {
+                let name = metadata_text(existing, "name");
+                return Err(refusal::precondition(&self.definition, name, title, wanted, found));
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
-    fn check_uid(&self, existing: &Value, wanted: &str) -> Result<()> {
-        let uid = metadata_text(existing, "uid");
+    /// A PUT that names a uid is about the object of that uid; there may be none.
+    fn check_uid(&self, existing: Option<&Value>, new: &Value) -> Result<()> {
+        let (wanted, uid) = (
+            metadata_text(new, "uid"),
+            existing.map_or("", |object| metadata_text(object, "uid")),
+        );
         if wanted.is_empty() || wanted == uid {
             return Ok(());
         }
-        let hint = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
-        Err(refusal::conflict(
+        Err(refusal::other_uid(
             &self.definition,
-            metadata_text(existing, "name"),
-            &hint,
+            metadata_text(new, "name"),
+            wanted,
+            uid,
         ))
     }
 
@@ -382,7 +372,7 @@ impl Writer<'_> {
 
     fn mark_terminating(&self, object: &mut Value) {
         let generation = object["metadata"]["generation"].as_i64();
-        set_metadata(object, "deletionTimestamp", whole_seconds(self.origin.at));
+        set_metadata(object, "deletionTimestamp", metadata::whole_seconds(self.origin.at));
         if matches!(self.definition.behaviour, Behaviour::Namespace) {
             object["status"]["phase"] = json!("Terminating");
             return;
@@ -405,68 +395,55 @@ impl Writer<'_> {
     }
 }
 
-fn whole_seconds(at: jiff::Timestamp) -> String {
-    let seconds = jiff::Timestamp::from_second(at.as_second()).unwrap_or(at);
-    seconds.to_string()
-}
-
-fn type_mismatch(field: &str, given: &str, expected: &str) -> String {
-    match field {
-        "kind" => format!("the kind in the data ({given}) does not match the expected kind ({expected})"),
-        _ => format!("the API version in the data ({given}) does not match the expected API version ({expected})"),
-    }
-}
-
-/// Metadata as the typed form keeps it: unknown and empty fields are gone, times are canonical.
-fn clean_metadata(definition: &Definition, metadata: &Value) -> Result<Value> {
-    if metadata.is_null() {
-        return Ok(json!({}));
-    }
-    let refuse = |error| {
-        let kind = &definition.kind;
-        refusal::bad_request(&format!("{kind} cannot be handled: metadata: {error}"))
+/// The namespace that every cluster has; no client made it, so the history does not show it.
+pub(super) fn create_default_namespace(state: &mut State, at: jiff::Timestamp) {
+    let mut definitions = state.tables.values().map(|table| &table.definition);
+    let Some(definition) = definitions
+        .find(|d| matches!(d.behaviour, Behaviour::Namespace))
+        .cloned()
+    else {
+        return;
     };
-    let mut typed: ObjectMeta = serde::Deserialize::deserialize(metadata).map_err(refuse)?;
-    typed.managed_fields = None;
-    typed.self_link = None;
-    Ok(without_empty(serde_json::to_value(&typed).unwrap_or_default()))
+    let route = Route {
+        resource: definition.key.clone(),
+        namespace: String::new(),
+        name: None,
+        subresource: None,
+    };
+    let origin = Origin {
+        at,
+        actor: "server".into(),
+        verb: Verb::Create,
+        subresource: None,
+    };
+    let mut writer = Writer {
+        state,
+        definition,
+        origin,
+        strict_namespaces: false,
+    };
+    // A fresh server has no such object yet, so nothing can be in the way.
+    let _ = writer.create(&route, json!({"metadata": {"name": "default"}}));
+    state.history.clear();
 }
 
-fn without_empty(mut metadata: Value) -> Value {
-    if let Some(map) = metadata.as_object_mut() {
-        map.retain(|_, value| match value {
-            Value::Null => false,
-            Value::String(text) => !text.is_empty(),
-            Value::Array(list) => !list.is_empty(),
-            Value::Object(map) => !map.is_empty(),
-            Value::Bool(_) | Value::Number(_) => true,
-        });
-    }
-    metadata
+fn other_name(given: &str, name: &str) -> Refusal {
+    refusal::bad_request(&format!(
+        "the name of the object ({given}) does not match the name on the URL ({name})"
+    ))
 }
 
-fn metadata_update_faults(existing: &Value, new: &Value) -> Vec<Fault> {
-    let mut found = Vec::new();
-    for field in ["creationTimestamp", "deletionTimestamp"] {
-        let (before, after) = (&existing["metadata"][field], &new["metadata"][field]);
-        if !after.is_null() && before != after {
-            found.push(Fault::immutable(&format!("metadata.{field}"), after));
-        }
-    }
-    let old = finalizers(existing);
-    let added: Vec<&str> = finalizers(new).into_iter().filter(|name| !old.contains(name)).collect();
-    if is_terminating(existing) && !added.is_empty() {
-        let hint = format!(
-            "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-            added
-                .iter()
-                .map(|name| format!("{name:?}"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        );
-        found.push(Fault::forbidden("metadata.finalizers", &hint));
-    }
-    found
+fn other_version(given: &Value, expected: &str) -> Refusal {
+    let given = given.as_str().unwrap_or_default();
+    refusal::bad_request(&format!(
+        "the API version in the data ({given}) does not match the expected API version ({expected})"
+    ))
+}
+
+fn other_kind(definition: &Definition, body: &Value) -> Refusal {
+    let fault = Fault::invalid("kind", &body["kind"], &format!("must be {}", definition.kind));
+    let kind = body["kind"].as_str().unwrap_or_default();
+    refusal::invalid_kind(&definition.key.group, kind, metadata_text(body, "name"), &[fault])
 }
 
 fn with_status_of(existing: &Value, new: &Value) -> Value {
