@@ -6,6 +6,10 @@ mod binaries;
 mod conformance;
 mod control_plane;
 mod deploy;
+#[path = "../cli/manifests.rs"]
+#[expect(dead_code, reason = "what `validate` says of them is tested with the command line")]
+mod manifests;
+mod validate;
 
 use std::{fmt::Debug, time::Duration};
 
