@@ -102,9 +102,10 @@ impl Parsed<'_> {
         })
     }
 
-    /// Renders once for a made-up time, so that a template that can't work is told before its first trigger.
+    /// Renders for each trigger and a made-up time, so that a template that can't work is told before it has to.
     fn template_problem(&self, automation: &AgentAutomation) -> Option<Problem> {
-        let error = self.prompt(automation, self.schedules.first()?, Timestamp::UNIX_EPOCH).err()?;
+        let render = |schedule| self.prompt(automation, schedule, Timestamp::UNIX_EPOCH).err();
+        let error = self.schedules.iter().find_map(render)?;
         Some(problem(error.field(), Reason::InvalidTemplate, error))
     }
 }
