@@ -306,6 +306,15 @@ pub const EDITS: &[Edit] = &[
         ],
     },
     Edit {
+        what: "an undefined name in what only the second trigger says",
+        from: "  prompt:\n    goal: Update the dependencies.",
+        to: "    - {name: daily, schedule: {cron: \"@daily\"}}\n  prompt:\n    goal: \"{% if trigger.name == 'daily' %}{{ package }}{% endif %}\"",
+        refused: Later,
+        findings: &[
+            "18: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository and scheduledTime",
+        ],
+    },
+    Edit {
         what: "a template that does not end",
         from: "    goal:",
         to: "    validation: [\"cargo test -p {{ repository.name\"]\n    goal:",

@@ -41,7 +41,9 @@ impl Collector {
             }
             Ok(Recognized::List) => {
                 let items = node.get("items").map_or(&[][..], Node::items);
-                items.iter().for_each(|item| self.document(file, item));
+                for item in items {
+                    self.document(file, item);
+                }
             }
             Ok(Recognized::Others) => {
                 let kind = about.kind.unwrap_or_default();
@@ -80,7 +82,9 @@ impl Collector {
             .collect();
         findings.sort_by(|one, other| (one.line, &one.field).cmp(&(other.line, &other.field)));
         self.manifests.findings.append(&mut findings);
-        again.into_iter().for_each(|message| self.note(about, message));
+        if let Some(message) = again {
+            self.note(about, message);
+        }
         let value = shaped.value;
         self.seen.insert(
             identity.clone(),

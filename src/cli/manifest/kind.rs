@@ -74,10 +74,9 @@ pub struct Shaped {
 impl Rules {
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        let versions = kind.definition().spec.versions.into_iter();
+        let mut versions = kind.definition().spec.versions.into_iter();
         let schema = versions
-            .filter_map(|version| version.schema?.open_api_v3_schema)
-            .next()
+            .find_map(|version| version.schema?.open_api_v3_schema)
             .unwrap_or_default();
         Self {
             kind,

@@ -24,8 +24,9 @@ pub fn check(object: &Value, namespaced: bool, found: &mut Vec<Fault>) {
         _ => {}
     }
     if let Some(namespace) = text("namespace").filter(|namespace| namespaced && !is_label(namespace)) {
-        let message =
-            format!("{namespace:?} must be at most 63 lower-case letters, digits and '-', with a letter or digit at both ends");
+        let message = format!(
+            "{namespace:?} must be at most 63 lower-case letters, digits and '-', with a letter or digit at both ends"
+        );
         found.push(Fault::new(&top.field("namespace"), message));
     }
     check_labels(metadata, &top.field("labels"), found);

@@ -62,5 +62,6 @@ impl fmt::Display for Path {
 }
 
 fn is_plain(name: &str) -> bool {
-    name.chars().all(|character| character.is_alphanumeric() || matches!(character, '-' | '_'))
+    name.chars()
+        .all(|character| character.is_alphanumeric() || matches!(character, '-' | '_'))
 }

@@ -31,7 +31,9 @@ pub fn shape(schema: &JSONSchemaProps, value: &mut Value) {
         Value::Object(map) => shape_map(schema, map),
         Value::Array(items) => {
             if let Some(schema) = items_of(schema) {
-                items.iter_mut().for_each(|item| shape(schema, item));
+                for item in items {
+                    shape(schema, item);
+                }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
