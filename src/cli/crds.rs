@@ -19,7 +19,7 @@ pub struct Args {
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("can't write a definition as YAML: {0}")]
-    Serialize(#[from] serde_saphyr::ser_error::Error),
+    Serialize(#[from] serde_saphyr::SerializeError),
     #[error("can't write {path}: {source}")]
     Write { path: PathBuf, source: io::Error },
 }
@@ -36,6 +36,20 @@ pub fn run(args: &Args) -> ExitCode {
     )
 }
 
+/// The file that holds a definition, within `crds/`.
+#[must_use]
+pub fn file_name(definition: &CustomResourceDefinition) -> String {
+    format!("{}.yaml", definition.spec.names.plural)
+}
+
+/// A definition as it is printed and written.
+///
+/// # Errors
+/// When it can't be written as YAML.
+pub fn yaml(definition: &CustomResourceDefinition) -> Result<String, serde_saphyr::SerializeError> {
+    serde_saphyr::to_string(definition)
+}
+
 fn print() -> Result<(), Error> {
     for definition in api::definitions() {
         print!("---\n{}", yaml(&definition)?);
@@ -45,12 +59,8 @@ fn print() -> Result<(), Error> {
 
 fn write(folder: &Path) -> Result<(), Error> {
     for definition in api::definitions() {
-        let path = folder.join(format!("{}.yaml", definition.spec.names.plural));
+        let path = folder.join(file_name(&definition));
         fs::write(&path, yaml(&definition)?).map_err(|source| Error::Write { path, source })?;
     }
     Ok(())
-}
-
-fn yaml(definition: &CustomResourceDefinition) -> Result<String, Error> {
-    Ok(serde_saphyr::to_string(definition)?)
 }

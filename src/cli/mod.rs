@@ -2,7 +2,11 @@
 
 pub mod controller;
 pub mod crds;
+pub mod manifest;
+mod output;
+pub mod plan;
 pub mod schedule;
+pub mod validate;
 
 /// What a subcommand prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -104,7 +104,8 @@ fn serialize_each<S: Serializer>(
     serializer.collect_seq(times.clone())
 }
 
-fn parse_time(text: &str) -> Result<Timestamp, String> {
+/// Reads an argument that is a time.
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| {
         "write a time with its offset, such as 2026-03-29T00:00:00Z or 2026-03-29T02:00:00+02:00".to_owned()
     })

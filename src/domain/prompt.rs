@@ -43,7 +43,7 @@ pub struct Context<'a> {
 /// Why a prompt can't be rendered, with the section it is about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PromptError {
-    #[error("prompt.{section}: {detail}; the names it can use are automation, trigger, repository and scheduledTime")]
+    #[error("{detail}; the names it can use are automation, trigger, repository and scheduledTime")]
     Template { section: Section, detail: String },
     #[error("the rendered prompt has {bytes} bytes: shorten it to {MAX_BYTES}")]
     TooLong { bytes: usize },
@@ -281,7 +281,10 @@ mod tests {
         for (text, expected) in cases {
             match (render(&goal(text)), expected) {
                 (Ok(prompt), Ok(body)) => assert_eq!(prompt, format!("## Goal\n\n{body}\n"), "{text}"),
-                (Err(error), Err(start)) => assert!(error.to_string().starts_with(start), "{text}: {error}"),
+                (Err(error), Err(start)) => {
+                    let said = format!("{}: {error}", error.field());
+                    assert!(said.starts_with(start), "{text}: {said}");
+                }
                 (got, _) => panic!("{text}: {got:?}"),
             }
         }

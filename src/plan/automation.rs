@@ -430,7 +430,7 @@ pub fn credits(nano: i64) -> String {
 fn stalled_by(problems: &[Problem]) -> Standing {
     let first = problems.first();
     let reason = first.map_or(Reason::InvalidSpec, |problem| problem.reason);
-    let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    let messages: Vec<_> = problems.iter().map(ToString::to_string).collect();
     Standing::Stalled(Why::new(reason, messages.join("; ")))
 }
 

@@ -1,6 +1,8 @@
 //! What an automation's spec says, parsed; or everything that is wrong with it. The controller turns the first problem
 //! into a condition, `validate` prints them all.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -13,7 +15,7 @@ use crate::domain::prompt::{Context, PromptError, Sections};
 use crate::domain::repository::Repository;
 use crate::domain::schedule::{Schedule, ScheduleError};
 
-/// Something in the spec that only a parser can find.
+/// Something in the spec that only a parser can find. [`Display`](fmt::Display) says it with its field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Below `spec`, as in `triggers[0].schedule.cron`.
@@ -100,21 +102,26 @@ impl Parsed<'_> {
         })
     }
 
-    /// Renders once for a made-up time, so that a template that can't work is told before its first trigger.
+    /// Renders for each trigger and a made-up time, so that a template that can't work is told before it has to.
     fn template_problem(&self, automation: &AgentAutomation) -> Option<Problem> {
-        let error = self.prompt(automation, self.schedules.first()?, Timestamp::UNIX_EPOCH).err()?;
-        Some(Problem {
-            field: error.field(),
-            reason: Reason::InvalidTemplate,
-            message: error.to_string(),
-        })
+        let render = |schedule| self.prompt(automation, schedule, Timestamp::UNIX_EPOCH).err();
+        let error = self.schedules.iter().find_map(render)?;
+        Some(problem(error.field(), Reason::InvalidTemplate, error))
     }
 }
 
-fn problem(field: impl Into<String>, reason: Reason, error: impl std::fmt::Display) -> Problem {
-    let field = field.into();
-    let message = format!("spec.{field}: {error}");
-    Problem { field, reason, message }
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "spec.{}: {}", self.field, self.message)
+    }
+}
+
+fn problem(field: impl Into<String>, reason: Reason, error: impl fmt::Display) -> Problem {
+    Problem {
+        field: field.into(),
+        reason,
+        message: error.to_string(),
+    }
 }
 
 fn branch_problems(spec: &AutomationSpec) -> Vec<Problem> {

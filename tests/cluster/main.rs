@@ -8,6 +8,10 @@ mod control_plane;
 mod deploy;
 mod fleet;
 mod life;
+#[path = "../cli/manifests.rs"]
+#[expect(dead_code, reason = "what `validate` says of them is tested with the command line")]
+mod manifests;
+mod validate;
 
 use std::{fmt::Debug, time::Duration};
 

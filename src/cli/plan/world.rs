@@ -1,0 +1,144 @@
+//! The planner's world, made of manifests instead of watches.
+//!
+//! What only a cluster can give is stood in for: an object in Git has no uid and no creation time, and nobody has looked
+//! at its Secret or its repository.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::ResourceExt;
+
+use crate::api::{AgentAutomation, AgentPolicy, AgentTask};
+use crate::cli::manifest::{DEFAULT_NAMESPACE, Manifests, Object};
+use crate::domain::repository::Repository;
+use crate::observe::{self, Update};
+use crate::plan::world::{SecretState, Verification, automation_key};
+use crate::plan::{CredentialKey, ObjectKey, World};
+
+/// Stands for a Secret's version where no file tells it.
+const SOME_VERSION: &str = "0";
+
+/// The world as of `now`.
+#[must_use]
+pub fn build(manifests: Manifests, now: Timestamp) -> World {
+    let mut world = World::default();
+    let Objects {
+        automations,
+        tasks,
+        policies,
+    } = sort(manifests.objects.into_values());
+    let uids = uids(&tasks);
+    for mut automation in automations {
+        settle(&mut automation.metadata);
+        let key = ObjectKey::of(&automation);
+        automation.metadata.creation_timestamp.get_or_insert(Time(now));
+        automation
+            .metadata
+            .uid
+            .get_or_insert_with(|| uids.get(&key).cloned().unwrap_or_else(|| key.to_string()));
+        observe::apply(&mut world, Update::Automation(Box::new(automation)));
+    }
+    for mut task in tasks {
+        settle(&mut task.metadata);
+        let key = ObjectKey::of(&task);
+        task.metadata.uid.get_or_insert_with(|| key.to_string());
+        observe::apply(&mut world, Update::Task(Box::new(task)));
+    }
+    for policy in policies {
+        observe::apply(&mut world, Update::Policy(Box::new(policy)));
+    }
+    credentials(&mut world, &manifests.secrets, now);
+    world
+}
+
+#[derive(Default)]
+struct Objects {
+    automations: Vec<AgentAutomation>,
+    tasks: Vec<AgentTask>,
+    policies: Vec<AgentPolicy>,
+}
+
+fn sort(objects: impl Iterator<Item = Object>) -> Objects {
+    objects.fold(Objects::default(), |mut sorted, object| {
+        match object {
+            Object::Automation(automation) => sorted.automations.push(*automation),
+            Object::Task(task) => sorted.tasks.push(*task),
+            Object::Policy(policy) => sorted.policies.push(*policy),
+        }
+        sorted
+    })
+}
+
+/// A version would hide what a pass puts over it.
+fn settle(metadata: &mut ObjectMeta) {
+    metadata.namespace.get_or_insert_with(|| DEFAULT_NAMESPACE.to_owned());
+    metadata.resource_version = None;
+}
+
+/// The uid that each automation's newest task knows it by: an automation from Git beside tasks from the cluster.
+fn uids(tasks: &[AgentTask]) -> BTreeMap<ObjectKey, String> {
+    let mut newest: Vec<_> = tasks.iter().collect();
+    newest.sort_by_key(|task| task.spec.trigger.scheduled_time);
+    let named = |task: &AgentTask| {
+        let namespace = task.namespace().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+        ObjectKey {
+            namespace,
+            ..automation_key(task)
+        }
+    };
+    newest
+        .into_iter()
+        .map(|task| (named(task), task.spec.automation.uid.clone()))
+        .collect()
+}
+
+fn credentials(world: &mut World, secrets: &BTreeMap<ObjectKey, Option<String>>, now: Timestamp) {
+    let of_automations = world.automations().map(|(_, automation)| {
+        (
+            CredentialKey::of_automation(automation),
+            automation.spec.repository.clone(),
+        )
+    });
+    let of_tasks = world
+        .tasks()
+        .map(|(_, task)| (CredentialKey::of_task(task), task.spec.repository.clone()));
+    let used: Vec<_> = of_automations.chain(of_tasks).collect();
+    for (key, repository) in used {
+        let Some(version) = version(world, &key, secrets) else {
+            observe::apply(world, Update::Secret(key, SecretState::Missing, now));
+            continue;
+        };
+        let present = SecretState::Present {
+            resource_version: version.clone(),
+        };
+        observe::apply(world, Update::Secret(key.clone(), present, now));
+        if let Ok(repository) = Repository::parse(&repository) {
+            let seen = Verification {
+                checked_at: now,
+                resource_version: version,
+                result: Ok(()),
+            };
+            observe::apply(world, Update::Verified(key, repository, seen));
+        }
+    }
+}
+
+/// The Secret's version; none when it is not there. Where no file tells it, it is the one that GitHub refused, if any.
+fn version(world: &World, key: &CredentialKey, secrets: &BTreeMap<ObjectKey, Option<String>>) -> Option<String> {
+    let known = secrets.get(&ObjectKey::new(key.namespace.clone(), key.secret.name.clone()));
+    if known.is_none() && !secrets.is_empty() {
+        return None;
+    }
+    let refused = || {
+        world
+            .credentials
+            .get(key)
+            .and_then(|credential| credential.rejected.clone())
+    };
+    known
+        .cloned()
+        .flatten()
+        .or_else(refused)
+        .or_else(|| Some(SOME_VERSION.to_owned()))
+}
