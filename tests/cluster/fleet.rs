@@ -95,8 +95,10 @@ impl Fleet {
         let log = self.plane.folder().join(format!("{name}.log"));
         let offset = fs::metadata(&log).map_or(0, |file| file.len());
         let stderr = OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let flag = |argument: &str| argument.split('=').next().unwrap_or_default().to_owned();
+        let given: Vec<_> = arguments.iter().map(|argument| flag(argument)).collect();
         let child = Command::new(env!("CARGO_BIN_EXE_agent-automation"))
-            .args(QUICK)
+            .args(QUICK.iter().filter(|argument| !given.contains(&flag(argument))))
             .args(arguments)
             .arg(format!("--github-api-url={}", self.url))
             .env("KUBECONFIG", &self.kubeconfig)

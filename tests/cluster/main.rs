@@ -6,6 +6,7 @@ mod binaries;
 mod conformance;
 mod control_plane;
 mod deploy;
+mod crash;
 mod fleet;
 mod life;
 
