@@ -99,7 +99,7 @@ impl<'a> Leading<'a> {
 
     /// Leads until the lease is lost or the process is asked to stop, and then ends what is under way.
     pub(super) async fn run(mut self, lease: &Lease, shutdown: &mut Shutdown) {
-        let mut kept = Box::pin(lease.keep());
+        let mut kept = Box::pin(lease.keep().fuse());
         loop {
             let wake = self.wake();
             tokio::select! {

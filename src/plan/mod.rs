@@ -15,6 +15,8 @@ pub mod credential;
 pub mod naming;
 pub mod observed;
 pub mod policy;
+#[cfg(test)]
+mod purity;
 pub mod schedule;
 pub mod search;
 pub mod settings;

@@ -92,16 +92,23 @@ impl Fleet {
 
     /// Runs a controller. Its log is appended to the file of that name in the control plane's folder.
     pub fn controller(&self, name: &str, arguments: &[&str]) -> Controller {
+        self.controller_with_log(name, "info,agent_automation=debug", arguments)
+    }
+
+    /// The same, with another filter for its log.
+    pub fn controller_with_log(&self, name: &str, filter: &str, arguments: &[&str]) -> Controller {
         let log = self.plane.folder().join(format!("{name}.log"));
         let offset = fs::metadata(&log).map_or(0, |file| file.len());
         let stderr = OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let flag = |argument: &str| argument.split('=').next().unwrap_or_default().to_owned();
+        let given: Vec<_> = arguments.iter().map(|argument| flag(argument)).collect();
         let child = Command::new(env!("CARGO_BIN_EXE_agent-automation"))
-            .args(QUICK)
+            .args(QUICK.iter().filter(|argument| !given.contains(&flag(argument))))
             .args(arguments)
             .arg(format!("--github-api-url={}", self.url))
             .env("KUBECONFIG", &self.kubeconfig)
             .env("NO_PROXY", "127.0.0.1")
-            .env("RUST_LOG", "info,agent_automation=trace")
+            .env("RUST_LOG", filter)
             .stdin(Stdio::null())
             .stdout(File::create("/dev/null").unwrap())
             .stderr(stderr)
@@ -169,6 +176,9 @@ pub struct Controller {
 impl Drop for Controller {
     /// The log goes with the control plane; a failing test shows its end.
     fn drop(&mut self) {
+        if let Ok(folder) = std::env::var("KEEP_LOGS") {
+            let _ = fs::copy(&self.log, PathBuf::from(folder).join(self.log.file_name().unwrap()));
+        }
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();

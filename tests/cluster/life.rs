@@ -1,15 +1,7 @@
 //! One automation from `kubectl apply` to a pull request's link in its status, and what a person sees of it.
 
-use std::time::Duration;
-
-use agent_automation::{
-    api::{
-        AgentAutomation, AgentPolicy,
-        task::{AttemptOutcome, Phase},
-    },
-    simulator::{Effect, Fault, Operation, When},
-};
-use harness::control_plane::{shared, stdout_of};
+use agent_automation::api::task::{AttemptOutcome, Phase};
+use harness::control_plane::stdout_of;
 use kube::ResourceExt as _;
 use serde_json::json;
 

@@ -1,10 +1,13 @@
-//! What only a real API server can show. All tests here share one control plane; each works in namespaces of its own.
+//! What only a real API server can show. Tests share one control plane and work in namespaces of their own, except where
+//! a controller runs, which acts on all namespaces: see [`fleet`].
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bad_input;
 mod binaries;
 mod conformance;
 mod control_plane;
+mod crash;
 mod deploy;
 mod fleet;
 mod life;
@@ -12,6 +15,10 @@ mod life;
 #[expect(dead_code, reason = "what `validate` says of them is tested with the command line")]
 mod manifests;
 mod validate;
+mod refusals;
+mod rest;
+mod secrecy;
+mod starts;
 
 use std::{fmt::Debug, time::Duration};
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::invariants::at_rest;
-use crate::network::{Moment, Network, Write};
+use crate::network::{Moment, Network, Sent};
 use crate::stage::{Stage, Team, alone};
 
 /// The first scheduled time, as seconds after the automations were created.
@@ -25,7 +25,7 @@ type Deaths = Vec<(usize, Moment)>;
 struct Run {
     deaths: Deaths,
     /// Of each process, in order.
-    writes: Vec<Vec<Write>>,
+    writes: Vec<Vec<Sent>>,
     broken: Vec<String>,
 }
 
@@ -79,7 +79,7 @@ fn every_crash(scene: Scene) {
     report(scene, &undisturbed, &singles, &pairs);
     fail_if_broken(&singles);
     fail_if_broken(&pairs);
-    let visited = |runs: &[Run], process: usize| -> BTreeSet<Write> {
+    let visited = |runs: &[Run], process: usize| -> BTreeSet<Sent> {
         runs.iter().filter_map(|run| run.writes.get(process)?.get(run.deaths.get(process)?.0 - 1).cloned()).collect()
     };
     let written: BTreeSet<_> = singles.iter().chain([&undisturbed]).flat_map(|run| run.writes.iter().flatten().cloned()).collect();
@@ -90,7 +90,7 @@ fn every_crash(scene: Scene) {
 }
 
 /// The writes up to the last that is no renewal, and one renewal at rest: those after it are alike.
-fn points(writes: &[Write]) -> usize {
+fn points(writes: &[Sent]) -> usize {
     let last = writes.iter().rposition(|write| write.what != "leases").map_or(0, |last| last + 1);
     writes.len().min(last + 1)
 }

@@ -7,5 +7,6 @@ mod invariants;
 mod life;
 mod memory;
 mod network;
+mod rest;
 mod soak;
 mod stage;

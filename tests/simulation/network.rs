@@ -49,11 +49,11 @@ pub enum Mishap {
 }
 
 /// Decides about each request, in order.
-pub type Weather = Box<dyn FnMut(&Write) -> Option<Mishap> + Send>;
+pub type Weather = Box<dyn FnMut(&Sent) -> Option<Mishap> + Send>;
 
-/// A request that may change something.
+/// A request, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Write {
+pub struct Sent {
     pub target: &'static str,
     pub method: String,
     /// The kind of thing and not its name: `agenttasks/status`.
@@ -69,7 +69,8 @@ pub struct Network {
 }
 
 struct Inner {
-    writes: Vec<Write>,
+    requests: Vec<Sent>,
+    writes: Vec<Sent>,
     die_at: Option<(usize, Moment)>,
     dead: bool,
     weather: Option<Weather>,
@@ -91,6 +92,7 @@ impl Network {
     /// Wires on which the controller dies at its n-th write, counted from 1.
     pub fn new(die_at: Option<(usize, Moment)>) -> Self {
         let inner = Inner {
+            requests: Vec::new(),
             writes: Vec::new(),
             die_at,
             dead: false,
@@ -115,7 +117,7 @@ impl Network {
     }
 
     /// Writes sent, or about to be.
-    pub fn writes(&self) -> Vec<Write> {
+    pub fn writes(&self) -> Vec<Sent> {
         self.lock().writes.clone()
     }
 
@@ -124,9 +126,9 @@ impl Network {
         self.lock().dead = true;
     }
 
-    /// Nothing goes wrong any more.
-    pub fn calm(&self) {
-        self.lock().weather = None;
+    /// All requests, reads too.
+    pub fn requests(&self) -> Vec<Sent> {
+        self.lock().requests.clone()
     }
 
     pub fn api_server(&self, service: MemoryService) -> ApiServer {
@@ -147,11 +149,12 @@ impl Network {
         self.inner.lock().unwrap()
     }
 
-    fn fate(&self, write: Write) -> Fate {
+    fn fate(&self, write: Sent) -> Fate {
         let mut inner = self.lock();
         if inner.dead {
             return Fate::Never;
         }
+        inner.requests.push(write.clone());
         let mishap = inner.weather.as_mut().and_then(|weather| weather(&write));
         if !write.is_write {
             return mishap.map_or(Fate::Pass, Fate::Mishap);
@@ -191,7 +194,7 @@ impl Service<Request<Body>> for ApiServer {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answered {
-        let write = Write {
+        let write = Sent {
             target: "kubernetes",
             method: request.method().to_string(),
             what: what(request.uri().path()),
@@ -227,7 +230,7 @@ struct GitHub {
 
 impl Transport for GitHub {
     fn send(&self, request: Request<Bytes>, timeout: Duration) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
-        let write = Write {
+        let write = Sent {
             target: "github",
             method: request.method().to_string(),
             what: "tasks".to_owned(),

@@ -17,7 +17,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::json;
 
 use crate::invariants::{at_rest, every_time_is_decided};
-use crate::network::{Mishap, Network, Weather, Write};
+use crate::network::{Mishap, Network, Weather, Sent};
 use crate::stage::{NAMESPACE, Process, Stage, Team, alone};
 
 const SEEDS: u64 = 2_000;
@@ -178,7 +178,7 @@ fn process(stage: &mut Stage, chance: &mut StdRng) -> Process {
 
 fn weather(seed: u64, rate: f64) -> Weather {
     let mut chance = StdRng::seed_from_u64(seed);
-    Box::new(move |_: &Write| {
+    Box::new(move |_: &Sent| {
         let mishaps = [
             Mishap::Refused,
             Mishap::AnswerLost,
