@@ -92,7 +92,7 @@ pub async fn watch(tables: &mut Tables<'_>, github: &GitHub) -> Result<Story> {
         }
         let ready = tables.list("AgentAutomation").await?;
         if (seen.iter().all(Option::is_some) && ready.iter().all(is_ready)) || tables.elapsed() > DEADLINE {
-            tables.show_news(&tasks).await?;
+            tables.show_settled().await?;
             return Ok(Story {
                 seen,
                 automations: ready,

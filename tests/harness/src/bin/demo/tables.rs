@@ -56,21 +56,20 @@ impl<'a> Tables<'a> {
     pub async fn next(&mut self) -> Result<Vec<Value>> {
         sleep(INTERVAL).await;
         let tasks = self.list("AgentTask").await?;
-        if stdout().is_terminal() || self.shown_at.is_none_or(|at| at.elapsed() >= BETWEEN_PRINTS) {
-            self.show_news(&tasks).await?;
-        }
-        Ok(tasks)
-    }
-
-    /// Shows the tables, unless the last ones shown were those of the same tasks.
-    pub async fn show_news(&mut self, tasks: &[Value]) -> Result<()> {
         let now = tasks.iter().map(gist).collect();
-        if now != self.shown {
+        let due = stdout().is_terminal() || self.shown_at.is_none_or(|at| at.elapsed() >= BETWEEN_PRINTS);
+        if due && now != self.shown {
             self.shown = now;
             self.shown_at = Some(Instant::now());
             self.show().await?;
         }
-        Ok(())
+        Ok(tasks)
+    }
+
+    /// Shows them once more, when the automations' status has caught up: it is written once a second at most.
+    pub async fn show_settled(&self) -> Result<()> {
+        sleep(Duration::from_millis(1_200)).await;
+        self.show().await
     }
 
     async fn show(&self) -> Result<()> {
