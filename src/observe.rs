@@ -47,7 +47,11 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         Update::Automation(automation) => {
             let key = ObjectKey::of(&*automation);
             remember_rejection(world, &automation);
-            if world.put_automation(*automation) { about_automation(world, &key) } else { Vec::new() }
+            if world.put_automation(*automation) {
+                about_automation(world, &key)
+            } else {
+                Vec::new()
+            }
         }
         Update::AutomationGone(key) => {
             world.remove_automation(&key);
@@ -63,7 +67,11 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             subjects
         }
         Update::Policy(policy) => {
-            if world.put_policy(*policy) { every_automation(world) } else { Vec::new() }
+            if world.put_policy(*policy) {
+                every_automation(world)
+            } else {
+                Vec::new()
+            }
         }
         Update::PolicyGone(name) => {
             world.remove_policy(&name);
@@ -117,26 +125,40 @@ fn about(world: &mut World, update: Update) -> Vec<Subject> {
         }
         _ => return Vec::new(),
     };
-    if changed { about_credential(world, &key) } else { vec![Subject::Credential(key)] }
+    if changed {
+        about_credential(world, &key)
+    } else {
+        vec![Subject::Credential(key)]
+    }
 }
 
 fn limit(credential: &mut Credential, wait: RetryAfter, now: Timestamp) {
     let stated = wait.not_before(now);
     let unstated = UNSTATED_WAIT * 2_i32.pow(credential.limited_times.min(6));
-    let until = if matches!(wait, RetryAfter::Unstated) { add(now, unstated) } else { stated };
+    let until = if matches!(wait, RetryAfter::Unstated) {
+        add(now, unstated)
+    } else {
+        stated
+    };
     credential.limited_times = credential.limited_times.saturating_add(1);
     credential.limited_until = credential.limited_until.max(Some(until));
 }
 
 /// A restarted controller learns from status which Secret version GitHub refused, and does not use it again.
 fn remember_rejection(world: &mut World, automation: &AgentAutomation) {
-    let Some(rejected) = automation.status.as_ref().and_then(|status| status.rejected_credential.as_ref()) else {
+    let Some(rejected) = automation
+        .status
+        .as_ref()
+        .and_then(|status| status.rejected_credential.as_ref())
+    else {
         return;
     };
     let key = CredentialKey::of_automation(automation);
     if key.secret.name == rejected.secret {
         let credential = world.credentials.entry(key).or_default();
-        credential.rejected.get_or_insert_with(|| rejected.resource_version.clone());
+        credential
+            .rejected
+            .get_or_insert_with(|| rejected.resource_version.clone());
     }
 }
 
@@ -170,7 +192,10 @@ fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
         return Vec::new();
     };
     let credential = CredentialKey::of_automation(automation);
-    let mut subjects = vec![Subject::Automation(key.clone()), Subject::Credential(credential.clone())];
+    let mut subjects = vec![
+        Subject::Automation(key.clone()),
+        Subject::Credential(credential.clone()),
+    ];
     if let Ok(repository) = Repository::parse(&automation.spec.repository) {
         subjects.push(Subject::Repository(credential, repository));
     }
@@ -178,7 +203,9 @@ fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
 }
 
 fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
-    let automations = world.automations().filter(|(_, automation)| CredentialKey::of_automation(automation) == *key);
+    let automations = world
+        .automations()
+        .filter(|(_, automation)| CredentialKey::of_automation(automation) == *key);
     let tasks = world.active().filter(|(_, task)| CredentialKey::of_task(task) == *key);
     automations
         .flat_map(|(name, _)| about_automation(world, name))
@@ -188,7 +215,10 @@ fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
 }
 
 fn every_automation(world: &World) -> Vec<Subject> {
-    world.automations().map(|(key, _)| Subject::Automation(key.clone())).collect()
+    world
+        .automations()
+        .map(|(key, _)| Subject::Automation(key.clone()))
+        .collect()
 }
 
 /// A task as the planner reads it.
@@ -204,7 +234,11 @@ pub fn observed(task: &models::Task) -> ObservedTask {
         pull_request: task.artifacts.iter().find_map(pull_artifact),
         failure: newest.and_then(|session| session.error.as_ref()?.message.clone()),
         usage: task.usage().map(|total| usage(&total)),
-        prompts: task.sessions.iter().filter_map(|session| session.prompt.clone()).collect(),
+        prompts: task
+            .sessions
+            .iter()
+            .filter_map(|session| session.prompt.clone())
+            .collect(),
     }
 }
 
@@ -279,7 +313,10 @@ fn usage(total: &models::UsageTotal) -> Usage {
 }
 
 /// Premium requests may be fractional; thousandths are as exact as GitHub shows them.
-#[expect(clippy::cast_possible_truncation, reason = "a float that is cast to an integer saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float that is cast to an integer saturates"
+)]
 fn milli(requests: f64) -> i64 {
     (requests * 1_000.0).round() as i64
 }

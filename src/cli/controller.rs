@@ -29,10 +29,20 @@ pub struct Args {
     #[arg(long, default_value = "https://api.github.com", env = "GITHUB_API_URL", value_name = "URL", value_parser = BaseUrl::parse)]
     github_api_url: BaseUrl,
     /// Where /metrics, /healthz and /readyz are served.
-    #[arg(long, default_value = "127.0.0.1:8080", env = "METRICS_ADDRESS", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        default_value = "127.0.0.1:8080",
+        env = "METRICS_ADDRESS",
+        value_name = "ADDRESS"
+    )]
     metrics_address: SocketAddr,
     /// The namespace of the leader's lease.
-    #[arg(long, default_value = "agent-automation-system", env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    #[arg(
+        long,
+        default_value = "agent-automation-system",
+        env = "POD_NAMESPACE",
+        value_name = "NAMESPACE"
+    )]
     lease_namespace: String,
     /// The name of the leader's lease.
     #[arg(long, default_value = "agent-automation", value_name = "NAME")]
@@ -81,7 +91,10 @@ enum Error {
     #[error("no client for GitHub: {0}")]
     GitHub(#[from] crate::github::TransportError),
     #[error("can't listen on {address}: {source}; choose another --metrics-address")]
-    Listen { address: SocketAddr, source: std::io::Error },
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
@@ -90,7 +103,9 @@ enum Error {
 pub fn run(args: &Args) -> ExitCode {
     log(args.log_format);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ran = runtime.map_err(Error::Io).and_then(|runtime| runtime.block_on(control(args)));
+    let ran = runtime
+        .map_err(Error::Io)
+        .and_then(|runtime| runtime.block_on(control(args)));
     ran.map_or_else(
         |error| {
             eprintln!("error: {error}");
@@ -104,7 +119,10 @@ async fn control(args: &Args) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::default());
     let (stop, shutdown) = watch::channel(false);
     let client = client().await?;
-    let github = GitHub::new(Arc::new(HttpTransport::new(&args.github_api_url)?), args.github_api_url.clone());
+    let github = GitHub::new(
+        Arc::new(HttpTransport::new(&args.github_api_url)?),
+        args.github_api_url.clone(),
+    );
     let counted = metrics.clone();
     let controller = Controller {
         client,
@@ -116,7 +134,9 @@ async fn control(args: &Args) -> Result<(), Error> {
         metrics: metrics.clone(),
     };
     let address = args.metrics_address;
-    let listener = server::listen(address).await.map_err(|source| Error::Listen { address, source })?;
+    let listener = server::listen(address)
+        .await
+        .map_err(|source| Error::Listen { address, source })?;
     tracing::info!(address = %listener.local_addr()?, "serving /metrics, /healthz and /readyz");
     let served = tokio::spawn(server::serve(listener, metrics, shutdown.clone()));
     let signals = tokio::spawn(signals(stop)?);
@@ -153,7 +173,9 @@ impl Args {
 async fn client() -> Result<Client, Error> {
     let mut config = Config::infer().await?;
     config.default_retry = false;
-    Ok(ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(API_TIMEOUT)).build())
+    Ok(ClientBuilder::try_from(config)?
+        .with_layer(&TimeoutLayer::new(API_TIMEOUT))
+        .build())
 }
 
 /// Resolves when the process is asked to stop.
@@ -178,7 +200,9 @@ fn identity() -> String {
 
 fn log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
@@ -186,6 +210,12 @@ fn log(format: LogFormat) {
 }
 
 fn duration(text: &str) -> Result<SignedDuration, String> {
-    let parsed: SignedDuration = text.parse().map_err(|_| format!("{text:?} is no duration: write 15s or 2m"))?;
-    if parsed.is_negative() { Err("write a duration that is not negative".to_owned()) } else { Ok(parsed) }
+    let parsed: SignedDuration = text
+        .parse()
+        .map_err(|_| format!("{text:?} is no duration: write 15s or 2m"))?;
+    if parsed.is_negative() {
+        Err("write a duration that is not negative".to_owned())
+    } else {
+        Ok(parsed)
+    }
 }

@@ -61,9 +61,10 @@ fn event(status: &TaskStatus) -> Option<Event> {
 }
 
 fn bounded(text: &str) -> String {
-    text.chars().scan(0, |bytes, letter| {
-        *bytes += letter.len_utf8();
-        (*bytes <= NOTE_MAX).then_some(letter)
-    })
-    .collect()
+    text.chars()
+        .scan(0, |bytes, letter| {
+            *bytes += letter.len_utf8();
+            (*bytes <= NOTE_MAX).then_some(letter)
+        })
+        .collect()
 }

@@ -172,7 +172,9 @@ impl<'a> Leading<'a> {
                 self.metrics().undecodable(kind.as_str());
                 tracing::warn!(kind = kind.as_str(), object = %key, %error, "an object can't be decoded; it is passed over");
             }
-            News::Failed(kind, error) => tracing::warn!(kind = kind.as_str(), %error, "a watch failed; it is tried again"),
+            News::Failed(kind, error) => {
+                tracing::warn!(kind = kind.as_str(), %error, "a watch failed; it is tried again")
+            }
         }
     }
 
@@ -187,7 +189,9 @@ impl<'a> Leading<'a> {
             }
             Kind::Policy => {
                 let names: Vec<_> = self.world.policies().map(|policy| ObjectKey::of(policy)).collect();
-                missing(names).into_iter().for_each(|key| self.learn(Update::PolicyGone(key.name)));
+                missing(names)
+                    .into_iter()
+                    .for_each(|key| self.learn(Update::PolicyGone(key.name)));
             }
             Kind::Task => {
                 let keys = missing(self.world.tasks().map(|(key, _)| key.clone()).collect());
@@ -349,7 +353,11 @@ impl<'a> Leading<'a> {
             return;
         }
         self.prepare(&subject, &planned.actions, now);
-        let steps: Vec<Step> = planned.actions.into_iter().map(|action| Step::new(&self.world, subject.clone(), action)).collect();
+        let steps: Vec<Step> = planned
+            .actions
+            .into_iter()
+            .map(|action| Step::new(&self.world, subject.clone(), action))
+            .collect();
         self.world.busy.insert(subject.clone());
         let (executor, said) = (self.executor.clone(), self.said(&subject));
         self.in_flight.push(Box::pin(carry_out(executor, subject, said, steps)));
@@ -373,7 +381,10 @@ impl<'a> Leading<'a> {
                     self.world.starting.insert(key.clone(), credential);
                 }
                 (Action::WriteAutomationStatus(status), Subject::Automation(key)) => {
-                    let before = self.world.automation(key).and_then(|automation| automation.status.as_ref());
+                    let before = self
+                        .world
+                        .automation(key)
+                        .and_then(|automation| automation.status.as_ref());
                     let missed = status.missed_runs - before.map_or(0, |status| status.missed_runs);
                     self.metrics().missed(u64::try_from(missed).unwrap_or(0));
                 }
@@ -433,6 +444,12 @@ async fn renewing(kept: impl Future<Output = ()>) {
 /// Whether the last thing that was written is that an attempt of an earlier leader can't happen any more.
 fn is_fenced(task: &AgentTask) -> bool {
     use crate::api::task::AttemptOutcome::NotSent;
-    let attempts = task.status.as_ref().map(|status| status.attempts.as_slice()).unwrap_or_default();
-    attempts.last().is_some_and(|attempt| attempt.outcome == Some(NotSent) && attempt.written_by.is_empty())
+    let attempts = task
+        .status
+        .as_ref()
+        .map(|status| status.attempts.as_slice())
+        .unwrap_or_default();
+    attempts
+        .last()
+        .is_some_and(|attempt| attempt.outcome == Some(NotSent) && attempt.written_by.is_empty())
 }

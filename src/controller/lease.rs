@@ -91,7 +91,10 @@ impl Lease {
                 Err(Failure::NotLeader) => return,
                 Err(error) => tracing::warn!(%error, "the lease was not renewed"),
             }
-            if held.as_ref().is_none_or(|held| held.renewed.elapsed() >= self.terms.duration) {
+            if held
+                .as_ref()
+                .is_none_or(|held| held.renewed.elapsed() >= self.terms.duration)
+            {
                 *held = None;
                 return;
             }
@@ -115,7 +118,10 @@ impl Lease {
         }
     }
 
-    async fn try_acquire(&self, seen: &mut Option<(Option<String>, Instant)>) -> Result<Option<Vec<String>>, kube::Error> {
+    async fn try_acquire(
+        &self,
+        seen: &mut Option<(Option<String>, Instant)>,
+    ) -> Result<Option<Vec<String>>, kube::Error> {
         let Some(object) = self.api.get_opt(&self.terms.name).await? else {
             let fresh = self.object();
             let created = self.api.create(&PostParams::default(), &fresh).await?;
@@ -133,7 +139,14 @@ impl Lease {
         }
         let inherited = claims_of(&object);
         let began = Instant::now();
-        let taken = self.api.replace(&self.terms.name, &PostParams::default(), &self.taken(object, &inherited)).await?;
+        let taken = self
+            .api
+            .replace(
+                &self.terms.name,
+                &PostParams::default(),
+                &self.taken(object, &inherited),
+            )
+            .await?;
         self.hold(taken, began, inherited.clone()).await;
         Ok(Some(inherited))
     }
@@ -200,7 +213,9 @@ impl Lease {
     fn expiry(&self, object: &LeaseObject) -> Duration {
         let stated = object.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
         let seconds = stated.and_then(|seconds| u64::try_from(seconds).ok());
-        seconds.map_or(self.terms.duration, Duration::from_secs).max(self.terms.duration)
+        seconds
+            .map_or(self.terms.duration, Duration::from_secs)
+            .max(self.terms.duration)
     }
 
     fn object(&self) -> LeaseObject {
@@ -258,7 +273,12 @@ impl Leadership for Lease {
 }
 
 fn holder(object: &LeaseObject) -> Option<&str> {
-    object.spec.as_ref()?.holder_identity.as_deref().filter(|holder| !holder.is_empty())
+    object
+        .spec
+        .as_ref()?
+        .holder_identity
+        .as_deref()
+        .filter(|holder| !holder.is_empty())
 }
 
 fn is_held(object: &LeaseObject) -> bool {
@@ -267,5 +287,8 @@ fn is_held(object: &LeaseObject) -> bool {
 
 fn claims_of(object: &LeaseObject) -> Vec<String> {
     let list = object.annotations().get(CLAIMS).map(String::as_str).unwrap_or_default();
-    list.split(',').filter(|uid| !uid.is_empty()).map(str::to_owned).collect()
+    list.split(',')
+        .filter(|uid| !uid.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

@@ -79,7 +79,11 @@ impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("leader", "1 while this process leads", self.leader.clone());
-        registry.register("task_decisions", "Phases that tasks entered, by reason", self.decisions.clone());
+        registry.register(
+            "task_decisions",
+            "Phases that tasks entered, by reason",
+            self.decisions.clone(),
+        );
         registry.register("tasks", "Task objects by phase", self.tasks.clone());
         registry.register("actions", "Actions carried out, by result", self.actions.clone());
         registry.register("missed_runs", "Scheduled times that were not run", self.missed.clone());
@@ -90,8 +94,16 @@ impl Metrics {
             self.start_delay.clone(),
         );
         registry.register("github_requests", "Requests to GitHub, by result", self.github.clone());
-        registry.register("github_rate_limit_remaining", "What GitHub's last answer said is left", self.github_left.clone());
-        registry.register("undecodable_objects", "Objects that could not be decoded", self.undecodable.clone());
+        registry.register(
+            "github_rate_limit_remaining",
+            "What GitHub's last answer said is left",
+            self.github_left.clone(),
+        );
+        registry.register(
+            "undecodable_objects",
+            "Objects that could not be decoded",
+            self.undecodable.clone(),
+        );
     }
 
     /// The text format that Prometheus reads.
@@ -105,7 +117,10 @@ impl Metrics {
     }
 
     /// Counts a request to GitHub.
-    #[expect(clippy::cast_precision_loss, reason = "GitHub's limits are far below what a float holds exactly")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "GitHub's limits are far below what a float holds exactly"
+    )]
     pub fn github_request(&self, exchange: &Exchange) {
         let request = Request {
             operation: exchange.operation,

@@ -42,7 +42,12 @@ pub type Shutdown = watch::Receiver<bool>;
 impl Controller {
     /// Leads whenever it can, until it is asked to stop.
     pub async fn run(self, mut shutdown: Shutdown) {
-        let lease = Arc::new(Lease::new(self.client.clone(), self.lease.clone(), self.identity.clone(), self.clock.clone()));
+        let lease = Arc::new(Lease::new(
+            self.client.clone(),
+            self.lease.clone(),
+            self.identity.clone(),
+            self.clock.clone(),
+        ));
         while !*shutdown.borrow() {
             let inherited = tokio::select! {
                 biased;
@@ -59,7 +64,9 @@ impl Controller {
                 self.settings.clone(),
                 self.identity.clone(),
             );
-            Leading::new(&self, executor, inherited).run(&lease, &mut shutdown).await;
+            Leading::new(&self, executor, inherited)
+                .run(&lease, &mut shutdown)
+                .await;
             self.metrics.leading(false);
             tracing::info!(identity = self.identity, "no longer leading");
         }

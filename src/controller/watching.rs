@@ -52,14 +52,24 @@ impl Kind {
 
 /// All three watches. It never ends.
 pub(super) fn watch(client: &Client) -> BoxStream<'static, News> {
-    let policies = kind(client, Kind::Policy, |policy| Update::Policy(Box::new(policy)), |key| Update::PolicyGone(key.name));
+    let policies = kind(
+        client,
+        Kind::Policy,
+        |policy| Update::Policy(Box::new(policy)),
+        |key| Update::PolicyGone(key.name),
+    );
     let automations = kind(
         client,
         Kind::Automation,
         |automation| Update::Automation(Box::new(automation)),
         Update::AutomationGone,
     );
-    let tasks = kind(client, Kind::Task, |task| Update::Task(Box::new(task)), Update::TaskGone);
+    let tasks = kind(
+        client,
+        Kind::Task,
+        |task| Update::Task(Box::new(task)),
+        Update::TaskGone,
+    );
     stream::select(policies, stream::select(automations, tasks)).boxed()
 }
 

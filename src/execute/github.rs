@@ -52,7 +52,11 @@ impl Executor {
             archived: false,
             states: &[],
         };
-        let etag = known.etag.as_ref().filter(|(asked, _)| *asked == since).map(|(_, etag)| etag.as_str());
+        let etag = known
+            .etag
+            .as_ref()
+            .filter(|(asked, _)| *asked == since)
+            .map(|(_, etag)| etag.as_str());
         let began = self.now();
         let answer = self.github.list_tasks(&known.token, query, etag).await;
         let mut updates = self.lessons(&key, &known, answer.as_ref().err());
@@ -110,11 +114,17 @@ impl Executor {
     /// A task carries its pull request's id only; the link is in the list of pull requests from its branch.
     async fn resolve(&self, known: &Known, repository: &Repository, seen: &ObservedTask) -> Option<PullRequest> {
         let pull = seen.pull_request.clone()?;
-        let listed = self.github.list_pulls(&known.token, repository, seen.branch.as_deref()).await;
+        let listed = self
+            .github
+            .list_pulls(&known.token, repository, seen.branch.as_deref())
+            .await;
         let Ok(pulls) = listed else {
             return Some(pull);
         };
-        let found = pulls.items.iter().find(|found| i64::try_from(found.id).is_ok_and(|id| id == pull.id));
+        let found = pulls
+            .items
+            .iter()
+            .find(|found| i64::try_from(found.id).is_ok_and(|id| id == pull.id));
         Some(found.map_or(pull, pull_request))
     }
 
@@ -142,8 +152,14 @@ impl Executor {
         task: &AgentTask,
         taken: &BTreeSet<String>,
     ) -> Result<(bool, Vec<ObservedTask>), Error> {
-        let attempts = task.status.as_ref().map(|status| status.attempts.as_slice()).unwrap_or_default();
-        let since = attempts.first().and_then(|first| first.written_at.checked_sub(CLOCKS_DIFFER).ok());
+        let attempts = task
+            .status
+            .as_ref()
+            .map(|status| status.attempts.as_slice())
+            .unwrap_or_default();
+        let since = attempts
+            .first()
+            .and_then(|first| first.written_at.checked_sub(CLOCKS_DIFFER).ok());
         let creator_id = Some(self.user_id(credential, known).await?);
         let scope = Scope::Repository {
             repo: repository,

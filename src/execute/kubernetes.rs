@@ -35,7 +35,11 @@ impl Executor {
     }
 
     pub(super) async fn delete_task(&self, key: ObjectKey) -> Done {
-        match self.tasks(&key.namespace).delete(&key.name, &DeleteParams::default()).await {
+        match self
+            .tasks(&key.namespace)
+            .delete(&key.name, &DeleteParams::default())
+            .await
+        {
             Ok(_) => Done::with(Update::TaskGone(key)),
             Err(error) if is(&error, 404) => Done::with(Update::TaskGone(key)),
             Err(error) => Done::failed(failure(&error)),
@@ -126,7 +130,9 @@ pub(super) async fn replace_status<K>(api: &Api<K>, object: &K) -> Result<K, Fai
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
 {
-    let written = api.replace_status(&object.name_any(), &PostParams::default(), object).await;
+    let written = api
+        .replace_status(&object.name_any(), &PostParams::default(), object)
+        .await;
     written.map_err(|error| failure(&error))
 }
 

@@ -113,7 +113,11 @@ impl Step {
             Subject::Automation(key) => world.automation(key).cloned().map(Box::new).map(Target::Automation),
             Subject::Task(key) => world.task(key).cloned().map(|task| Target::Task {
                 task: Box::new(task),
-                taken: if action == Action::Search { taken(world, key) } else { BTreeSet::new() },
+                taken: if action == Action::Search {
+                    taken(world, key)
+                } else {
+                    BTreeSet::new()
+                },
             }),
             Subject::Credential(_) | Subject::Repository(..) => None,
         };
@@ -221,7 +225,9 @@ impl Done {
 /// The ids at GitHub that other objects hold.
 fn taken(world: &World, key: &ObjectKey) -> BTreeSet<String> {
     let others = world.tasks().filter(|(name, _)| *name != key);
-    others.filter_map(|(_, task)| Some(task.status.as_ref()?.task.as_ref()?.id.clone())).collect()
+    others
+        .filter_map(|(_, task)| Some(task.status.as_ref()?.task.as_ref()?.id.clone()))
+        .collect()
 }
 
 /// A span of the planner's as the runtime counts it.

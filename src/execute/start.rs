@@ -101,7 +101,10 @@ impl Executor {
         };
         let left = attempt.deadline.duration_since(self.now());
         if left <= SignedDuration::ZERO {
-            return (StartOutcome::NotSent("its deadline passed before it was sent".to_owned()), Vec::new());
+            return (
+                StartOutcome::NotSent("its deadline passed before it was sent".to_owned()),
+                Vec::new(),
+            );
         }
         let spec = &task.spec;
         let request = StartRequest {
@@ -112,7 +115,10 @@ impl Executor {
             base_ref: Some(&spec.base_branch),
             head_ref: None,
         };
-        let answer = self.github.start_task(&known.token, &repository, request, span(left)).await;
+        let answer = self
+            .github
+            .start_task(&known.token, &repository, request, span(left))
+            .await;
         self.outcome(key, known, answer)
     }
 

@@ -39,7 +39,12 @@ pub fn plan(world: &World, now: Timestamp) -> Vec<(Subject, Planned)> {
     waiting
         .into_iter()
         .filter(|(key, _)| !world.busy.contains(&Subject::Task((*key).clone())))
-        .map(|(key, task)| (Subject::Task(key.clone()), to_plan(task, &decide(world, &mut room, task, now), now)))
+        .map(|(key, task)| {
+            (
+                Subject::Task(key.clone()),
+                to_plan(task, &decide(world, &mut room, task, now), now),
+            )
+        })
         .collect()
 }
 
@@ -85,7 +90,10 @@ fn decide(world: &World, room: &mut Room, task: &AgentTask, now: Timestamp) -> V
         return Verdict::Fence;
     }
     let Some(automation) = world.automation_of(task) else {
-        return hold(Reason::AutomationGone, "its automation is gone, and it will be collected with it");
+        return hold(
+            Reason::AutomationGone,
+            "its automation is gone, and it will be collected with it",
+        );
     };
     let steps = [
         ended(automation, task, now),
@@ -107,14 +115,20 @@ fn hold(reason: Reason, message: impl Into<String>) -> Verdict {
 
 fn ended(automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> Option<Verdict> {
     if is_late_write(automation, task) {
-        let why = Why::new(Reason::AlreadyDecided, "its scheduled time was dealt with before this object appeared");
+        let why = Why::new(
+            Reason::AlreadyDecided,
+            "its scheduled time was dealt with before this object appeared",
+        );
         return Some(Verdict::End(Phase::Skipped, why));
     }
     let deadline = task.spec.start_before.filter(|deadline| *deadline <= now)?;
     let was = task.status.as_ref().and_then(|status| status.message.clone());
     let because = was.map_or_else(String::new, |was| format!("; it waited because {was}"));
     let message = format!("it could not start before {deadline}{because}");
-    Some(Verdict::End(Phase::Expired, Why::new(Reason::DeadlineExceeded, message)))
+    Some(Verdict::End(
+        Phase::Expired,
+        Why::new(Reason::DeadlineExceeded, message),
+    ))
 }
 
 /// An object for a time whose ended task has been collected: a create that was sent long ago and arrived only now.
@@ -126,7 +140,12 @@ fn is_late_write(automation: &AgentAutomation, task: &AgentTask) -> bool {
 }
 
 fn suspended(automation: &AgentAutomation) -> Option<Verdict> {
-    automation.spec.suspend.then(|| hold(Reason::Suspended, "the automation is suspended: set spec.suspend to false"))
+    automation.spec.suspend.then(|| {
+        hold(
+            Reason::Suspended,
+            "the automation is suspended: set spec.suspend to false",
+        )
+    })
 }
 
 fn ruled(world: &World, task: &AgentTask) -> Option<Verdict> {
@@ -152,15 +171,29 @@ fn waits(world: &World, task: &AgentTask, now: Timestamp) -> Option<Verdict> {
         Usability::Unusable(why) => return Some(Verdict::Hold(why)),
         Usability::Usable(_) => {}
     }
-    let limited = credential.and_then(|credential| credential.limited_until).filter(|until| *until > now);
+    let limited = credential
+        .and_then(|credential| credential.limited_until)
+        .filter(|until| *until > now);
     if limited.is_some() {
         let message = "GitHub's rate limit is used up for this credential; it is tried again when GitHub allows";
-        let told = task.status.as_ref().is_some_and(|status| status.reason == Some(Reason::RateLimited));
-        return Some(if told { Verdict::Wait(limited) } else { hold(Reason::RateLimited, message) });
+        let told = task
+            .status
+            .as_ref()
+            .is_some_and(|status| status.reason == Some(Reason::RateLimited));
+        return Some(if told {
+            Verdict::Wait(limited)
+        } else {
+            hold(Reason::RateLimited, message)
+        });
     }
     let not_before = task.status.as_ref().and_then(|status| status.not_before);
-    let refused = task.status.as_ref().is_some_and(|status| status.reason == Some(Reason::CredentialRejected));
-    not_before.filter(|time| *time > now && !refused).map(|time| Verdict::Wait(Some(time)))
+    let refused = task
+        .status
+        .as_ref()
+        .is_some_and(|status| status.reason == Some(Reason::CredentialRejected));
+    not_before
+        .filter(|time| *time > now && !refused)
+        .map(|time| Verdict::Wait(Some(time)))
 }
 
 /// What is under way, and so what room the caps leave.

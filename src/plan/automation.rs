@@ -10,9 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 
-use crate::api::automation::{
-    AutomationStatus, Collected, Counts, RejectedCredential, ScheduleStatus, TaskSummary,
-};
+use crate::api::automation::{AutomationStatus, Collected, Counts, RejectedCredential, ScheduleStatus, TaskSummary};
 use crate::api::policy::TriggerKind;
 use crate::api::task::{AUTOMATION_LABEL, AutomationRef, Cause, Phase, PolicyRef, TaskSpec, Usage};
 use crate::api::{AgentAutomation, AgentTask, Reason};
@@ -32,7 +30,10 @@ const NANO: i64 = 1_000_000_000;
 /// What is to be done for an automation.
 #[must_use]
 pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp) -> Planned {
-    let (Some(automation), false) = (world.automation(key), world.busy.contains(&Subject::Automation(key.clone()))) else {
+    let (Some(automation), false) = (
+        world.automation(key),
+        world.busy.contains(&Subject::Automation(key.clone())),
+    ) else {
         return Planned::default();
     };
     if automation.meta().deletion_timestamp.is_some() {
@@ -62,7 +63,10 @@ pub fn standing(world: &World, automation: &AgentAutomation) -> Standing {
 pub fn outlook(world: &World, automation: &AgentAutomation, now: Timestamp) -> (u32, Option<Timestamp>) {
     let view = View::new(world, automation);
     let schedules = view.schedules(now);
-    let missed = schedules.values().map(|known| known.due.missed).fold(0, u32::saturating_add);
+    let missed = schedules
+        .values()
+        .map(|known| known.due.missed)
+        .fold(0, u32::saturating_add);
     (missed, schedules.values().filter_map(|known| known.next).min())
 }
 
@@ -96,7 +100,9 @@ impl<'a> View<'a> {
     }
 
     fn creation(&self) -> Timestamp {
-        self.automation.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+        self.automation
+            .creation_timestamp()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0)
     }
 
     fn decided_through(&self, trigger: &str) -> Timestamp {
@@ -113,15 +119,28 @@ impl<'a> View<'a> {
         let Ok(parsed) = &self.parsed else {
             return BTreeMap::new();
         };
-        parsed.schedules.iter().map(|schedule| (schedule.name, self.known(schedule, now))).collect()
+        parsed
+            .schedules
+            .iter()
+            .map(|schedule| (schedule.name, self.known(schedule, now)))
+            .collect()
     }
 
     fn known(&self, schedule: &ParsedSchedule, now: Timestamp) -> Known {
         let decided_through = self.decided_through(schedule.name);
         let due = if self.automation.spec.suspend {
-            Due { decided_through, ..Due::default() }
+            Due {
+                decided_through,
+                ..Due::default()
+            }
         } else {
-            due(schedule, decided_through, self.creation(), &self.existing(schedule.name), now)
+            due(
+                schedule,
+                decided_through,
+                self.creation(),
+                &self.existing(schedule.name),
+                now,
+            )
         };
         let after = now.max(decided_through);
         let next = schedule.schedule.next_after(after, self.creation());
@@ -133,7 +152,10 @@ impl<'a> View<'a> {
 
     fn existing(&self, trigger: &str) -> BTreeSet<Timestamp> {
         let causes = self.tasks.iter().map(|task| &task.spec.trigger);
-        causes.filter(|cause| cause.name == trigger).map(|cause| cause.scheduled_time).collect()
+        causes
+            .filter(|cause| cause.name == trigger)
+            .map(|cause| cause.scheduled_time)
+            .collect()
     }
 
     fn create(&self, schedules: &BTreeMap<&str, Known>) -> Vec<Action> {
@@ -183,7 +205,10 @@ impl<'a> View<'a> {
         object.metadata = ObjectMeta {
             namespace: self.automation.namespace(),
             labels: Some(labels(&name)),
-            owner_references: self.automation.controller_owner_ref(&()).map(|owner| vec![unblocking(owner)]),
+            owner_references: self
+                .automation
+                .controller_owner_ref(&())
+                .map(|owner| vec![unblocking(owner)]),
             ..object.metadata
         };
         Some(object)
@@ -201,7 +226,11 @@ impl<'a> View<'a> {
 
     /// Objects that are counted as collected already.
     fn delete(&self) -> Vec<Action> {
-        let deleting = self.automation.status.iter().flat_map(|status| &status.collected.deleting);
+        let deleting = self
+            .automation
+            .status
+            .iter()
+            .flat_map(|status| &status.collected.deleting);
         let namespace = self.automation.namespace().unwrap_or_default();
         deleting
             .map(|name| ObjectKey::new(namespace.clone(), name.clone()))
@@ -224,8 +253,14 @@ impl<'a> View<'a> {
     }
 
     fn silent(&self, parsed: &Parsed) -> Option<Standing> {
-        let silent = parsed.schedules.iter().find(|schedule| schedule.schedule.never_fires())?;
-        let message = format!("trigger {}: no date matches {}: correct spec.triggers", silent.name, silent.schedule);
+        let silent = parsed
+            .schedules
+            .iter()
+            .find(|schedule| schedule.schedule.never_fires())?;
+        let message = format!(
+            "trigger {}: no date matches {}: correct spec.triggers",
+            silent.name, silent.schedule
+        );
         Some(Standing::Stalled(Why::new(Reason::NeverFires, message)))
     }
 
@@ -257,7 +292,11 @@ impl<'a> View<'a> {
             Some(Err(refused)) => {
                 let why = Why::new(refused.reason, refused.message.clone());
                 let passing = matches!(refused.reason, Reason::RateLimited | Reason::GitHubUnavailable);
-                Some(if passing { Standing::Reconciling(why) } else { Standing::Stalled(why) })
+                Some(if passing {
+                    Standing::Reconciling(why)
+                } else {
+                    Standing::Stalled(why)
+                })
             }
         }
     }
@@ -271,21 +310,37 @@ impl<'a> View<'a> {
         })?;
         let status = newest.status.as_ref()?;
         let reason = status.reason.filter(|reason| {
-            matches!(reason, Reason::StartRejected | Reason::RepositoryMoved | Reason::PermissionDenied | Reason::RepositoryNotFound)
+            matches!(
+                reason,
+                Reason::StartRejected | Reason::RepositoryMoved | Reason::PermissionDenied | Reason::RepositoryNotFound
+            )
         })?;
-        let message = format!("task {}: {}", newest.name_any(), status.message.clone().unwrap_or_default());
+        let message = format!(
+            "task {}: {}",
+            newest.name_any(),
+            status.message.clone().unwrap_or_default()
+        );
         Some(Standing::Stalled(Why::new(reason, message)))
     }
 
     fn ready(&self) -> Standing {
         Standing::Ready(if self.automation.spec.suspend {
-            Why::new(Reason::Suspended, "suspended: its triggers do not fire until spec.suspend is false")
+            Why::new(
+                Reason::Suspended,
+                "suspended: its triggers do not fire until spec.suspend is false",
+            )
         } else {
             Why::new(Reason::Ready, "its triggers fire and its tasks can start")
         })
     }
 
-    fn write_status(&self, schedules: &BTreeMap<&str, Known>, settings: &Settings, now: Timestamp, planned: &mut Planned) {
+    fn write_status(
+        &self,
+        schedules: &BTreeMap<&str, Known>,
+        settings: &Settings,
+        now: Timestamp,
+        planned: &mut Planned,
+    ) {
         let next = self.next_status(schedules, now);
         if self.automation.status.as_ref() == Some(&next) || self.is_moving(planned) {
             return;
@@ -363,8 +418,13 @@ impl<'a> View<'a> {
         }
         let through = |trigger: &str| {
             let known = before.schedules.iter().find(|schedule| schedule.trigger == trigger);
-            let gone = self.tasks.iter().filter(|task| collected.deleting.contains(&task.name_any()));
-            let times = gone.filter(|task| task.spec.trigger.name == trigger).map(|task| task.spec.trigger.scheduled_time);
+            let gone = self
+                .tasks
+                .iter()
+                .filter(|task| collected.deleting.contains(&task.name_any()));
+            let times = gone
+                .filter(|task| task.spec.trigger.name == trigger)
+                .map(|task| task.spec.trigger.scheduled_time);
             times.max().max(known.and_then(|known| known.collected_through))
         };
         schedules
@@ -393,28 +453,47 @@ impl<'a> View<'a> {
     /// stays: `collectedThrough` must not pass a task that is still to start.
     fn surplus(&self, deleting: &[String], schedules: &BTreeMap<&str, Known>) -> Vec<&'a AgentTask> {
         let limits = &self.automation.spec.history_limits;
-        let kept: Vec<_> = self.tasks.iter().copied().filter(|task| !deleting.contains(&task.name_any())).collect();
-        let ended = |good: bool| kept.iter().copied().filter(move |task| phase(task).is_ended() && (phase(task) == Phase::Succeeded) == good);
+        let kept: Vec<_> = self
+            .tasks
+            .iter()
+            .copied()
+            .filter(|task| !deleting.contains(&task.name_any()))
+            .collect();
+        let ended = |good: bool| {
+            kept.iter()
+                .copied()
+                .filter(move |task| phase(task).is_ended() && (phase(task) == Phase::Succeeded) == good)
+        };
         let beyond = |good: bool, limit: i32| {
             let surplus = ended(good).count().saturating_sub(usize::try_from(limit).unwrap_or(0));
             ended(good).take(surplus)
         };
-        let mut surplus: Vec<_> = beyond(true, limits.succeeded).chain(beyond(false, limits.failed)).collect();
+        let mut surplus: Vec<_> = beyond(true, limits.succeeded)
+            .chain(beyond(false, limits.failed))
+            .collect();
         surplus.retain(|task| self.may_go(task, schedules));
         surplus
     }
 
     fn may_go(&self, task: &AgentTask, schedules: &BTreeMap<&str, Known>) -> bool {
         let cause = &task.spec.trigger;
-        let waiting = self.tasks.iter().filter(|other| phase(other).is_waiting() && other.spec.trigger.name == cause.name);
+        let waiting = self
+            .tasks
+            .iter()
+            .filter(|other| phase(other).is_waiting() && other.spec.trigger.name == cause.name);
         let oldest_waiting = waiting.map(|other| other.spec.trigger.scheduled_time).min();
-        let decided = schedules.get(cause.name.as_str()).is_none_or(|known| known.due.decided_through >= cause.scheduled_time);
+        let decided = schedules
+            .get(cause.name.as_str())
+            .is_none_or(|known| known.due.decided_through >= cause.scheduled_time);
         !counts_against_cap(task) && decided && oldest_waiting.is_none_or(|oldest| oldest > cause.scheduled_time)
     }
 
     fn totals(&self, collected: &Collected) -> (Counts, Usage) {
         let (mut counts, mut usage) = (collected.counts.clone(), collected.usage.clone());
-        let kept = self.tasks.iter().filter(|task| !collected.deleting.contains(&task.name_any()));
+        let kept = self
+            .tasks
+            .iter()
+            .filter(|task| !collected.deleting.contains(&task.name_any()));
         kept.for_each(|task| add_task(&mut counts, &mut usage, task));
         (counts, usage)
     }

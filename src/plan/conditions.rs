@@ -29,7 +29,12 @@ impl Standing {
 
 /// The three conditions. A transition time is carried over unless the condition's status changed.
 #[must_use]
-pub fn conditions(standing: &Standing, generation: Option<i64>, before: &[Condition], now: Timestamp) -> Vec<Condition> {
+pub fn conditions(
+    standing: &Standing,
+    generation: Option<i64>,
+    before: &[Condition],
+    now: Timestamp,
+) -> Vec<Condition> {
     let (ready, reconciling, stalled) = match standing {
         Standing::Ready(_) => ("True", "False", "False"),
         Standing::Reconciling(_) => ("Unknown", "True", "False"),
@@ -54,7 +59,10 @@ fn transition(kind: &str, status: &str, before: &[Condition], now: Timestamp) ->
     before
         .iter()
         .find(|condition| condition.type_ == kind && condition.status == status)
-        .map_or_else(|| Time(to_second(now)), |condition| condition.last_transition_time.clone())
+        .map_or_else(
+            || Time(to_second(now)),
+            |condition| condition.last_transition_time.clone(),
+        )
 }
 
 /// Kubernetes keeps these times to the second; keeping more would make each comparison a difference.
@@ -80,12 +88,29 @@ mod tests {
         let say = |conditions: &[Condition]| {
             conditions
                 .iter()
-                .map(|c| format!("{}={} {} {}", c.type_, c.status, c.reason, c.last_transition_time.0.strftime("%H")))
+                .map(|c| {
+                    format!(
+                        "{}={} {} {}",
+                        c.type_,
+                        c.status,
+                        c.reason,
+                        c.last_transition_time.0.strftime("%H")
+                    )
+                })
                 .collect::<Vec<_>>()
                 .join("; ")
         };
-        assert_eq!(say(&first), "Ready=False SecretMissing 06; Reconciling=False SecretMissing 06; Stalled=True SecretMissing 06");
-        assert_eq!(say(&second), "Ready=False PolicyDenied 06; Reconciling=False PolicyDenied 06; Stalled=True PolicyDenied 06");
-        assert_eq!(say(&third), "Ready=True Ready 07; Reconciling=False Ready 06; Stalled=False Ready 07");
+        assert_eq!(
+            say(&first),
+            "Ready=False SecretMissing 06; Reconciling=False SecretMissing 06; Stalled=True SecretMissing 06"
+        );
+        assert_eq!(
+            say(&second),
+            "Ready=False PolicyDenied 06; Reconciling=False PolicyDenied 06; Stalled=True PolicyDenied 06"
+        );
+        assert_eq!(
+            say(&third),
+            "Ready=True Ready 07; Reconciling=False Ready 06; Stalled=False Ready 07"
+        );
     }
 }

@@ -47,11 +47,18 @@ pub fn usability(key: &CredentialKey, credential: Option<&Credential>) -> Usabil
             Reason::SecretKeyMissing,
             format!("Secret {name} has no key {field}: add it, with the token as its value"),
         ),
-        Some(SecretState::Unusable(problem)) => no(Reason::SecretKeyMissing, format!("Secret {name}, key {field}: {problem}")),
-        Some(SecretState::Present { resource_version }) if credential.rejected.as_ref() == Some(resource_version) => no(
-            Reason::CredentialRejected,
-            format!("GitHub refused the token in Secret {name} (401): put a valid one into it; this one is not tried again"),
+        Some(SecretState::Unusable(problem)) => no(
+            Reason::SecretKeyMissing,
+            format!("Secret {name}, key {field}: {problem}"),
         ),
+        Some(SecretState::Present { resource_version }) if credential.rejected.as_ref() == Some(resource_version) => {
+            no(
+                Reason::CredentialRejected,
+                format!(
+                    "GitHub refused the token in Secret {name} (401): put a valid one into it; this one is not tried again"
+                ),
+            )
+        }
         Some(SecretState::Present { resource_version }) => Usability::Usable(resource_version.clone()),
     }
 }
@@ -88,12 +95,19 @@ pub fn plan_verification(
     let Usability::Usable(version) = usability(key, credential) else {
         return planned;
     };
-    if world.busy.contains(&Subject::Repository(key.clone(), repository.clone())) {
+    if world
+        .busy
+        .contains(&Subject::Repository(key.clone(), repository.clone()))
+    {
         return planned;
     }
     let due = match world.repositories.get(&(key.clone(), repository.clone())) {
         Some(known) if known.resource_version == version => {
-            let wait = if known.result.is_ok() { VERIFIED } else { settings.recheck_interval };
+            let wait = if known.result.is_ok() {
+                VERIFIED
+            } else {
+                settings.recheck_interval
+            };
             let asked = known.result.as_ref().err().and_then(|refused| refused.not_before);
             add(known.checked_at, wait).max(asked.unwrap_or(Timestamp::MIN))
         }
@@ -120,7 +134,9 @@ pub fn verification<'a>(
 }
 
 fn limited_until(credential: Option<&Credential>) -> Timestamp {
-    credential.and_then(|credential| credential.limited_until).unwrap_or(Timestamp::MIN)
+    credential
+        .and_then(|credential| credential.limited_until)
+        .unwrap_or(Timestamp::MIN)
 }
 
 fn read_due(key: &CredentialKey, credential: Option<&Credential>, settings: &Settings) -> Timestamp {
@@ -154,7 +170,10 @@ fn plan_poll(
     let Some(oldest) = followed.iter().map(|(started, _)| *started).min() else {
         return;
     };
-    let quickest = followed.iter().map(|(_, changed)| interval(now.duration_since(*changed), settings)).min();
+    let quickest = followed
+        .iter()
+        .map(|(_, changed)| interval(now.duration_since(*changed), settings))
+        .min();
     let interval = quickest.unwrap_or(settings.poll_max);
     let last = credential.polled_at.unwrap_or(oldest);
     let due = add(last, interval).max(limited_until(Some(credential)));

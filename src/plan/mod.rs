@@ -22,6 +22,8 @@ pub mod search;
 pub mod settings;
 pub mod spec;
 pub mod start;
+#[cfg(test)]
+mod tables;
 pub mod task;
 pub mod world;
 

@@ -88,7 +88,9 @@ fn refusal(policy: &AgentPolicy, request: Request) -> Option<String> {
     };
     let has = allows(list);
     let name = policy.name_any();
-    Some(format!("AgentPolicy {name} does not allow it: spec.{field} must name {wanted} ({has})"))
+    Some(format!(
+        "AgentPolicy {name} does not allow it: spec.{field} must name {wanted} ({has})"
+    ))
 }
 
 fn allows(list: &[String]) -> String {
@@ -152,7 +154,10 @@ mod tests {
                 two(|_| (), |p| p.repositories = vec!["acme/web".to_owned()]),
                 "AgentPolicy b does not allow it: spec.repositories must name acme/payments-api (it has acme/web)",
             ),
-            (one(|p| p.repositories = vec!["ACME/Payments-API".to_owned()]), "allowed by a"),
+            (
+                one(|p| p.repositories = vec!["ACME/Payments-API".to_owned()]),
+                "allowed by a",
+            ),
             (
                 one(|p| p.base_branches.clear()),
                 "AgentPolicy a does not allow it: spec.baseBranches must name main (it is empty and so allows nothing)",

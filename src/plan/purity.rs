@@ -3,9 +3,28 @@
 #[test]
 fn the_core_names_no_client_no_runtime_no_clock_and_no_chance() {
     let forbidden = [
-        "tokio", "reqwest", "axum", "hyper", "kube::Client", "kube::Api", "kube::client", "futures", "rand::", "async fn",
-        "Timestamp::now", "Zoned::now", "SystemTime", "Instant", "std::env", "std::fs", "std::net", "crate::github",
-        "crate::execute", "crate::controller", "crate::observe", "crate::cli",
+        "tokio",
+        "reqwest",
+        "axum",
+        "hyper",
+        "kube::Client",
+        "kube::Api",
+        "kube::client",
+        "futures",
+        "rand::",
+        "async fn",
+        "Timestamp::now",
+        "Zoned::now",
+        "SystemTime",
+        "Instant",
+        "std::env",
+        "std::fs",
+        "std::net",
+        "crate::github",
+        "crate::execute",
+        "crate::controller",
+        "crate::observe",
+        "crate::cli",
     ];
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = vec![root.join("plan"), root.join("domain"), root.join("domain.rs")];

@@ -49,7 +49,9 @@ pub fn due(
             .unwrap_or(decided_through),
         (None, newest) => newest.unwrap_or(decided_through),
     };
-    let passed = schedule.schedule.count_between(decided_through, through, anchor, COUNT_LIMIT);
+    let passed = schedule
+        .schedule
+        .count_between(decided_through, through, anchor, COUNT_LIMIT);
     let after_decided = |time: &&Timestamp| **time > decided_through && **time <= through;
     let with_object = existing.iter().filter(after_decided).count();
     Due {
@@ -73,14 +75,17 @@ fn wanted(schedule: &ParsedSchedule, decided_through: Timestamp, anchor: Timesta
     let oldest = grace.and_then(|grace| now.checked_sub(grace).ok()).map(before);
     let after = oldest.map_or(decided_through, |oldest| oldest.max(decided_through));
     let newest = |at: Timestamp| schedule.schedule.latest_at_or_before(at, after, anchor);
-    let mut times: Vec<_> = std::iter::successors(newest(now), |&time| newest(before(time))).take(most).collect();
+    let mut times: Vec<_> = std::iter::successors(newest(now), |&time| newest(before(time)))
+        .take(most)
+        .collect();
     times.reverse();
     times
 }
 
 /// The last instant before `time`, to the second, which is how exact scheduled times are.
 fn before(time: Timestamp) -> Timestamp {
-    time.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MIN)
+    time.saturating_sub(SignedDuration::from_secs(1))
+        .unwrap_or(Timestamp::MIN)
 }
 
 #[cfg(test)]
@@ -95,7 +100,11 @@ mod tests {
     }
 
     fn say(times: &[Timestamp]) -> String {
-        times.iter().map(|time| time.strftime("%H:%M").to_string()).collect::<Vec<_>>().join(" ")
+        times
+            .iter()
+            .map(|time| time.strftime("%H:%M").to_string())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     struct Case {
@@ -112,19 +121,123 @@ mod tests {
     fn hourly_runs_and_what_is_decided() {
         use MissedRuns::{All, Latest, Skip};
         let table = [
-            Case { what: "nothing due", missed_runs: Latest, deadline: None, decided: "06:00", existing: &["06:00"], now: "06:59", expected: ("", 0, "06:00") },
-            Case { what: "one due", missed_runs: Latest, deadline: None, decided: "06:00", existing: &[], now: "07:00", expected: ("07:00", 0, "06:00") },
-            Case { what: "its object is there", missed_runs: Latest, deadline: None, decided: "06:00", existing: &["07:00"], now: "07:00", expected: ("", 0, "07:00") },
-            Case { what: "latest of four", missed_runs: Latest, deadline: None, decided: "06:00", existing: &[], now: "10:30", expected: ("10:00", 3, "09:00") },
-            Case { what: "latest of four, one has an object", missed_runs: Latest, deadline: None, decided: "06:00", existing: &["07:00"], now: "10:30", expected: ("10:00", 2, "09:00") },
-            Case { what: "latest is too late", missed_runs: Latest, deadline: Some(60), decided: "06:00", existing: &[], now: "10:30", expected: ("", 4, "10:00") },
-            Case { what: "just within the deadline", missed_runs: Latest, deadline: Some(1800), decided: "06:00", existing: &[], now: "07:30", expected: ("07:00", 0, "06:00") },
-            Case { what: "all of four", missed_runs: All, deadline: None, decided: "06:00", existing: &[], now: "10:30", expected: ("07:00 08:00 09:00 10:00", 0, "06:00") },
-            Case { what: "all, some have objects", missed_runs: All, deadline: None, decided: "06:00", existing: &["07:00", "09:00"], now: "10:30", expected: ("08:00 10:00", 0, "07:00") },
-            Case { what: "all within the deadline", missed_runs: All, deadline: Some(2 * 3600), decided: "06:00", existing: &[], now: "10:30", expected: ("09:00 10:00", 2, "08:00") },
-            Case { what: "skip what is late", missed_runs: Skip, deadline: None, decided: "06:00", existing: &[], now: "10:30", expected: ("", 4, "10:00") },
-            Case { what: "skip, but on time", missed_runs: Skip, deadline: None, decided: "06:00", existing: &[], now: "10:01", expected: ("10:00", 3, "09:00") },
-            Case { what: "the clock went back", missed_runs: Latest, deadline: None, decided: "06:00", existing: &["06:00"], now: "05:00", expected: ("", 0, "06:00") },
+            Case {
+                what: "nothing due",
+                missed_runs: Latest,
+                deadline: None,
+                decided: "06:00",
+                existing: &["06:00"],
+                now: "06:59",
+                expected: ("", 0, "06:00"),
+            },
+            Case {
+                what: "one due",
+                missed_runs: Latest,
+                deadline: None,
+                decided: "06:00",
+                existing: &[],
+                now: "07:00",
+                expected: ("07:00", 0, "06:00"),
+            },
+            Case {
+                what: "its object is there",
+                missed_runs: Latest,
+                deadline: None,
+                decided: "06:00",
+                existing: &["07:00"],
+                now: "07:00",
+                expected: ("", 0, "07:00"),
+            },
+            Case {
+                what: "latest of four",
+                missed_runs: Latest,
+                deadline: None,
+                decided: "06:00",
+                existing: &[],
+                now: "10:30",
+                expected: ("10:00", 3, "09:00"),
+            },
+            Case {
+                what: "latest of four, one has an object",
+                missed_runs: Latest,
+                deadline: None,
+                decided: "06:00",
+                existing: &["07:00"],
+                now: "10:30",
+                expected: ("10:00", 2, "09:00"),
+            },
+            Case {
+                what: "latest is too late",
+                missed_runs: Latest,
+                deadline: Some(60),
+                decided: "06:00",
+                existing: &[],
+                now: "10:30",
+                expected: ("", 4, "10:00"),
+            },
+            Case {
+                what: "just within the deadline",
+                missed_runs: Latest,
+                deadline: Some(1800),
+                decided: "06:00",
+                existing: &[],
+                now: "07:30",
+                expected: ("07:00", 0, "06:00"),
+            },
+            Case {
+                what: "all of four",
+                missed_runs: All,
+                deadline: None,
+                decided: "06:00",
+                existing: &[],
+                now: "10:30",
+                expected: ("07:00 08:00 09:00 10:00", 0, "06:00"),
+            },
+            Case {
+                what: "all, some have objects",
+                missed_runs: All,
+                deadline: None,
+                decided: "06:00",
+                existing: &["07:00", "09:00"],
+                now: "10:30",
+                expected: ("08:00 10:00", 0, "07:00"),
+            },
+            Case {
+                what: "all within the deadline",
+                missed_runs: All,
+                deadline: Some(2 * 3600),
+                decided: "06:00",
+                existing: &[],
+                now: "10:30",
+                expected: ("09:00 10:00", 2, "08:00"),
+            },
+            Case {
+                what: "skip what is late",
+                missed_runs: Skip,
+                deadline: None,
+                decided: "06:00",
+                existing: &[],
+                now: "10:30",
+                expected: ("", 4, "10:00"),
+            },
+            Case {
+                what: "skip, but on time",
+                missed_runs: Skip,
+                deadline: None,
+                decided: "06:00",
+                existing: &[],
+                now: "10:01",
+                expected: ("10:00", 3, "09:00"),
+            },
+            Case {
+                what: "the clock went back",
+                missed_runs: Latest,
+                deadline: None,
+                decided: "06:00",
+                existing: &["06:00"],
+                now: "05:00",
+                expected: ("", 0, "06:00"),
+            },
         ];
         for case in table {
             let terms = ScheduleTrigger {
@@ -134,7 +247,11 @@ mod tests {
                 missed_runs: case.missed_runs,
             };
             let schedule = Schedule::parse(&terms.cron, None).unwrap();
-            let parsed = ParsedSchedule { name: "t", terms: &terms, schedule };
+            let parsed = ParsedSchedule {
+                name: "t",
+                terms: &terms,
+                schedule,
+            };
             let existing: BTreeSet<_> = case.existing.iter().map(|time| at(time)).collect();
             let due = due(&parsed, at(case.decided), at("00:00"), &existing, at(case.now));
             let got = (say(&due.create), due.missed, say(&[due.decided_through]));
@@ -152,7 +269,11 @@ mod tests {
             missed_runs: MissedRuns::All,
         };
         let schedule = Schedule::parse(&terms.cron, None).unwrap();
-        let parsed = ParsedSchedule { name: "t", terms: &terms, schedule };
+        let parsed = ParsedSchedule {
+            name: "t",
+            terms: &terms,
+            schedule,
+        };
         let due = due(&parsed, at("00:00"), at("00:00"), &BTreeSet::new(), at("05:00"));
         assert_eq!((due.create.len(), due.missed), (100, 200));
     }

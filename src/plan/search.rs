@@ -50,7 +50,11 @@ pub fn plan(
 /// The next look is one interval on; the one that decides starts when the window has ended.
 fn look_again(search: &Search, end: Timestamp, settings: &Settings, now: Timestamp, planned: &mut Planned) {
     let next = add(search.began, settings.search_interval);
-    let due = if search.began < end { next.min(end.max(search.began)) } else { next };
+    let due = if search.began < end {
+        next.min(end.max(search.began))
+    } else {
+        next
+    };
     let due = if due <= search.began { next } else { due };
     if due <= now {
         planned.actions.push(Action::Search);
@@ -71,7 +75,12 @@ fn conclude(
     match search.matches.as_slice() {
         [task] => {
             let found = status.attempts.iter().find(|attempt| carries(task, &attempt.marker));
-            settle(&mut next, found.map_or(number, |attempt| attempt.number), AttemptOutcome::Adopted, None);
+            settle(
+                &mut next,
+                found.map_or(number, |attempt| attempt.number),
+                AttemptOutcome::Adopted,
+                None,
+            );
             let message = format!("the answer was lost; task {} carries the marker and is ours", task.id);
             adopt(&mut next, task, Reason::Adopted, message, now);
         }
@@ -87,7 +96,12 @@ fn conclude(
 }
 
 fn not_found(status: &mut TaskStatus, number: i32, policy: StartPolicy) {
-    settle(status, number, AttemptOutcome::NotFound, Some("no task at GitHub carries the marker"));
+    settle(
+        status,
+        number,
+        AttemptOutcome::NotFound,
+        Some("no task at GitHub carries the marker"),
+    );
     match policy {
         StartPolicy::AtMostOnce => {
             let sentence = format!("no task at GitHub carries the marker, and it may still exist: {RESOLVE}");
@@ -103,5 +117,7 @@ fn not_found(status: &mut TaskStatus, number: i32, policy: StartPolicy) {
 /// Whether a session of the task was given a prompt with this marker as a line of its own.
 #[must_use]
 pub fn carries(task: &super::observed::ObservedTask, marker: &str) -> bool {
-    task.prompts.iter().any(|prompt| prompt.lines().any(|line| line.trim_end() == marker))
+    task.prompts
+        .iter()
+        .any(|prompt| prompt.lines().any(|line| line.trim_end() == marker))
 }

@@ -130,11 +130,7 @@ fn branch_problems(spec: &AutomationSpec) -> Vec<Problem> {
     for (index, pattern) in spec.branches.allow.iter().enumerate() {
         match Pattern::parse(pattern, Case::Sensitive) {
             Ok(pattern) => allowed |= pattern.matches(&spec.branches.base),
-            Err(error) => problems.push(problem(
-                format!("branches.allow[{index}]"),
-                Reason::InvalidSpec,
-                error,
-            )),
+            Err(error) => problems.push(problem(format!("branches.allow[{index}]"), Reason::InvalidSpec, error)),
         }
     }
     if !allowed && problems.is_empty() {
@@ -159,11 +155,19 @@ fn schedules<'a>(spec: &'a AutomationSpec, problems: &mut Vec<Problem>) -> Vec<P
 fn schedule(index: usize, trigger: &Trigger) -> Result<ParsedSchedule<'_>, Problem> {
     let Some(terms) = &trigger.schedule else {
         let field = format!("triggers[{index}]");
-        return Err(problem(field, Reason::InvalidSpec, "add a schedule: it says when the trigger fires"));
+        return Err(problem(
+            field,
+            Reason::InvalidSpec,
+            "add a schedule: it says when the trigger fires",
+        ));
     };
     let schedule = Schedule::parse(&terms.cron, Some(&terms.time_zone)).map_err(|error| {
         let field = schedule_field(&error);
-        problem(format!("triggers[{index}].schedule.{field}"), Reason::InvalidSchedule, error)
+        problem(
+            format!("triggers[{index}].schedule.{field}"),
+            Reason::InvalidSchedule,
+            error,
+        )
     })?;
     Ok(ParsedSchedule {
         name: &trigger.name,

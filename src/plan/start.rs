@@ -40,7 +40,12 @@ pub fn write_ahead(task: &AgentTask, identity: &str, settings: &Settings, now: T
     });
     keep_newest(&mut status.attempts);
     status.not_before = None;
-    say(&mut status, Phase::Starting, Reason::Starting, format!("attempt {number} is on its way to GitHub"));
+    say(
+        &mut status,
+        Phase::Starting,
+        Reason::Starting,
+        format!("attempt {number} is on its way to GitHub"),
+    );
     status
 }
 
@@ -82,7 +87,13 @@ pub fn conclude(status: &TaskStatus, number: i32, outcome: &StartOutcome, now: T
     match outcome {
         StartOutcome::Created(task) => {
             settle(&mut next, number, AttemptOutcome::Created, None);
-            adopt(&mut next, task, Reason::InProgress, format!("task {} was started", task.id), now);
+            adopt(
+                &mut next,
+                task,
+                Reason::InProgress,
+                format!("task {} was started", task.id),
+                now,
+            );
         }
         StartOutcome::Refused(refused) => {
             settle(&mut next, number, AttemptOutcome::Refused, Some(&refused.message));
@@ -91,7 +102,12 @@ pub fn conclude(status: &TaskStatus, number: i32, outcome: &StartOutcome, now: T
         StartOutcome::NotSent(reason) => {
             settle(&mut next, number, AttemptOutcome::NotSent, Some(reason));
             let sentence = format!("the request did not leave and is tried again: {}", bounded(reason));
-            wait(&mut next, Reason::NotSent, sentence, add(now, doubled(FIRST_WAIT, number)));
+            wait(
+                &mut next,
+                Reason::NotSent,
+                sentence,
+                add(now, doubled(FIRST_WAIT, number)),
+            );
         }
         StartOutcome::Unknown(reason) => {
             settle(&mut next, number, AttemptOutcome::Unknown, Some(reason));
@@ -147,7 +163,10 @@ pub fn bounded(text: &str) -> String {
 }
 
 fn next_number(status: &TaskStatus) -> i32 {
-    status.attempts.last().map_or(1, |attempt| attempt.number.saturating_add(1))
+    status
+        .attempts
+        .last()
+        .map_or(1, |attempt| attempt.number.saturating_add(1))
 }
 
 fn keep_newest(attempts: &mut Vec<Attempt>) {
@@ -156,7 +175,10 @@ fn keep_newest(attempts: &mut Vec<Attempt>) {
 }
 
 fn lost(status: &mut TaskStatus, number: i32, reason: &str) {
-    let sentence = format!("the answer to attempt {number} was lost; looking for its task: {}", bounded(reason));
+    let sentence = format!(
+        "the answer to attempt {number} was lost; looking for its task: {}",
+        bounded(reason)
+    );
     say(status, Phase::Unknown, Reason::AnswerLost, sentence);
 }
 
@@ -177,7 +199,12 @@ fn hold_or_fail(status: &mut TaskStatus, number: i32, refused: &Refused, now: Ti
         Reason::CredentialRejected => now,
         _ => add(now, doubled(REFUSED_WAIT, number)),
     };
-    wait(status, refused.reason, message, refused.not_before.map_or(backoff, |asked| asked.max(now)));
+    wait(
+        status,
+        refused.reason,
+        message,
+        refused.not_before.map_or(backoff, |asked| asked.max(now)),
+    );
 }
 
 /// `first` for the first attempt, twice as long for each further one, at most [`LONGEST_WAIT`].

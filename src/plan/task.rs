@@ -7,7 +7,9 @@
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use crate::api::task::{ABANDON_ANNOTATION, ADOPT_ANNOTATION, AttemptOutcome, GitHubTask, Phase, PullRequest, TaskStatus};
+use crate::api::task::{
+    ABANDON_ANNOTATION, ADOPT_ANNOTATION, AttemptOutcome, GitHubTask, Phase, PullRequest, TaskStatus,
+};
 use crate::api::{AgentTask, Reason};
 use crate::domain::task_state::TaskState;
 
@@ -39,7 +41,9 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
         _ => plan_following(world.facts.get(key), status, now),
     };
     if !usable(world, task) {
-        planned.actions.retain(|action| matches!(action, Action::WriteTaskStatus(_)));
+        planned
+            .actions
+            .retain(|action| matches!(action, Action::WriteTaskStatus(_)));
     }
     planned
 }
@@ -75,8 +79,16 @@ fn progress(next: &mut TaskStatus, seen: &ObservedTask, now: Timestamp) {
             let why = said.clone().unwrap_or_else(|| "GitHub gives no reason".to_owned());
             (Phase::Failed, Reason::SessionFailed, format!("the agent failed: {why}"))
         }
-        TaskState::TimedOut => (Phase::TimedOut, Reason::SessionTimedOut, "the agent ran out of time".to_owned()),
-        TaskState::Cancelled => (Phase::Cancelled, Reason::SessionCancelled, "somebody cancelled it at GitHub".to_owned()),
+        TaskState::TimedOut => (
+            Phase::TimedOut,
+            Reason::SessionTimedOut,
+            "the agent ran out of time".to_owned(),
+        ),
+        TaskState::Cancelled => (
+            Phase::Cancelled,
+            Reason::SessionCancelled,
+            "somebody cancelled it at GitHub".to_owned(),
+        ),
         TaskState::WaitingForUser => {
             let page = next.task.as_ref().and_then(|task| task.url.clone()).unwrap_or_default();
             let message = format!("the agent waits for an answer at {page}");
@@ -154,29 +166,43 @@ fn plan_unknown(
 fn resolved_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Option<TaskStatus> {
     let number = status.attempts.last().map_or(0, |attempt| attempt.number);
     let mut next = status.clone();
-    if let Some(id) = task.annotations().get(ADOPT_ANNOTATION) {
-        let id = bounded(id.trim());
+    if let Some(id) = task
+        .annotations()
+        .get(ADOPT_ANNOTATION)
+        .map(|id| bounded(id.trim()))
+        .filter(|id| !id.is_empty())
+    {
         settle(&mut next, number, AttemptOutcome::Adopted, Some("a person named it"));
-        let found = ObservedTask {
-            id: id.clone(),
-            url: None,
-            state: TaskState::Queued,
-            updated_at: None,
-            branch: None,
-            pull_request: None,
-            failure: None,
-            usage: None,
-            prompts: Vec::new(),
-        };
-        start::adopt(&mut next, &found, Reason::Adopted, format!("a person named task {id} as ours"), now);
-        return (!id.is_empty()).then_some(next);
+        let message = format!("a person named task {id} as ours");
+        start::adopt(&mut next, &named(id), Reason::Adopted, message, now);
+        return Some(next);
     }
     let reason = bounded(task.annotations().get(ABANDON_ANNOTATION)?);
     settle(&mut next, number, AttemptOutcome::Abandoned, Some(&reason));
     next.ended_at = Some(now);
     next.failure = Some(reason.clone());
-    say(&mut next, Phase::Failed, Reason::Abandoned, format!("a person gave it up: {reason}"));
+    say(
+        &mut next,
+        Phase::Failed,
+        Reason::Abandoned,
+        format!("a person gave it up: {reason}"),
+    );
     Some(next)
+}
+
+/// A task of which only the id is known.
+fn named(id: String) -> ObservedTask {
+    ObservedTask {
+        id,
+        url: None,
+        state: TaskState::Queued,
+        updated_at: None,
+        branch: None,
+        pull_request: None,
+        failure: None,
+        usage: None,
+        prompts: Vec::new(),
+    }
 }
 
 fn plan_following(facts: Option<&TaskFacts>, status: &TaskStatus, now: Timestamp) -> Planned {
@@ -185,10 +211,12 @@ fn plan_following(facts: Option<&TaskFacts>, status: &TaskStatus, now: Timestamp
         return planned;
     };
     let observed_at = facts.and_then(|facts| facts.observed_at);
-    let due = if facts.and_then(|facts| facts.listed.as_ref()).is_some_and(|listed| is_news(listed, task)) {
+    let due = if facts
+        .and_then(|facts| facts.listed.as_ref())
+        .is_some_and(|listed| is_news(listed, task))
+    {
         Some(Timestamp::MIN)
-    } else if status.phase == Phase::Running && TaskState::parse(&task.state).is_terminal() {
-        // It had ended when it was adopted: no list will call that news.
+    } else if status.phase == Phase::Running && is_hearsay(task) {
         Some(observed_at.map_or(Timestamp::MIN, |seen| add(seen, RESOLVE_EVERY)))
     } else if status.phase == Phase::Running {
         let since = observed_at.or(status.started_at).unwrap_or(now);
@@ -202,6 +230,11 @@ fn plan_following(facts: Option<&TaskFacts>, status: &TaskStatus, now: Timestamp
         None => {}
     }
     planned
+}
+
+/// Adopted as it was: it may have ended long before, so that no list calls that news.
+fn is_hearsay(task: &GitHubTask) -> bool {
+    task.updated_at.is_none() || TaskState::parse(&task.state).is_terminal()
 }
 
 fn is_news(listed: &ListedTask, known: &GitHubTask) -> bool {

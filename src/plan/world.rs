@@ -267,10 +267,7 @@ impl World {
 /// The automation that a task names.
 #[must_use]
 pub fn automation_key(task: &AgentTask) -> ObjectKey {
-    ObjectKey::new(
-        task.namespace().unwrap_or_default(),
-        task.spec.automation.name.clone(),
-    )
+    ObjectKey::new(task.namespace().unwrap_or_default(), task.spec.automation.name.clone())
 }
 
 /// A task's phase; one without a status is pending.

@@ -30,7 +30,9 @@ async fn conditions_say_what_to_do_and_go_when_it_is_done() {
         refused_starts(&fleet),
     );
     undecodable(&fleet, &controller).await;
-    println!("covered: 5 of credentials, 3 of repositories, 6 of specs, 6 of policies and caps, 2 refused starts, undecodable");
+    println!(
+        "covered: 5 of credentials, 3 of repositories, 6 of specs, 6 of policies and caps, 2 refused starts, undecodable"
+    );
 }
 
 /// Waits for the message, and that it names these.
@@ -55,22 +57,56 @@ async fn secrets(fleet: &Fleet, controller: &Controller) {
     let team = fleet.poor_team("secrets").await;
     team.allow(json!({})).await;
     resting(&team, "nightly", |_| ()).await;
-    stalled(&team, "nightly", Reason::SecretMissing, &[NAME, "create it in this namespace", "key token"]).await;
+    stalled(
+        &team,
+        "nightly",
+        Reason::SecretMissing,
+        &[NAME, "create it in this namespace", "key token"],
+    )
+    .await;
     team.put_secret(NAME, "other", "x").await;
-    stalled(&team, "nightly", Reason::SecretKeyMissing, &[NAME, "no key token", "add it"]).await;
+    stalled(
+        &team,
+        "nightly",
+        Reason::SecretKeyMissing,
+        &[NAME, "no key token", "add it"],
+    )
+    .await;
     team.put_secret(NAME, "token", "two words").await;
-    stalled(&team, "nightly", Reason::SecretKeyMissing, &["bare token", "without quotes or spaces"]).await;
+    stalled(
+        &team,
+        "nightly",
+        Reason::SecretKeyMissing,
+        &["bare token", "without quotes or spaces"],
+    )
+    .await;
 
     let asked = || {
         let requests = fleet.github.requests();
-        requests.iter().filter(|request| request.path.contains(&team.namespace)).count()
+        requests
+            .iter()
+            .filter(|request| request.path.contains(&team.namespace))
+            .count()
     };
     assert_eq!(asked(), 0, "nothing was asked without a token");
     team.put_secret(NAME, "token", "ghp_nobodys").await;
-    stalled(&team, "nightly", Reason::CredentialRejected, &[NAME, "401", "put a valid one into it"]).await;
-    let looks = async || controller.metric("agent_automation_actions_total{action=\"ReadSecret\",result=\"ok\"}").await;
+    stalled(
+        &team,
+        "nightly",
+        Reason::CredentialRejected,
+        &[NAME, "401", "put a valid one into it"],
+    )
+    .await;
+    let looks = async || {
+        controller
+            .metric("agent_automation_actions_total{action=\"ReadSecret\",result=\"ok\"}")
+            .await
+    };
     let until = looks().await + LOOKS;
-    eventually("the Secret was looked at again and again", async || looks().await >= until).await;
+    eventually("the Secret was looked at again and again", async || {
+        looks().await >= until
+    })
+    .await;
     assert_eq!(asked(), 1, "a refused token is not used again");
     let rejected = team.status("nightly").await.rejected_credential.unwrap();
     assert_eq!(rejected.secret, NAME);
@@ -81,9 +117,15 @@ async fn secrets(fleet: &Fleet, controller: &Controller) {
     locked.needs_sso = true;
     fleet.github.add_token(locked).unwrap();
     team.put_secret("locked", "token", "ghp_locked").await;
-    resting(&team, "locked", |spec| spec.credentials.secret_ref.name = "locked".to_owned()).await;
+    resting(&team, "locked", |spec| {
+        spec.credentials.secret_ref.name = "locked".to_owned()
+    })
+    .await;
     stalled(&team, "locked", Reason::PermissionDenied, &["403"]).await;
-    fleet.github.change_token("ghp_locked", |token| token.needs_sso = false).unwrap();
+    fleet
+        .github
+        .change_token("ghp_locked", |token| token.needs_sso = false)
+        .unwrap();
     mended(&team, "locked").await;
 }
 
@@ -107,22 +149,65 @@ async fn repositories(fleet: &Fleet) {
     narrow.repositories = Some(vec![new.to_owned()]);
     fleet.github.add_token(narrow).unwrap();
     team.put_secret("narrow", "token", "ghp_narrow").await;
-    resting(&team, "narrow", |spec| spec.credentials.secret_ref.name = "narrow".to_owned()).await;
+    resting(&team, "narrow", |spec| {
+        spec.credentials.secret_ref.name = "narrow".to_owned()
+    })
+    .await;
     stalled(&team, "narrow", Reason::RepositoryNotFound, &["404"]).await;
-    fleet.github.change_token("ghp_narrow", |token| token.repositories = None).unwrap();
+    fleet
+        .github
+        .change_token("ghp_narrow", |token| token.repositories = None)
+        .unwrap();
     mended(&team, "narrow").await;
 }
 
 async fn specs(fleet: &Fleet) {
     let team = fleet.team("specs").await;
-    let schedule = |cron: &str, zone: &str| json!({"triggers": [{"name": "tick", "schedule": {"cron": cron, "timeZone": zone}}]});
+    let schedule =
+        |cron: &str, zone: &str| json!({"triggers": [{"name": "tick", "schedule": {"cron": cron, "timeZone": zone}}]});
     let table: Vec<(&str, Value, Reason, &[&str], Value)> = vec![
-        ("zone", schedule("@daily", "Mars/Olympus"), Reason::InvalidSchedule, &["timeZone", "Mars/Olympus"], schedule("@daily", "UTC")),
-        ("cron", schedule("0 6 * * FUN", "UTC"), Reason::InvalidSchedule, &["spec.triggers[0].schedule.cron", "FUN"], schedule("0 6 * * MON", "UTC")),
-        ("never", schedule("0 0 30 2 *", "UTC"), Reason::NeverFires, &["trigger tick", "correct spec.triggers"], schedule("0 0 28 2 *", "UTC")),
-        ("template", json!({"prompt": {"goal": "Update {{ repositry.name }}"}}), Reason::InvalidTemplate, &["prompt.goal", "repositry"], json!({"prompt": {"goal": "Update {{ repository.name }}"}})),
-        ("branch", json!({"branches": {"allow": ["release/*"]}}), Reason::BranchNotAllowed, &["spec.branches.allow", "main"], json!({"branches": {"allow": ["ma?n"]}})),
-        ("none", json!({"branches": {"allow": []}}), Reason::BranchNotAllowed, &["spec.branches.allow", "main"], json!({"branches": {"allow": ["*"]}})),
+        (
+            "zone",
+            schedule("@daily", "Mars/Olympus"),
+            Reason::InvalidSchedule,
+            &["timeZone", "Mars/Olympus"],
+            schedule("@daily", "UTC"),
+        ),
+        (
+            "cron",
+            schedule("0 6 * * FUN", "UTC"),
+            Reason::InvalidSchedule,
+            &["spec.triggers[0].schedule.cron", "FUN"],
+            schedule("0 6 * * MON", "UTC"),
+        ),
+        (
+            "never",
+            schedule("0 0 30 2 *", "UTC"),
+            Reason::NeverFires,
+            &["trigger tick", "correct spec.triggers"],
+            schedule("0 0 28 2 *", "UTC"),
+        ),
+        (
+            "template",
+            json!({"prompt": {"goal": "Update {{ repositry.name }}"}}),
+            Reason::InvalidTemplate,
+            &["prompt.goal", "repositry"],
+            json!({"prompt": {"goal": "Update {{ repository.name }}"}}),
+        ),
+        (
+            "branch",
+            json!({"branches": {"allow": ["release/*"]}}),
+            Reason::BranchNotAllowed,
+            &["spec.branches.allow", "main"],
+            json!({"branches": {"allow": ["ma?n"]}}),
+        ),
+        (
+            "none",
+            json!({"branches": {"allow": []}}),
+            Reason::BranchNotAllowed,
+            &["spec.branches.allow", "main"],
+            json!({"branches": {"allow": ["*"]}}),
+        ),
     ];
     for (name, bad, ..) in &table {
         resting(&team, name, |spec| *spec = merged(spec, bad)).await;
@@ -152,19 +237,35 @@ async fn policies(fleet: &Fleet) {
         let task = team.eventually_phase("ticks", phase).await;
         say(&task)
     };
-    team.automate("ticks", "@every 1s", |spec| spec.concurrency.max_active = 1).await;
+    team.automate("ticks", "@every 1s", |spec| spec.concurrency.max_active = 1)
+        .await;
     let said = message(Phase::Denied).await;
-    assert!(said.contains("PolicyDenied: ") && said.contains(&format!("names {}", team.namespace)), "{said}");
+    assert!(
+        said.contains("PolicyDenied: ") && said.contains(&format!("names {}", team.namespace)),
+        "{said}"
+    );
 
     team.allow(json!({"repositories": ["acme/other"]})).await;
     let name = &team.namespace;
-    let sentence = format!("AgentPolicy {name} does not allow it: spec.repositories must name {} (it has acme/other)", team.repository);
+    let sentence = format!(
+        "AgentPolicy {name} does not allow it: spec.repositories must name {} (it has acme/other)",
+        team.repository
+    );
     stalled(&team, "ticks", Reason::PolicyDenied, &[&sentence]).await;
     let is_told = |message: &String| message.contains(&sentence);
-    team.eventually_task("ticks", "denied by the policy", |status| status.message.as_ref().is_some_and(is_told)).await;
+    team.eventually_task("ticks", "denied by the policy", |status| {
+        status.message.as_ref().is_some_and(is_told)
+    })
+    .await;
 
     team.allow(json!({"repositories": ["acme/*"], "suspend": true})).await;
-    stalled(&team, "ticks", Reason::PolicySuspended, &[name, "spec.suspend is false"]).await;
+    stalled(
+        &team,
+        "ticks",
+        Reason::PolicySuspended,
+        &[name, "spec.suspend is false"],
+    )
+    .await;
     held(&team, "ticks", Reason::PolicySuspended).await;
     assert_eq!(at_github(fleet, &team), 0);
 
@@ -180,7 +281,10 @@ async fn policies(fleet: &Fleet) {
 
     // What waited runs when there is room.
     let first = team.eventually_phase("ticks", Phase::Running).await;
-    fleet.github.cancel_task(&first.status.unwrap().task.unwrap().id).unwrap();
+    fleet
+        .github
+        .cancel_task(&first.status.unwrap().task.unwrap().id)
+        .unwrap();
     team.eventually_phase("ticks", Phase::Cancelled).await;
     team.eventually_phase("ticks", Phase::Running).await;
     assert_eq!(at_github(fleet, &team), 2);
@@ -189,11 +293,19 @@ async fn policies(fleet: &Fleet) {
 }
 
 async fn held(team: &Team<'_>, name: &str, reason: Reason) {
-    team.eventually_task(name, reason.as_str(), |status| status.phase == Phase::Held && status.reason == Some(reason)).await;
+    team.eventually_task(name, reason.as_str(), |status| {
+        status.phase == Phase::Held && status.reason == Some(reason)
+    })
+    .await;
 }
 
 fn at_github(fleet: &Fleet, team: &Team<'_>) -> usize {
-    fleet.github.tasks().iter().filter(|task| task.repository == team.repository).count()
+    fleet
+        .github
+        .tasks()
+        .iter()
+        .filter(|task| task.repository == team.repository)
+        .count()
 }
 
 async fn refused_starts(fleet: &Fleet) {
@@ -204,8 +316,19 @@ async fn refused_starts(fleet: &Fleet) {
     })
     .await;
     let task = team.eventually_phase("branchless", Phase::Failed).await;
-    assert_eq!(task.status.as_ref().unwrap().reason, Some(Reason::StartRejected), "{}", say(&task));
-    stalled(&team, "branchless", Reason::StartRejected, &["422", "base_ref 'gone' does not exist"]).await;
+    assert_eq!(
+        task.status.as_ref().unwrap().reason,
+        Some(Reason::StartRejected),
+        "{}",
+        say(&task)
+    );
+    stalled(
+        &team,
+        "branchless",
+        Reason::StartRejected,
+        &["422", "base_ref 'gone' does not exist"],
+    )
+    .await;
     team.change("branchless", json!({"branches": {"base": "main"}})).await;
     mended(&team, "branchless").await;
     team.eventually_phase("branchless", Phase::Succeeded).await;
@@ -213,7 +336,10 @@ async fn refused_starts(fleet: &Fleet) {
 
     // Metadata can be read with any token; what it lacks shows at the first start.
     let mut weak = Token::new("ghp_weak", &team.namespace);
-    weak.permissions = Permissions { agent_tasks: agent_automation::simulator::Access::Read, ..Permissions::default() };
+    weak.permissions = Permissions {
+        agent_tasks: agent_automation::simulator::Access::Read,
+        ..Permissions::default()
+    };
     fleet.github.add_token(weak).unwrap();
     team.put_secret("weak", "token", "ghp_weak").await;
     team.automate("weak", "@every 1s", |spec| {
@@ -223,7 +349,10 @@ async fn refused_starts(fleet: &Fleet) {
     .await;
     held(&team, "weak", Reason::PermissionDenied).await;
     stalled(&team, "weak", Reason::PermissionDenied, &["403"]).await;
-    fleet.github.change_token("ghp_weak", |token| token.permissions = Permissions::default()).unwrap();
+    fleet
+        .github
+        .change_token("ghp_weak", |token| token.permissions = Permissions::default())
+        .unwrap();
     team.eventually_phase("weak", Phase::Succeeded).await;
     mended(&team, "weak").await;
     team.change("weak", json!({"suspend": true})).await;
@@ -240,7 +369,11 @@ async fn undecodable(fleet: &Fleet, controller: &Controller) {
         team.namespace
     );
     eventually("the open schema is in force", async || {
-        let created = fleet.plane.kubectl_with_stdin(&["apply", "--validate=false", "-f", "-"], &broken).await.unwrap();
+        let created = fleet
+            .plane
+            .kubectl_with_stdin(&["apply", "--validate=false", "-f", "-"], &broken)
+            .await
+            .unwrap();
         created.status.success()
     })
     .await;
@@ -257,5 +390,8 @@ async fn undecodable(fleet: &Fleet, controller: &Controller) {
     let folder = deploy_folder().display().to_string();
     stdout_of(&fleet.plane.kubectl(&["apply", "--kustomize", &folder]).await.unwrap()).unwrap();
     let automations: Api<AgentAutomation> = Api::namespaced(fleet.client.clone(), &team.namespace);
-    assert!(automations.list(&ListParams::default()).await.is_err(), "a plain list stumbles over it");
+    assert!(
+        automations.list(&ListParams::default()).await.is_err(),
+        "a plain list stumbles over it"
+    );
 }

@@ -77,7 +77,10 @@ async fn two_controllers_and_one_lease() {
     let before = fleet.github.tasks().len();
     started(&fleet, before + 8).await;
     old.signal("-CONT");
-    eventually("the old leader knows", async || !old.said("no longer leading").is_empty()).await;
+    eventually("the old leader knows", async || {
+        !old.said("no longer leading").is_empty()
+    })
+    .await;
     started(&fleet, fleet.github.tasks().len() + 8).await;
     assert_eq!(leader(&controllers).await, Some(1 - first));
 
@@ -101,13 +104,18 @@ async fn two_leaders_who_do_not_know_of_each_other() {
     let team = ticking_team(&fleet, AUTOMATIONS).await;
     started(&fleet, 5 * AUTOMATIONS).await;
     let found = verify_at_rest(&fleet, &team).await;
-    let conflicts = [controllers[0].log(), controllers[1].log()].concat().matches("another write came first").count();
+    let conflicts = [controllers[0].log(), controllers[1].log()]
+        .concat()
+        .matches("another write came first")
+        .count();
     println!("covered: two leaders, {conflicts} lost races that were told; {found}");
     assert_eq!(found.writers.len(), 2);
 }
 
 async fn ticking_team(fleet: &Fleet, automations: usize) -> Team<'_> {
-    fleet.github.set_default_script(Script::pull_request().with_delays(0, 0));
+    fleet
+        .github
+        .set_default_script(Script::pull_request().with_delays(0, 0));
     let team = fleet.team("ticking").await;
     for index in 0..automations {
         let secret = format!("token-{index}");
@@ -124,7 +132,10 @@ async fn ticking_team(fleet: &Fleet, automations: usize) -> Team<'_> {
 }
 
 async fn started(fleet: &Fleet, count: usize) {
-    eventually(&format!("{count} tasks at GitHub"), async || fleet.github.tasks().len() >= count).await;
+    eventually(&format!("{count} tasks at GitHub"), async || {
+        fleet.github.tasks().len() >= count
+    })
+    .await;
 }
 
 async fn leader(controllers: &[Controller]) -> Option<usize> {
@@ -149,7 +160,14 @@ struct Found {
 
 impl std::fmt::Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { objects, started, lost, parked, missed, writers } = self;
+        let Self {
+            objects,
+            started,
+            lost,
+            parked,
+            missed,
+            writers,
+        } = self;
         let writers = writers.len();
         write!(
             f,
@@ -166,17 +184,35 @@ async fn verify_at_rest(fleet: &Fleet, team: &Team<'_>) -> Found {
     }
     eventually("every automation has taken the change in", async || {
         let seen = |automation: &AgentAutomation| automation.status.clone().unwrap_or_default().observed_generation;
-        automations(team).await.iter().all(|automation| seen(automation) == automation.metadata.generation)
+        automations(team)
+            .await
+            .iter()
+            .all(|automation| seen(automation) == automation.metadata.generation)
     })
     .await;
-    let busy = async || fleet.tasks().await.iter().filter(|task| !is_at_rest(task)).map(say).collect::<Vec<_>>();
+    let busy = async || {
+        fleet
+            .tasks()
+            .await
+            .iter()
+            .filter(|task| !is_at_rest(task))
+            .map(say)
+            .collect::<Vec<_>>()
+    };
     eventually_eq(Vec::new(), busy).await;
-    eventually("every automation sums up", async || automations(team).await.iter().all(|automation| summed_up(automation))).await;
+    eventually("every automation sums up", async || {
+        automations(team).await.iter().all(|automation| summed_up(automation))
+    })
+    .await;
     compare(&automations(team).await, &fleet.tasks().await, &fleet.github.tasks())
 }
 
 async fn automations(team: &Team<'_>) -> Vec<AgentAutomation> {
-    team.automations().list(&kube::api::ListParams::default()).await.unwrap().items
+    team.automations()
+        .list(&kube::api::ListParams::default())
+        .await
+        .unwrap()
+        .items
 }
 
 fn status(task: &AgentTask) -> TaskStatus {
@@ -202,28 +238,56 @@ fn compare(automations: &[AgentAutomation], tasks: &[AgentTask], github: &[TaskR
     for record in github {
         let marker = record.prompt.trim_end().lines().last().unwrap();
         let cause = marker.strip_prefix("agentautomation.dev/attempt: ").unwrap();
-        at_github.entry(cause.split_once('.').unwrap().0).or_default().push(record);
+        at_github
+            .entry(cause.split_once('.').unwrap().0)
+            .or_default()
+            .push(record);
     }
     for task in tasks {
         let uid = task.uid().unwrap();
-        let ids: Vec<_> = at_github.remove(uid.as_str()).unwrap_or_default().iter().map(|record| record.id.clone()).collect();
+        let ids: Vec<_> = at_github
+            .remove(uid.as_str())
+            .unwrap_or_default()
+            .iter()
+            .map(|record| record.id.clone())
+            .collect();
         let recorded: Vec<_> = status(task).task.map(|task| task.id).into_iter().collect();
         assert_eq!(ids, recorded, "at GitHub, and in status: {}", say(task));
         let open = status(task).attempts.iter().any(|attempt| attempt.outcome.is_none());
         assert!(!open, "an attempt without outcome: {}", say(task));
     }
-    assert!(at_github.is_empty(), "GitHub has tasks that no object knows: {:?}", at_github.keys());
+    assert!(
+        at_github.is_empty(),
+        "GitHub has tasks that no object knows: {:?}",
+        at_github.keys()
+    );
     automations.iter().for_each(|automation| account(automation, tasks));
     let attempts: Vec<_> = tasks.iter().flat_map(|task| status(task).attempts).collect();
     let lost = [AttemptOutcome::Adopted, AttemptOutcome::NotFound];
-    for t in tasks { for a in status(t).attempts { if lost.contains(&a.outcome.unwrap()) { println!("DBG {} {:?} created {:?}", t.name_any(), a, t.creation_timestamp()); } } }
+    for t in tasks {
+        for a in status(t).attempts {
+            if lost.contains(&a.outcome.unwrap()) {
+                println!("DBG {} {:?} created {:?}", t.name_any(), a, t.creation_timestamp());
+            }
+        }
+    }
     Found {
         objects: tasks.len(),
         started: github.len(),
-        lost: attempts.iter().filter(|attempt| attempt.outcome.is_some_and(|outcome| lost.contains(&outcome))).count(),
+        lost: attempts
+            .iter()
+            .filter(|attempt| attempt.outcome.is_some_and(|outcome| lost.contains(&outcome)))
+            .count(),
         parked: tasks.iter().filter(|task| is_parked(task)).count(),
-        missed: automations.iter().map(|automation| automation.status.clone().unwrap_or_default().missed_runs).sum(),
-        writers: attempts.into_iter().map(|attempt| attempt.written_by).filter(|writer| !writer.is_empty()).collect(),
+        missed: automations
+            .iter()
+            .map(|automation| automation.status.clone().unwrap_or_default().missed_runs)
+            .sum(),
+        writers: attempts
+            .into_iter()
+            .map(|attempt| attempt.written_by)
+            .filter(|writer| !writer.is_empty())
+            .collect(),
     }
 }
 
@@ -238,13 +302,29 @@ fn account(automation: &AgentAutomation, tasks: &[AgentTask]) {
     let distinct: BTreeSet<_> = times.iter().collect();
     assert_eq!(distinct.len(), times.len(), "{name}: a scheduled time has two objects");
     let since = |time: &Timestamp| time.as_second() - created.as_second();
-    assert!(times.iter().all(|time| since(time) % TICK == 0), "{name}: not on the grid: {times:?}");
+    assert!(
+        times.iter().all(|time| since(time) % TICK == 0),
+        "{name}: not on the grid: {times:?}"
+    );
     let decided = i64::try_from(times.iter().filter(|time| **time <= through).count()).unwrap();
-    assert_eq!(decided + status.missed_runs, since(&through) / TICK, "{name}: {times:?} {status:?}");
-    let catches_up = automation.spec.triggers[0].schedule.as_ref().is_some_and(|terms| terms.missed_runs == MissedRuns::All);
-    assert!(!catches_up || status.missed_runs == 0, "{name} runs all that it missed: {status:?}");
+    assert_eq!(
+        decided + status.missed_runs,
+        since(&through) / TICK,
+        "{name}: {times:?} {status:?}"
+    );
+    let catches_up = automation.spec.triggers[0]
+        .schedule
+        .as_ref()
+        .is_some_and(|terms| terms.missed_runs == MissedRuns::All);
+    assert!(
+        !catches_up || status.missed_runs == 0,
+        "{name} runs all that it missed: {status:?}"
+    );
 }
 
 fn seed() -> u64 {
-    std::env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random)
+    std::env::var(SEED)
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(rand::random)
 }

@@ -217,7 +217,9 @@ impl Controller {
     /// The value of one metric, 0 when it is not there.
     pub async fn metric(&self, name: &str) -> f64 {
         let text = self.metrics().await;
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         value.unwrap_or(0.0)
     }
 
@@ -261,7 +263,8 @@ impl Team<'_> {
     /// Creates the Secret, or replaces what is in it.
     pub async fn put_secret(&self, name: &str, key: &str, token: &str) {
         let secrets: Api<Secret> = Api::namespaced(self.fleet.client.clone(), &self.namespace);
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: token}});
+        let secret =
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: token}});
         let params = PatchParams::apply("team").force();
         secrets.patch(name, &params, &Patch::Apply(&secret)).await.unwrap();
     }
@@ -277,7 +280,10 @@ impl Team<'_> {
             policies.create(&PostParams::default(), &policy).await.unwrap();
         }
         let change = Patch::Merge(json!({"spec": change}));
-        policies.patch(&self.namespace, &PatchParams::default(), &change).await.unwrap();
+        policies
+            .patch(&self.namespace, &PatchParams::default(), &change)
+            .await
+            .unwrap();
     }
 
     /// Creates an automation that fires at these times, with these changes to a plain spec.
@@ -294,12 +300,18 @@ impl Team<'_> {
         let mut spec: AutomationSpec = serde_json::from_value(spec).unwrap();
         change(&mut spec);
         let automation = AgentAutomation::new(name, spec);
-        self.automations().create(&PostParams::default(), &automation).await.unwrap()
+        self.automations()
+            .create(&PostParams::default(), &automation)
+            .await
+            .unwrap()
     }
 
     pub async fn change(&self, name: &str, spec: Value) {
         let change = Patch::Merge(json!({"spec": spec}));
-        self.automations().patch(name, &PatchParams::default(), &change).await.unwrap();
+        self.automations()
+            .patch(name, &PatchParams::default(), &change)
+            .await
+            .unwrap();
     }
 
     pub async fn status(&self, name: &str) -> AutomationStatus {
@@ -314,16 +326,23 @@ impl Team<'_> {
         let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
         ready
             .filter(|ready| ready.observed_generation == generation)
-            .map_or_else(String::new, |ready| format!("{} {}: {}", ready.status, ready.reason, ready.message))
+            .map_or_else(String::new, |ready| {
+                format!("{} {}: {}", ready.status, ready.reason, ready.message)
+            })
     }
 
     /// Waits until `Ready` begins so; gives all of it.
     pub async fn eventually_ready(&self, name: &str, expected: &str) -> String {
-        let seen = within_deadline(async || Some(self.ready(name).await).filter(|ready| ready.starts_with(expected))).await;
+        let seen =
+            within_deadline(async || Some(self.ready(name).await).filter(|ready| ready.starts_with(expected))).await;
         if let Some(seen) = seen {
             return seen;
         }
-        panic!("{name} in {} is not {expected:?} but {:?}", self.namespace, self.ready(name).await);
+        panic!(
+            "{name} in {} is not {expected:?} but {:?}",
+            self.namespace,
+            self.ready(name).await
+        );
     }
 
     /// The tasks of an automation, oldest first.
@@ -346,7 +365,8 @@ impl Team<'_> {
     }
 
     pub async fn eventually_phase(&self, automation: &str, phase: Phase) -> AgentTask {
-        self.eventually_task(automation, phase.as_str(), |status| status.phase == phase).await
+        self.eventually_task(automation, phase.as_str(), |status| status.phase == phase)
+            .await
     }
 }
 

@@ -52,12 +52,25 @@ async fn from_apply_to_a_pull_requests_link() {
     let controller = fleet.controller("controller", &[]);
     fleet.kubectl(&["create", "namespace", "payments"]).await;
     let payments = fleet.resident("payments", "payments-api");
-    payments.put_secret("github-agent-token", "token", &payments.token()).await;
-    let apply = fleet.plane.kubectl_with_stdin(&["apply", "-f", "-"], WEEKLY).await.unwrap();
+    payments
+        .put_secret("github-agent-token", "token", &payments.token())
+        .await;
+    let apply = fleet
+        .plane
+        .kubectl_with_stdin(&["apply", "-f", "-"], WEEKLY)
+        .await
+        .unwrap();
     assert_eq!(stdout_of(&apply).unwrap().lines().count(), 2);
 
     fleet
-        .kubectl(&["wait", "-n", "payments", "--for=condition=Ready", "--timeout=45s", "aauto/weekly-deps"])
+        .kubectl(&[
+            "wait",
+            "-n",
+            "payments",
+            "--for=condition=Ready",
+            "--timeout=45s",
+            "aauto/weekly-deps",
+        ])
         .await;
     let status = payments.status("weekly-deps").await;
     let next = status.next_schedule_time.unwrap().in_tz("Europe/Berlin").unwrap();
@@ -70,7 +83,10 @@ async fn from_apply_to_a_pull_requests_link() {
 
     let (status, record) = (task.status.clone().unwrap(), fleet.github.tasks()[0].clone());
     let (github, pull) = (status.task.unwrap(), status.pull_request.unwrap());
-    assert_eq!((github.id.as_str(), github.state.as_str()), (record.id.as_str(), "completed"));
+    assert_eq!(
+        (github.id.as_str(), github.state.as_str()),
+        (record.id.as_str(), "completed")
+    );
     let link = format!("https://github.com/acme/payments-api/pull/{}", record.pull.unwrap());
     assert_eq!(pull.url.as_deref(), Some(link.as_str()));
     assert_eq!(status.attempts[0].outcome, Some(AttemptOutcome::Created));
@@ -79,7 +95,10 @@ async fn from_apply_to_a_pull_requests_link() {
 
     let automation = payments.automations().get("weekly-deps").await.unwrap();
     let owner = &task.owner_references()[0];
-    assert_eq!((owner.kind.as_str(), &owner.uid), ("AgentAutomation", &automation.uid().unwrap()));
+    assert_eq!(
+        (owner.kind.as_str(), &owner.uid),
+        ("AgentAutomation", &automation.uid().unwrap())
+    );
     assert_eq!(owner.controller, Some(true));
     eventually("the automation sums it up", async || {
         let status = payments.status("weekly-deps").await;
@@ -87,8 +106,11 @@ async fn from_apply_to_a_pull_requests_link() {
         status.active == 0
             && status.counts.succeeded > 0
             && summary.is_some_and(|summary| {
-                (summary.id.as_deref(), summary.session_state.as_deref(), summary.pull_request.as_deref())
-                    == (Some(record.id.as_str()), Some("completed"), Some(link.as_str()))
+                (
+                    summary.id.as_deref(),
+                    summary.session_state.as_deref(),
+                    summary.pull_request.as_deref(),
+                ) == (Some(record.id.as_str()), Some("completed"), Some(link.as_str()))
             })
     })
     .await;

@@ -14,11 +14,11 @@ mod life;
 #[path = "../cli/manifests.rs"]
 #[expect(dead_code, reason = "what `validate` says of them is tested with the command line")]
 mod manifests;
-mod validate;
 mod refusals;
 mod rest;
 mod secrecy;
 mod starts;
+mod validate;
 
 use std::{fmt::Debug, time::Duration};
 

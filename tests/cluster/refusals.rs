@@ -16,28 +16,72 @@ struct Row {
 }
 
 const ROWS: &[Row] = &[
-    row("/metadata/name", r#""a-name-of-more-than-forty-characters-is-too-long""#, "write at most 40 characters"),
+    row(
+        "/metadata/name",
+        r#""a-name-of-more-than-forty-characters-is-too-long""#,
+        "write at most 40 characters",
+    ),
     row("/spec/repository", r#""payments-api""#, "spec.repository"),
-    row("/spec/repository", r#""acme/payments-api.git""#, "write owner/name without .git"),
+    row(
+        "/spec/repository",
+        r#""acme/payments-api.git""#,
+        "write owner/name without .git",
+    ),
     row("/spec/repository", "", "spec.repository: Required value"),
     row("/spec/branches/base", r#""""#, "spec.branches.base"),
     row("/spec/branches", "", "spec.branches: Required value"),
     row("/spec/triggers", "[]", "spec.triggers"),
-    row("/spec/triggers/0/schedule", "", "say when the trigger fires: add schedule:"),
+    row(
+        "/spec/triggers/0/schedule",
+        "",
+        "say when the trigger fires: add schedule:",
+    ),
     row("/spec/triggers/0/name", r#""Not A Name""#, "spec.triggers[0].name"),
-    row("/spec/triggers/0/schedule/cron", r#""TZ=Europe/Berlin 0 6 * * *""#, "write the time zone in timeZone"),
-    row("/spec/triggers/0/schedule/cron", r#""""#, "spec.triggers[0].schedule.cron"),
-    row("/spec/triggers/0/schedule/startingDeadlineSeconds", "0", "spec.triggers[0].schedule.startingDeadlineSeconds"),
-    row("/spec/triggers/0/schedule/missedRuns", r#""Some""#, r#"supported values: "Latest", "All", "Skip""#),
+    row(
+        "/spec/triggers/0/schedule/cron",
+        r#""TZ=Europe/Berlin 0 6 * * *""#,
+        "write the time zone in timeZone",
+    ),
+    row(
+        "/spec/triggers/0/schedule/cron",
+        r#""""#,
+        "spec.triggers[0].schedule.cron",
+    ),
+    row(
+        "/spec/triggers/0/schedule/startingDeadlineSeconds",
+        "0",
+        "spec.triggers[0].schedule.startingDeadlineSeconds",
+    ),
+    row(
+        "/spec/triggers/0/schedule/missedRuns",
+        r#""Some""#,
+        r#"supported values: "Latest", "All", "Skip""#,
+    ),
     row("/spec/prompt/goal", r#""""#, "spec.prompt.goal"),
     row("/spec/prompt", "", "spec.prompt: Required value"),
-    row("/spec/agent/customAgent", r#""reviewer.agent.md""#, "write the file's name alone"),
+    row(
+        "/spec/agent/customAgent",
+        r#""reviewer.agent.md""#,
+        "write the file's name alone",
+    ),
     row("/spec/concurrency/maxActive", "0", "spec.concurrency.maxActive"),
     row("/spec/credentials", "", "spec.credentials: Required value"),
-    row("/spec/startPolicy", r#""ExactlyOnce""#, r#"supported values: "AtMostOnce", "AtLeastOnce""#),
+    row(
+        "/spec/startPolicy",
+        r#""ExactlyOnce""#,
+        r#"supported values: "AtMostOnce", "AtLeastOnce""#,
+    ),
     row("/spec/historyLimits/failed", "-1", "spec.historyLimits.failed"),
-    row("/spec/repositry", r#""acme/payments-api""#, r#"unknown field "spec.repositry""#),
-    row("/spec/triggers/1", r#"{"name": "weekly", "schedule": {"cron": "@daily"}}"#, "spec.triggers[1]: Duplicate value"),
+    row(
+        "/spec/repositry",
+        r#""acme/payments-api""#,
+        r#"unknown field "spec.repositry""#,
+    ),
+    row(
+        "/spec/triggers/1",
+        r#"{"name": "weekly", "schedule": {"cron": "@daily"}}"#,
+        "spec.triggers[1]: Duplicate value",
+    ),
 ];
 
 fn good(namespace: &str) -> Value {
@@ -84,7 +128,12 @@ async fn mistakes_that_apply_refuses() {
         change(&mut object, row);
         let refused = apply(&object).await;
         let said = String::from_utf8_lossy(&refused.stderr);
-        assert!(!refused.status.success() && said.contains(row.says), "{} = {}: {said}", row.pointer, row.value);
+        assert!(
+            !refused.status.success() && said.contains(row.says),
+            "{} = {}: {said}",
+            row.pointer,
+            row.value
+        );
     }
     println!("covered: {} mistakes", ROWS.len());
 }
@@ -93,13 +142,26 @@ async fn mistakes_that_apply_refuses() {
 async fn explain_teaches() {
     let plane = shared().await.unwrap();
     plane.deploy().await.unwrap();
-    let explain = async |field: &str| stdout_of(&plane.kubectl(&["explain", field, "--recursive=false"]).await.unwrap()).unwrap();
+    let explain =
+        async |field: &str| stdout_of(&plane.kubectl(&["explain", field, "--recursive=false"]).await.unwrap()).unwrap();
     let triggers = explain("aauto.spec.triggers").await;
     println!("{triggers}");
-    for part in ["When a task is wanted", "schedule\t<Object>", "Fires at the times of a cron expression", "-required-"] {
+    for part in [
+        "When a task is wanted",
+        "schedule\t<Object>",
+        "Fires at the times of a cron expression",
+        "-required-",
+    ] {
         assert!(triggers.contains(part), "no {part:?} in {triggers}");
     }
-    for field in ["aauto.spec", "aauto.status", "aauto.spec.triggers.schedule", "atask.spec", "atask.status", "apolicy.spec"] {
+    for field in [
+        "aauto.spec",
+        "aauto.status",
+        "aauto.spec.triggers.schedule",
+        "atask.spec",
+        "atask.status",
+        "apolicy.spec",
+    ] {
         let text = explain(field).await;
         assert!(!text.contains("<no description>"), "{field}: {text}");
     }

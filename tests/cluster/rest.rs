@@ -26,21 +26,33 @@ async fn between_two_ticks_nothing_is_written_listed_or_asked() {
     team.automate("ticked", "@every 1s", |_| ()).await;
     team.eventually_phase("ticked", Phase::Succeeded).await;
     team.change("ticked", json!({"suspend": true})).await;
-    team.automate("stalled", "@every 1h", |spec| spec.branches.allow.clear()).await;
+    team.automate("stalled", "@every 1h", |spec| spec.branches.allow.clear())
+        .await;
     team.eventually_ready("stalled", "False BranchNotAllowed").await;
     for index in 0..AUTOMATIONS {
         team.eventually_ready(&format!("rest-{index}"), "True Ready").await;
     }
     quiet_for(&fleet, &controller, 3).await;
 
-    let (before, asked, acted) = (counts(&fleet).await, fleet.github.requests().len(), actions(&controller).await);
+    let (before, asked, acted) = (
+        counts(&fleet).await,
+        fleet.github.requests().len(),
+        actions(&controller).await,
+    );
     renewals(&fleet, RENEWALS).await;
-    let (after, asked_after, acted_after) = (counts(&fleet).await, fleet.github.requests().len(), actions(&controller).await);
+    let (after, asked_after, acted_after) = (
+        counts(&fleet).await,
+        fleet.github.requests().len(),
+        actions(&controller).await,
+    );
     assert_eq!(before, after, "requests by verb and resource");
     assert_eq!(asked, asked_after, "requests to GitHub");
     assert_eq!(acted, acted_after, "actions");
     let requests: u64 = after.values().sum();
-    println!("covered: {} automations at rest for {RENEWALS} renewals; {requests} requests until then, none since", AUTOMATIONS + 2);
+    println!(
+        "covered: {} automations at rest for {RENEWALS} renewals; {requests} requests until then, none since",
+        AUTOMATIONS + 2
+    );
 }
 
 /// Waits until nothing has been written for so many renewals.
@@ -75,11 +87,17 @@ async fn counts(fleet: &Fleet) -> BTreeMap<String, u64> {
 async fn requests(fleet: &Fleet) -> BTreeMap<String, u64> {
     let metrics = fleet.kubectl(&["get", "--raw", "/metrics"]).await;
     let mut requests = BTreeMap::new();
-    for line in metrics.lines().filter_map(|line| line.strip_prefix("apiserver_request_total{")) {
+    for line in metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("apiserver_request_total{"))
+    {
         let (labels, value) = line.rsplit_once("} ").unwrap();
         let label = |name: &str| {
             let labels = labels.split(',').filter_map(|label| label.split_once('='));
-            labels.filter(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"').to_owned()).next()
+            labels
+                .filter(|(key, _)| *key == name)
+                .map(|(_, value)| value.trim_matches('"').to_owned())
+                .next()
         };
         let request = format!("{} {}", label("verb").unwrap(), label("resource").unwrap());
         *requests.entry(request).or_default() += value.parse::<f64>().unwrap() as u64;
@@ -90,7 +108,11 @@ async fn requests(fleet: &Fleet) -> BTreeMap<String, u64> {
 /// What the controller counted of its own actions.
 async fn actions(controller: &Controller) -> Vec<String> {
     let metrics = controller.metrics().await;
-    let mut actions: Vec<_> = metrics.lines().filter(|line| line.starts_with("agent_automation_actions_total")).map(str::to_owned).collect();
+    let mut actions: Vec<_> = metrics
+        .lines()
+        .filter(|line| line.starts_with("agent_automation_actions_total"))
+        .map(str::to_owned)
+        .collect();
     actions.sort();
     actions
 }

@@ -30,7 +30,10 @@ async fn a_token_is_found_nowhere() {
     let refuse = |status| Fault {
         on: vec![Operation::StartTask],
         when: When::Next(1),
-        effect: Effect::Refuse { status, message: format!("bad token {CANARY} given") },
+        effect: Effect::Refuse {
+            status,
+            message: format!("bad token {CANARY} given"),
+        },
     };
     fleet.github.add_fault(refuse(422));
     let refused = team.eventually_phase("works", Phase::Failed).await.status.unwrap();
@@ -38,18 +41,29 @@ async fn a_token_is_found_nowhere() {
     fleet.github.add_fault(refuse(401));
     team.eventually_ready("works", "False CredentialRejected").await;
 
-    let encoded = serde_json::to_value(ByteString(CANARY.into())).unwrap().as_str().unwrap().to_owned();
+    let encoded = serde_json::to_value(ByteString(CANARY.into()))
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned();
     let clean = |what: &str, text: &str| {
-        let line = text.lines().find(|line| line.contains(CANARY) || line.contains(&encoded));
+        let line = text
+            .lines()
+            .find(|line| line.contains(CANARY) || line.contains(&encoded));
         assert!(line.is_none(), "{what}: {line:?}");
         text.len()
     };
     let kinds = fleet.kubectl(&["api-resources", "--verbs=list", "--output=name"]).await;
     let kinds: Vec<_> = kinds.lines().filter(|kind| *kind != "secrets").collect();
     assert!(kinds.len() > 40 && kinds.contains(&"events"), "{kinds:?}");
-    let objects = fleet.kubectl(&["get", &kinds.join(","), "-A", "-o", "json", "--show-managed-fields"]).await;
+    let objects = fleet
+        .kubectl(&["get", &kinds.join(","), "-A", "-o", "json", "--show-managed-fields"])
+        .await;
     let (metrics, log) = (controller.metrics().await, controller.log());
     let length = clean("objects", &objects) + clean("metrics", &metrics) + clean("log", &log);
     assert!(log.contains("TRACE") && objects.contains("bad token *** given"));
-    println!("covered: {} kinds, metrics and a trace log, {length} bytes", kinds.len());
+    println!(
+        "covered: {} kinds, metrics and a trace log, {length} bytes",
+        kinds.len()
+    );
 }

@@ -24,11 +24,17 @@ async fn slow_lost_and_never_created() {
     let team = fleet.team("lost").await;
     let outcome = |task: &AgentTask| task.status.as_ref().unwrap().attempts[0].outcome;
 
-    for (name, failure) in [("reset", Failure::Reset), ("502", Failure::Status(502)), ("hang", Failure::Hang)] {
+    for (name, failure) in [
+        ("reset", Failure::Reset),
+        ("502", Failure::Status(502)),
+        ("hang", Failure::Hang),
+    ] {
         let before = fleet.github.tasks().len();
         fault(&fleet, Effect::LoseAnswer(failure));
         let task = one_task(&team, &format!("answer-{name}")).await;
-        let task = team.eventually_task(&task, "Succeeded", |status| status.phase == Phase::Succeeded).await;
+        let task = team
+            .eventually_task(&task, "Succeeded", |status| status.phase == Phase::Succeeded)
+            .await;
         assert_eq!(outcome(&task), Some(AttemptOutcome::Adopted), "{}", say(&task));
         let tasks = fleet.github.tasks();
         assert_eq!(tasks.len(), before + 1, "{name}");
@@ -39,7 +45,10 @@ async fn slow_lost_and_never_created() {
     annotate(&fleet, &team, &parked, ABANDON_ANNOTATION, "the work was done by hand").await;
     let task = team.eventually_phase("abandoned", Phase::Failed).await;
     let status = task.status.clone().unwrap();
-    assert_eq!((status.reason, outcome(&task)), (Some(Reason::Abandoned), Some(AttemptOutcome::Abandoned)));
+    assert_eq!(
+        (status.reason, outcome(&task)),
+        (Some(Reason::Abandoned), Some(AttemptOutcome::Abandoned))
+    );
     assert_eq!(status.failure.as_deref(), Some("the work was done by hand"));
 
     let parked = self::parked(&fleet, &team, "adopted").await;
@@ -64,17 +73,28 @@ async fn asked_to_stop_while_a_start_is_slow() {
     let mut controller = fleet.controller("controller", &["--start-timeout=20s"]);
     controller.leads().await;
     let team = fleet.team("slow").await;
-    let slow = Effect::Slow { before_ms: 0, after_ms: 3_000 };
+    let slow = Effect::Slow {
+        before_ms: 0,
+        after_ms: 3_000,
+    };
     fault(&fleet, slow);
     one_task(&team, "slow").await;
     eventually("GitHub has the request", async || !fleet.github.tasks().is_empty()).await;
-    assert_eq!(team.tasks("slow").await[0].status.as_ref().unwrap().phase, Phase::Starting);
+    assert_eq!(
+        team.tasks("slow").await[0].status.as_ref().unwrap().phase,
+        Phase::Starting
+    );
 
     controller.signal("-TERM");
     assert_eq!(controller.ended().await.code(), Some(0));
     let task = team.tasks("slow").await.remove(0);
     let status = task.status.clone().unwrap();
-    assert_eq!(status.attempts[0].outcome, Some(AttemptOutcome::Created), "{}", say(&task));
+    assert_eq!(
+        status.attempts[0].outcome,
+        Some(AttemptOutcome::Created),
+        "{}",
+        say(&task)
+    );
     assert_eq!(status.task.unwrap().id, fleet.github.tasks()[0].id);
     let leases: Api<Lease> = Api::namespaced(fleet.client.clone(), "agent-automation-system");
     let lease = leases.get("agent-automation").await.unwrap();
@@ -83,15 +103,25 @@ async fn asked_to_stop_while_a_start_is_slow() {
 }
 
 fn fault(fleet: &Fleet, effect: Effect) {
-    let fault = Fault { on: vec![Operation::StartTask], when: When::Next(1), effect };
+    let fault = Fault {
+        on: vec![Operation::StartTask],
+        when: When::Next(1),
+        effect,
+    };
     fleet.github.add_fault(fault);
 }
 
 /// An automation that has fired once; gives its name back.
 async fn one_task(team: &Team<'_>, name: &str) -> String {
-    team.automate(name, "@every 2s", |spec| spec.concurrency.max_active = 1).await;
-    team.eventually_task(name, "starting", |status| !status.attempts.is_empty()).await;
-    team.change(name, json!({"triggers": [{"name": "tick", "schedule": {"cron": "@every 8000h"}}]})).await;
+    team.automate(name, "@every 2s", |spec| spec.concurrency.max_active = 1)
+        .await;
+    team.eventually_task(name, "starting", |status| !status.attempts.is_empty())
+        .await;
+    team.change(
+        name,
+        json!({"triggers": [{"name": "tick", "schedule": {"cron": "@every 8000h"}}]}),
+    )
+    .await;
     name.to_owned()
 }
 
@@ -100,7 +130,9 @@ async fn parked(fleet: &Fleet, team: &Team<'_>, name: &str) -> String {
     let before = fleet.github.tasks().len();
     fault(fleet, Effect::FailBefore(Failure::Reset));
     one_task(team, name).await;
-    let task = team.eventually_task(name, "parked", |status| status.reason == Some(Reason::NotFoundAtGitHub)).await;
+    let task = team
+        .eventually_task(name, "parked", |status| status.reason == Some(Reason::NotFoundAtGitHub))
+        .await;
     let status = task.status.clone().unwrap();
     assert_eq!((status.phase, status.attempts.len()), (Phase::Unknown, 1));
     assert_eq!(status.attempts[0].outcome, Some(AttemptOutcome::NotFound));
@@ -111,5 +143,7 @@ async fn parked(fleet: &Fleet, team: &Team<'_>, name: &str) -> String {
 
 async fn annotate(fleet: &Fleet, team: &Team<'_>, task: &str, annotation: &str, value: &str) {
     let value = format!("{annotation}={value}");
-    fleet.kubectl(&["annotate", "-n", &team.namespace, "atask", task, &value]).await;
+    fleet
+        .kubectl(&["annotate", "-n", &team.namespace, "atask", task, &value])
+        .await;
 }

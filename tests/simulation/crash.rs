@@ -62,7 +62,9 @@ fn two_tasks_under_a_cap_survive_every_crash_and_every_pair_of_crashes() {
 fn a_write_that_arrives_late_does_no_harm() {
     for scene in [ONE, TWO] {
         let undisturbed = play(scene, Vec::new());
-        let deaths = (1..=points(&undisturbed.writes[0])).map(|at| vec![(at, Moment::Delayed)]).collect();
+        let deaths = (1..=points(&undisturbed.writes[0]))
+            .map(|at| vec![(at, Moment::Delayed)])
+            .collect();
         fail_if_broken(&play_all(scene, deaths));
     }
 }
@@ -80,18 +82,33 @@ fn every_crash(scene: Scene) {
     fail_if_broken(&singles);
     fail_if_broken(&pairs);
     let visited = |runs: &[Run], process: usize| -> BTreeSet<Sent> {
-        runs.iter().filter_map(|run| run.writes.get(process)?.get(run.deaths.get(process)?.0 - 1).cloned()).collect()
+        runs.iter()
+            .filter_map(|run| run.writes.get(process)?.get(run.deaths.get(process)?.0 - 1).cloned())
+            .collect()
     };
-    let written: BTreeSet<_> = singles.iter().chain([&undisturbed]).flat_map(|run| run.writes.iter().flatten().cloned()).collect();
+    let written: BTreeSet<_> = singles
+        .iter()
+        .chain([&undisturbed])
+        .flat_map(|run| run.writes.iter().flatten().cloned())
+        .collect();
     let died_at: BTreeSet<_> = visited(&singles, 0).union(&visited(&pairs, 1)).cloned().collect();
     let missed: Vec<_> = written.difference(&died_at).collect();
     assert!(missed.is_empty(), "{}: no run died at {missed:?}", scene.name);
-    assert!(singles.iter().chain(&pairs).all(|run| run.writes.len() > run.deaths.len()), "a death was never reached");
+    assert!(
+        singles
+            .iter()
+            .chain(&pairs)
+            .all(|run| run.writes.len() > run.deaths.len()),
+        "a death was never reached"
+    );
 }
 
 /// The writes up to the last that is no renewal, and one renewal at rest: those after it are alike.
 fn points(writes: &[Sent]) -> usize {
-    let last = writes.iter().rposition(|write| write.what != "leases").map_or(0, |last| last + 1);
+    let last = writes
+        .iter()
+        .rposition(|write| write.what != "leases")
+        .map_or(0, |last| last + 1);
     writes.len().min(last + 1)
 }
 
@@ -101,7 +118,10 @@ fn deaths_after(before: &Deaths, writes: usize) -> Vec<Deaths> {
 }
 
 fn report(scene: Scene, undisturbed: &Run, singles: &[Run], pairs: &[Run]) {
-    let kinds: BTreeSet<_> = undisturbed.writes[0].iter().map(|write| format!("{} {}", write.method, write.what)).collect();
+    let kinds: BTreeSet<_> = undisturbed.writes[0]
+        .iter()
+        .map(|write| format!("{} {}", write.method, write.what))
+        .collect();
     println!(
         "crash points, {}: {} writes of {} kinds, {} single crashes, {} pairs",
         scene.name,
@@ -115,7 +135,12 @@ fn report(scene: Scene, undisturbed: &Run, singles: &[Run], pairs: &[Run]) {
 fn fail_if_broken(runs: &[Run]) {
     let broken: Vec<_> = runs.iter().filter(|run| !run.broken.is_empty()).collect();
     let first: Vec<_> = broken.iter().take(5).map(|run| (&run.deaths, &run.broken)).collect();
-    assert!(broken.is_empty(), "{} of {} runs broke something: {first:#?}", broken.len(), runs.len());
+    assert!(
+        broken.is_empty(),
+        "{} of {} runs broke something: {first:#?}",
+        broken.len(),
+        runs.len()
+    );
 }
 
 /// Plays all of them, on as many threads as there are processors.

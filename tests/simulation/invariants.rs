@@ -64,20 +64,32 @@ impl Watcher {
             };
             causes.entry(cause).or_default().push(&task.id);
         }
-        let twice = causes.iter().filter(|((automation, _), ids)| ids.len() > 1 && self.at_most_once(automation));
-        let told: Vec<_> = twice.map(|(cause, ids)| format!("1: {cause:?} was started {} times", ids.len())).collect();
+        let twice = causes
+            .iter()
+            .filter(|((automation, _), ids)| ids.len() > 1 && self.at_most_once(automation));
+        let told: Vec<_> = twice
+            .map(|(cause, ids)| format!("1: {cause:?} was started {} times", ids.len()))
+            .collect();
         self.broken.extend(told);
     }
 
     fn at_most_once(&self, automation: &str) -> bool {
-        self.teams.get(automation).is_none_or(|team| team.start_policy == StartPolicy::AtMostOnce)
+        self.teams
+            .get(automation)
+            .is_none_or(|team| team.start_policy == StartPolicy::AtMostOnce)
     }
 
     fn within_caps(&mut self, tasks: &[TaskRecord]) {
         let active: Vec<_> = tasks.iter().filter(|task| !is_over(task)).collect();
-        let cap = self.policy_cap.and_then(|cap| usize::try_from(cap).ok()).unwrap_or(usize::MAX);
+        let cap = self
+            .policy_cap
+            .and_then(|cap| usize::try_from(cap).ok())
+            .unwrap_or(usize::MAX);
         if active.len() > cap {
-            self.broken.push(format!("3: {} tasks at once under a policy that allows {cap}", active.len()));
+            self.broken.push(format!(
+                "3: {} tasks at once under a policy that allows {cap}",
+                active.len()
+            ));
         }
         let mut counts: BTreeMap<&str, i32> = BTreeMap::new();
         for task in active {
@@ -87,7 +99,11 @@ impl Watcher {
         }
         let over: Vec<_> = counts
             .iter()
-            .filter(|(automation, count)| self.teams.get(**automation).is_some_and(|team| **count > team.max_active))
+            .filter(|(automation, count)| {
+                self.teams
+                    .get(**automation)
+                    .is_some_and(|team| **count > team.max_active)
+            })
             .map(|(automation, count)| format!("3: {count} tasks of {automation} at once"))
             .collect();
         self.broken.extend(over);
@@ -109,7 +125,8 @@ impl Watcher {
         let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
         let name = task.metadata.name.as_deref().unwrap_or_default();
         if !follows(before.phase, after.phase) {
-            self.broken.push(format!("7: {name} went from {:?} to {:?}", before.phase, after.phase));
+            self.broken
+                .push(format!("7: {name} went from {:?} to {:?}", before.phase, after.phase));
         }
         let id = |status: &TaskStatus| status.task.as_ref().map(|task| task.id.clone());
         if id(&before).is_some() && id(&before) != id(&after) {
@@ -127,11 +144,13 @@ impl Watcher {
 
     /// The token is in its Secret and nowhere else. (Invariant 6.)
     fn hidden(&mut self, write: &Write) {
-        let told = write.after.as_ref().is_some_and(|object| {
-            write.kind != "Secret" && serde_json::to_string(&***object).unwrap().contains(TOKEN)
-        });
+        let told = write
+            .after
+            .as_ref()
+            .is_some_and(|object| write.kind != "Secret" && serde_json::to_string(&***object).unwrap().contains(TOKEN));
         if told {
-            self.broken.push(format!("6: {} {} holds the token", write.kind, write.name));
+            self.broken
+                .push(format!("6: {} {} holds the token", write.kind, write.name));
         }
     }
 }
@@ -154,7 +173,16 @@ fn nothing_pending(stage: &Stage) -> Vec<String> {
         Phase::Held => !parked,
         _ => false,
     });
-    stuck.map(|task| format!("{} is still {:?}: {:?}", name(task), status(task).phase, status(task).message)).collect()
+    stuck
+        .map(|task| {
+            format!(
+                "{} is still {:?}: {:?}",
+                name(task),
+                status(task).phase,
+                status(task).message
+            )
+        })
+        .collect()
 }
 
 /// Each scheduled time has had an object, or is counted. (Invariant 2.)
@@ -167,9 +195,14 @@ pub fn every_time_is_decided(stage: &Stage) -> Vec<String> {
             broken.push(format!("2: {name} has decided nothing"));
             continue;
         };
-        let without = times.iter().filter(|time| !causes.contains(&(name.clone(), **time))).count();
+        let without = times
+            .iter()
+            .filter(|time| !causes.contains(&(name.clone(), **time)))
+            .count();
         if without > usize::try_from(missed).unwrap() {
-            broken.push(format!("2: {name} lost times: {without} without an object, {missed} counted as missed"));
+            broken.push(format!(
+                "2: {name} lost times: {without} without an object, {missed} counted as missed"
+            ));
         }
     }
     broken
@@ -183,7 +216,10 @@ fn due_times(automation: &AgentAutomation) -> Option<(Vec<Timestamp>, i64)> {
     let schedule = Schedule::parse(&terms.cron, Some(&terms.time_zone)).unwrap();
     let created = automation.metadata.creation_timestamp.as_ref()?.0;
     let through = status.schedules.first()?.decided_through;
-    let times = schedule.times(created, created).take_while(|time| *time <= through).collect();
+    let times = schedule
+        .times(created, created)
+        .take_while(|time| *time <= through)
+        .collect();
     Some((times, status.missed_runs))
 }
 
@@ -192,7 +228,10 @@ fn known_at_github(stage: &Stage, faults: bool) -> Vec<String> {
     let objects = stage.tasks();
     let mut broken = Vec::new();
     for task in stage.github.tasks() {
-        let Some(object) = objects.iter().find(|object| object.metadata.uid.as_deref() == Some(uid(&task.prompt))) else {
+        let Some(object) = objects
+            .iter()
+            .find(|object| object.metadata.uid.as_deref() == Some(uid(&task.prompt)))
+        else {
             continue;
         };
         let status = status(object);
@@ -200,7 +239,12 @@ fn known_at_github(stage: &Stage, faults: bool) -> Vec<String> {
         let parked = status.phase == Phase::Unknown || (faults && status.phase.is_ended());
         let again = object.spec.start_policy == StartPolicy::AtLeastOnce;
         if !known && !parked && !again {
-            broken.push(format!("{} does not know of {} and is {:?}", name(object), task.id, status.phase));
+            broken.push(format!(
+                "{} does not know of {} and is {:?}",
+                name(object),
+                task.id,
+                status.phase
+            ));
         }
     }
     broken

@@ -19,7 +19,9 @@ async fn from_the_tick_to_a_pull_request() {
     let process = stage.process(Network::new(None));
     stage.until(Duration::from_secs(3_700)).await;
     let tasks = stage.tasks();
-    let [task] = tasks.as_slice() else { panic!("{:#?}", stage.trace()) };
+    let [task] = tasks.as_slice() else {
+        panic!("{:#?}", stage.trace())
+    };
     let status = task.status.clone().unwrap();
     assert_eq!(status.phase, Phase::Succeeded, "{:#?}", stage.trace());
     let url = status.pull_request.unwrap().url.unwrap();

@@ -229,7 +229,11 @@ struct GitHub {
 }
 
 impl Transport for GitHub {
-    fn send(&self, request: Request<Bytes>, timeout: Duration) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         let write = Sent {
             target: "github",
             method: request.method().to_string(),
@@ -285,15 +289,32 @@ fn failed(reason: &'static str) -> Answered {
 fn busy() -> Response<ResponseBody> {
     use http_body_util::{BodyExt, Full};
     let status = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"TooManyRequests","code":429,"message":"too many requests"}"#;
-    let body = Full::new(Bytes::from_static(status.as_bytes())).map_err(BoxError::from).boxed_unsync();
-    Response::builder().status(429).header("content-type", "application/json").body(body).unwrap()
+    let body = Full::new(Bytes::from_static(status.as_bytes()))
+        .map_err(BoxError::from)
+        .boxed_unsync();
+    Response::builder()
+        .status(429)
+        .header("content-type", "application/json")
+        .body(body)
+        .unwrap()
 }
 
 /// The resource in a path, without the names of objects.
 fn what(path: &str) -> String {
     let parts: Vec<_> = path.trim_matches('/').split('/').collect();
-    let resources = ["agentautomations", "agenttasks", "agentpolicies", "leases", "events", "secrets"];
-    let resource = parts.iter().find(|part| resources.contains(part)).copied().unwrap_or("other");
+    let resources = [
+        "agentautomations",
+        "agenttasks",
+        "agentpolicies",
+        "leases",
+        "events",
+        "secrets",
+    ];
+    let resource = parts
+        .iter()
+        .find(|part| resources.contains(part))
+        .copied()
+        .unwrap_or("other");
     let status = if parts.last() == Some(&"status") { "/status" } else { "" };
     format!("{resource}{status}")
 }

@@ -20,21 +20,38 @@ async fn two_hundred_automations_at_rest_cause_no_write_and_no_list() {
         stage.automation(&team).await;
     }
     let process = stage.process(Network::new(None));
-    tokio::time::timeout(Duration::from_secs(600), stage.rest(Duration::from_secs(30))).await.unwrap();
-    let ready = stage.automations().iter().filter(|automation| is_ready(automation)).count();
+    tokio::time::timeout(Duration::from_secs(600), stage.rest(Duration::from_secs(30)))
+        .await
+        .unwrap();
+    let ready = stage
+        .automations()
+        .iter()
+        .filter(|automation| is_ready(automation))
+        .count();
     assert_eq!(ready, FLEET);
 
     let (requests, revision) = (process.network.requests().len(), stage.server.revision());
     tokio::time::sleep(Duration::from_secs(60)).await;
     let lately = process.network.requests().split_off(requests);
     let told: Vec<_> = lately.iter().filter(|request| request.what != "leases").collect();
-    assert!(told.iter().all(|request| request.what == "secrets" && !request.is_write), "{told:#?}");
-    let leases = stage.server.history(0).iter().filter(|write| write.revision > revision).count();
+    assert!(
+        told.iter()
+            .all(|request| request.what == "secrets" && !request.is_write),
+        "{told:#?}"
+    );
+    let leases = stage
+        .server
+        .history(0)
+        .iter()
+        .filter(|write| write.revision > revision)
+        .count();
     assert_eq!(leases, lately.iter().filter(|request| request.is_write).count());
     process.terminate().await;
 }
 
 fn is_ready(automation: &agent_automation::api::AgentAutomation) -> bool {
     let conditions = automation.status.iter().flat_map(|status| &status.conditions);
-    conditions.clone().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    conditions
+        .clone()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }

@@ -17,7 +17,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::json;
 
 use crate::invariants::{at_rest, every_time_is_decided};
-use crate::network::{Mishap, Network, Weather, Sent};
+use crate::network::{Mishap, Network, Sent, Weather};
 use crate::stage::{NAMESPACE, Process, Stage, Team, alone};
 
 const SEEDS: u64 = 2_000;
@@ -39,7 +39,11 @@ fn a_soak_of_random_lives() {
     let broken = live_all(seeds);
     println!("{seeds} seeds, {} of them broke something", broken.len());
     let first: Vec<_> = broken.iter().take(5).collect();
-    assert!(broken.is_empty(), "SEED=… replays one of {:?}: {first:#?}", broken.iter().map(|(seed, _)| seed).collect::<Vec<_>>());
+    assert!(
+        broken.is_empty(),
+        "SEED=… replays one of {:?}: {first:#?}",
+        broken.iter().map(|(seed, _)| seed).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -82,7 +86,9 @@ fn live(seed: u64) -> (Vec<String>, Vec<String>) {
     alone(async move {
         let mut chance = StdRng::seed_from_u64(seed);
         let mut stage = Stage::new(seed);
-        stage.policy(pick(&mut chance, &[None, Some(1), Some(2), Some(3)])).await;
+        stage
+            .policy(pick(&mut chance, &[None, Some(1), Some(2), Some(3)]))
+            .await;
         stage.secret().await;
         let teams = teams(&mut chance);
         for team in &teams {
@@ -106,7 +112,14 @@ fn teams(chance: &mut StdRng) -> Vec<Team> {
         .map(|index| Team {
             every: format!("@every {}s", chance.random_range(15..90)),
             max_active: chance.random_range(1..=2),
-            start_policy: pick(chance, &[StartPolicy::AtMostOnce, StartPolicy::AtMostOnce, StartPolicy::AtLeastOnce]),
+            start_policy: pick(
+                chance,
+                &[
+                    StartPolicy::AtMostOnce,
+                    StartPolicy::AtMostOnce,
+                    StartPolicy::AtLeastOnce,
+                ],
+            ),
             missed_runs: pick(chance, &[MissedRuns::Latest, MissedRuns::All, MissedRuns::Skip]),
             deadline: pick(chance, &[None, None, Some(30), Some(120)]),
             history: chance.random_range(0..=4),
@@ -161,9 +174,16 @@ fn trouble_at_github(stage: &Stage, chance: &mut StdRng) {
     }
     if chance.random_bool(0.3) {
         let fault = Fault {
-            on: vec![Operation::ListTasks, Operation::GetRepositoryTask, Operation::ListRepositoryTasks],
+            on: vec![
+                Operation::ListTasks,
+                Operation::GetRepositoryTask,
+                Operation::ListRepositoryTasks,
+            ],
             when: When::Rate(0.2),
-            effect: pick(chance, &[Effect::Stale { ms: 6_000 }, Effect::FailBefore(Failure::Status(500))]),
+            effect: pick(
+                chance,
+                &[Effect::Stale { ms: 6_000 }, Effect::FailBefore(Failure::Status(500))],
+            ),
         };
         stage.github.add_fault(fault);
     }
@@ -172,7 +192,9 @@ fn trouble_at_github(stage: &Stage, chance: &mut StdRng) {
 fn process(stage: &mut Stage, chance: &mut StdRng) -> Process {
     let rate = pick(chance, &[0.0, 0.0, 0.01, 0.05]);
     let process = stage.process(Network::in_weather(weather(chance.random(), rate)));
-    process.connection.set_watch_delay(Duration::from_millis(pick(chance, &[0, 0, 50, 3_000])));
+    process
+        .connection
+        .set_watch_delay(Duration::from_millis(pick(chance, &[0, 0, 50, 3_000])));
     process
 }
 
@@ -210,14 +232,23 @@ async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team]
                 }
             }
         }
-        _ => touch(stage, &pick(chance, teams).name, json!({"metadata": {"annotations": {"touched": stage.now().to_string()}}})).await,
+        _ => {
+            touch(
+                stage,
+                &pick(chance, teams).name,
+                json!({"metadata": {"annotations": {"touched": stage.now().to_string()}}}),
+            )
+            .await
+        }
     }
 }
 
 /// What a person does to an automation: it makes the controller's next write conflict.
 async fn touch(stage: &Stage, name: &str, patch: serde_json::Value) {
     let api: Api<AgentAutomation> = Api::namespaced(stage.people.client(), NAMESPACE);
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .unwrap();
 }
 
 /// Everything works again and nothing new is due: what is left must come to its end.

@@ -89,7 +89,10 @@ impl Stage {
         let start: Timestamp = "2026-11-22T06:00:00Z".parse().unwrap();
         let began = Instant::now();
         let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(move || start + began.elapsed());
-        let definitions = definitions().iter().map(|crd| Definition::from_crd(crd).unwrap()).collect();
+        let definitions = definitions()
+            .iter()
+            .map(|crd| Definition::from_crd(crd).unwrap())
+            .collect();
         let server = MemoryApiServer::new(Options {
             clock: clock.clone(),
             seed,
@@ -127,7 +130,13 @@ impl Stage {
 
     /// Waits until nothing but the lease has been written for so long. (Invariant 5, when it returns.)
     pub async fn rest(&self, quiet: Duration) {
-        let writes = || self.server.history(0).iter().filter(|write| write.kind != "Lease").count();
+        let writes = || {
+            self.server
+                .history(0)
+                .iter()
+                .filter(|write| write.kind != "Lease")
+                .count()
+        };
         loop {
             let before = writes();
             tokio::time::sleep(quiet).await;
@@ -148,7 +157,9 @@ impl Stage {
         };
         self.watcher.lock().unwrap().policy_cap = max_active;
         let api: Api<AgentPolicy> = Api::all(self.people.client());
-        api.create(&PostParams::default(), &AgentPolicy::new("default", spec)).await.unwrap();
+        api.create(&PostParams::default(), &AgentPolicy::new("default", spec))
+            .await
+            .unwrap();
     }
 
     pub async fn secret(&self) {
@@ -158,7 +169,10 @@ impl Stage {
                 name: Some("github-agent-token".to_owned()),
                 ..ObjectMeta::default()
             },
-            data: Some(BTreeMap::from([("token".to_owned(), ByteString(TOKEN.as_bytes().to_vec()))])),
+            data: Some(BTreeMap::from([(
+                "token".to_owned(),
+                ByteString(TOKEN.as_bytes().to_vec()),
+            )])),
             ..Secret::default()
         };
         api.create(&PostParams::default(), &secret).await.unwrap();
@@ -167,7 +181,11 @@ impl Stage {
     pub async fn automation(&self, team: &Team) -> AgentAutomation {
         let api: Api<AgentAutomation> = Api::namespaced(self.people.client(), NAMESPACE);
         let made = api.create(&PostParams::default(), &automation(team)).await.unwrap();
-        self.watcher.lock().unwrap().teams.insert(team.name.clone(), team.clone());
+        self.watcher
+            .lock()
+            .unwrap()
+            .teams
+            .insert(team.name.clone(), team.clone());
         made
     }
 
@@ -181,7 +199,10 @@ impl Stage {
         let (start, began, ahead) = (self.start, self.began, skew.clone());
         let controller = Controller {
             client,
-            github: GitHub::new(network.github(self.github.clone()), BaseUrl::parse("https://api.github.com").unwrap()),
+            github: GitHub::new(
+                network.github(self.github.clone()),
+                BaseUrl::parse("https://api.github.com").unwrap(),
+            ),
             clock: Arc::new(move || {
                 start + began.elapsed() + SignedDuration::from_millis(ahead.load(Ordering::Relaxed))
             }),
@@ -207,21 +228,35 @@ impl Stage {
     /// The tasks as the API server has them.
     pub fn tasks(&self) -> Vec<AgentTask> {
         let objects = self.server.objects("AgentTask");
-        objects.iter().map(|object| serde_json::from_value((***object).clone().into()).unwrap()).collect()
+        objects
+            .iter()
+            .map(|object| serde_json::from_value((***object).clone().into()).unwrap())
+            .collect()
     }
 
     pub fn automations(&self) -> Vec<AgentAutomation> {
         let objects = self.server.objects("AgentAutomation");
-        objects.iter().map(|object| serde_json::from_value((***object).clone().into()).unwrap()).collect()
+        objects
+            .iter()
+            .map(|object| serde_json::from_value((***object).clone().into()).unwrap())
+            .collect()
     }
 
     /// Writes but those of leases, as one line each: what a run did.
     pub fn trace(&self) -> Vec<String> {
         let writes = self.server.history(0);
-        let told = writes.iter().filter(|write| !matches!(write.kind.as_str(), "Lease" | "Event"));
+        let told = writes
+            .iter()
+            .filter(|write| !matches!(write.kind.as_str(), "Lease" | "Event"));
         told.map(|write| {
-            let phase = write.after.as_ref().and_then(|object| object.get("status")?.get("phase").cloned());
-            format!("{} {} {:?} {} {} {:?}", write.at, write.actor, write.verb, write.kind, write.name, phase)
+            let phase = write
+                .after
+                .as_ref()
+                .and_then(|object| object.get("status")?.get("phase").cloned());
+            format!(
+                "{} {} {:?} {} {} {:?}",
+                write.at, write.actor, write.verb, write.kind, write.name, phase
+            )
         })
         .collect()
     }
@@ -301,6 +336,10 @@ fn automation(team: &Team) -> AgentAutomation {
 
 /// Runs one play on a runtime of its own: one thread, paused time.
 pub fn alone<T>(play: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     runtime.block_on(play)
 }
