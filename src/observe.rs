@@ -94,7 +94,7 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             world.status_written.insert(key.clone(), at);
             vec![Subject::Automation(key)]
         }
-        Update::Listed(key, at, tasks) => listed(world, key, at, tasks.unwrap_or_default()),
+        Update::Listed(key, at, tasks) => listed(world, &key, at, tasks.unwrap_or_default()),
         Update::Secret(..) | Update::Rejected(..) | Update::Limited(..) | Update::Answered(..) => about(world, update),
     }
 }
@@ -162,12 +162,12 @@ fn remember_rejection(world: &mut World, automation: &AgentAutomation) {
     }
 }
 
-fn listed(world: &mut World, key: CredentialKey, at: Timestamp, tasks: Vec<ListedTask>) -> Vec<Subject> {
+fn listed(world: &mut World, key: &CredentialKey, at: Timestamp, tasks: Vec<ListedTask>) -> Vec<Subject> {
     world.credentials.entry(key.clone()).or_default().polled_at = Some(at);
     let mut subjects = vec![Subject::Credential(key.clone())];
     let ids: Vec<(ObjectKey, String)> = world
         .tasks()
-        .filter(|(_, task)| CredentialKey::of_task(task) == key)
+        .filter(|(_, task)| CredentialKey::of_task(task) == *key)
         .filter_map(|(name, task)| Some((name.clone(), task.status.as_ref()?.task.as_ref()?.id.clone())))
         .collect();
     for task in tasks {

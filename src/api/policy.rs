@@ -1,5 +1,10 @@
 //! `AgentPolicy`: what the platform team allows. Cluster-scoped, so that a team can't write its own.
 
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "each printcolumn has attributes of the same names"
+)]
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,10 @@
 //! `AgentTask`: one run. Its spec is an immutable snapshot of what was decided; the objects themselves are the queue.
 
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "each printcolumn has attributes of the same names"
+)]
+
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

@@ -71,7 +71,7 @@ pub struct Args {
     /// Between two looks at a Secret or repository that can't be used.
     #[arg(long, default_value = "15s", value_parser = duration, value_name = "DURATION")]
     recheck_interval: SignedDuration,
-    /// How logs are written; RUST_LOG says which.
+    /// How logs are written; `RUST_LOG` says which.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }

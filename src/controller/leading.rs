@@ -173,7 +173,7 @@ impl<'a> Leading<'a> {
                 tracing::warn!(kind = kind.as_str(), object = %key, %error, "an object can't be decoded; it is passed over");
             }
             News::Failed(kind, error) => {
-                tracing::warn!(kind = kind.as_str(), %error, "a watch failed; it is tried again")
+                tracing::warn!(kind = kind.as_str(), %error, "a watch failed; it is tried again");
             }
         }
     }
@@ -181,21 +181,16 @@ impl<'a> Leading<'a> {
     /// What a whole list does not name is gone. A task is read once more: it may be newer than the list.
     fn listed(&mut self, kind: Kind) {
         let named = self.listing.remove(&kind).unwrap_or_default();
-        let missing = |keys: Vec<ObjectKey>| keys.into_iter().filter(|key| !named.contains(key)).collect::<Vec<_>>();
-        match kind {
-            Kind::Automation => {
-                let keys = missing(self.world.automations().map(|(key, _)| key.clone()).collect());
-                keys.into_iter().for_each(|key| self.learn(Update::AutomationGone(key)));
-            }
-            Kind::Policy => {
-                let names: Vec<_> = self.world.policies().map(|policy| ObjectKey::of(policy)).collect();
-                missing(names)
-                    .into_iter()
-                    .for_each(|key| self.learn(Update::PolicyGone(key.name)));
-            }
-            Kind::Task => {
-                let keys = missing(self.world.tasks().map(|(key, _)| key.clone()).collect());
-                keys.into_iter().for_each(|key| self.refresh(key));
+        let known: Vec<_> = match kind {
+            Kind::Automation => self.world.automations().map(|(key, _)| key.clone()).collect(),
+            Kind::Policy => self.world.policies().map(ObjectKey::of).collect(),
+            Kind::Task => self.world.tasks().map(|(key, _)| key.clone()).collect(),
+        };
+        for key in known.into_iter().filter(|key| !named.contains(key)) {
+            match kind {
+                Kind::Automation => self.learn(Update::AutomationGone(key)),
+                Kind::Policy => self.learn(Update::PolicyGone(key.name)),
+                Kind::Task => self.refresh(key),
             }
         }
         self.unlisted.remove(&kind);

@@ -117,7 +117,9 @@ impl Sections<'_> {
         add(self.goal);
         for list in [self.non_goals, self.validation] {
             add(&list.len().to_string());
-            list.iter().for_each(|item| add(item));
+            for item in list {
+                add(item);
+            }
         }
         add(self.pull_request.unwrap_or_default());
         hex(&hash.finalize())

@@ -55,7 +55,8 @@ fn to_plan(task: &AgentTask, verdict: &Verdict, now: Timestamp) -> Planned {
     }
     match verdict {
         Verdict::Start => planned.actions.push(Action::Start),
-        Verdict::Wait(time) => time.into_iter().for_each(|time| planned.wake_at(*time)),
+        Verdict::Wait(Some(time)) => planned.wake_at(*time),
+        Verdict::Wait(None) => {}
         Verdict::Fence => planned.actions.push(write(fence(task, now))),
         Verdict::Hold(why) => {
             planned.reasons.push(why.clone());

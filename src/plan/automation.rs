@@ -245,14 +245,14 @@ impl<'a> View<'a> {
             Ok(parsed) => parsed,
             Err(problems) => return stalled_by(problems),
         };
-        self.silent(parsed)
+        Self::silent(parsed)
             .or_else(|| self.denied())
             .or_else(|| self.unauthorized(parsed))
             .or_else(|| self.rejected())
             .unwrap_or_else(|| self.ready())
     }
 
-    fn silent(&self, parsed: &Parsed) -> Option<Standing> {
+    fn silent(parsed: &Parsed) -> Option<Standing> {
         let silent = parsed
             .schedules
             .iter()

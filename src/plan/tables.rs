@@ -58,6 +58,7 @@ fn due(automation: &str, name: &str, seconds: i64, status: Option<TaskStatus>) -
     task
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands where a task may have no status")]
 fn in_phase(phase: Phase) -> Option<TaskStatus> {
     Some(TaskStatus {
         phase,

@@ -264,13 +264,6 @@ fn compare(automations: &[AgentAutomation], tasks: &[AgentTask], github: &[TaskR
     automations.iter().for_each(|automation| account(automation, tasks));
     let attempts: Vec<_> = tasks.iter().flat_map(|task| status(task).attempts).collect();
     let lost = [AttemptOutcome::Adopted, AttemptOutcome::NotFound];
-    for t in tasks {
-        for a in status(t).attempts {
-            if lost.contains(&a.outcome.unwrap()) {
-                println!("DBG {} {:?} created {:?}", t.name_any(), a, t.creation_timestamp());
-            }
-        }
-    }
     Found {
         objects: tasks.len(),
         started: github.len(),

@@ -176,9 +176,6 @@ pub struct Controller {
 impl Drop for Controller {
     /// The log goes with the control plane; a failing test shows its end.
     fn drop(&mut self) {
-        if let Ok(folder) = std::env::var("KEEP_LOGS") {
-            let _ = fs::copy(&self.log, PathBuf::from(folder).join(self.log.file_name().unwrap()));
-        }
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
@@ -331,18 +328,17 @@ impl Team<'_> {
             })
     }
 
-    /// Waits until `Ready` begins so; gives all of it.
-    pub async fn eventually_ready(&self, name: &str, expected: &str) -> String {
-        let seen =
-            within_deadline(async || Some(self.ready(name).await).filter(|ready| ready.starts_with(expected))).await;
-        if let Some(seen) = seen {
-            return seen;
+    /// Waits until `Ready` begins so and has these in its message.
+    pub async fn eventually_ready(&self, name: &str, begins: &str, names: &[&str]) {
+        let is_so = |ready: &str| ready.starts_with(begins) && names.iter().all(|part| ready.contains(part));
+        let seen = within_deadline(async || is_so(&self.ready(name).await).then_some(())).await;
+        if seen.is_none() {
+            let ready = self.ready(name).await;
+            panic!(
+                "{name} in {} is not {begins:?} with {names:?} but {ready:?}",
+                self.namespace
+            );
         }
-        panic!(
-            "{name} in {} is not {expected:?} but {:?}",
-            self.namespace,
-            self.ready(name).await
-        );
     }
 
     /// The tasks of an automation, oldest first.

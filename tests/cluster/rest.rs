@@ -28,9 +28,9 @@ async fn between_two_ticks_nothing_is_written_listed_or_asked() {
     team.change("ticked", json!({"suspend": true})).await;
     team.automate("stalled", "@every 1h", |spec| spec.branches.allow.clear())
         .await;
-    team.eventually_ready("stalled", "False BranchNotAllowed").await;
+    team.eventually_ready("stalled", "False BranchNotAllowed", &[]).await;
     for index in 0..AUTOMATIONS {
-        team.eventually_ready(&format!("rest-{index}"), "True Ready").await;
+        team.eventually_ready(&format!("rest-{index}"), "True Ready", &[]).await;
     }
     quiet_for(&fleet, &controller, 3).await;
 

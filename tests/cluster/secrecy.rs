@@ -39,7 +39,7 @@ async fn a_token_is_found_nowhere() {
     let refused = team.eventually_phase("works", Phase::Failed).await.status.unwrap();
     assert!(refused.failure.unwrap().contains("bad token *** given"));
     fleet.github.add_fault(refuse(401));
-    team.eventually_ready("works", "False CredentialRejected").await;
+    team.eventually_ready("works", "False CredentialRejected", &[]).await;
 
     let encoded = serde_json::to_value(ByteString(CANARY.into()))
         .unwrap()

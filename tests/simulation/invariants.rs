@@ -284,5 +284,5 @@ fn name(task: &AgentTask) -> &str {
 }
 
 fn decode<T: DeserializeOwned>(object: &harness::memory::Object) -> T {
-    serde_json::from_value((**object).clone().into()).unwrap()
+    serde_json::from_value((**object).clone()).unwrap()
 }

@@ -230,7 +230,7 @@ impl Stage {
         let objects = self.server.objects("AgentTask");
         objects
             .iter()
-            .map(|object| serde_json::from_value((***object).clone().into()).unwrap())
+            .map(|object| serde_json::from_value((***object).clone()).unwrap())
             .collect()
     }
 
@@ -238,7 +238,7 @@ impl Stage {
         let objects = self.server.objects("AgentAutomation");
         objects
             .iter()
-            .map(|object| serde_json::from_value((***object).clone().into()).unwrap())
+            .map(|object| serde_json::from_value((***object).clone()).unwrap())
             .collect()
     }
 
