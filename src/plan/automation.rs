@@ -44,7 +44,7 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
     let mut planned = Planned::default();
     planned.actions.extend(view.create(&schedules));
     planned.actions.extend(view.delete());
-    planned.reasons.push(view.standing().why().clone());
+    planned.reasons.push(view.standing_for(&schedules).why().clone());
     view.write_status(&schedules, settings, now, &mut planned);
     if let Some(next) = schedules.values().filter_map(|known| known.next).min() {
         planned.wake_at(next);
@@ -252,6 +252,24 @@ impl<'a> View<'a> {
             .unwrap_or_else(|| self.ready())
     }
 
+    /// Where it stands, when a prompt has to be rendered for what is due now: a text may work for one time and not for
+    /// another.
+    fn standing_for(&self, schedules: &BTreeMap<&str, Known>) -> Standing {
+        self.unrendered(schedules).unwrap_or_else(|| self.standing())
+    }
+
+    fn unrendered(&self, schedules: &BTreeMap<&str, Known>) -> Option<Standing> {
+        let parsed = self.parsed.as_ref().ok()?;
+        parsed.schedules.iter().find_map(|schedule| {
+            let times = &schedules.get(schedule.name)?.due.create;
+            let error = times
+                .iter()
+                .find_map(|time| parsed.prompt(self.automation, schedule, *time).err())?;
+            let message = format!("spec.{}: {error}", error.field());
+            Some(Standing::Stalled(Why::new(Reason::InvalidTemplate, message)))
+        })
+    }
+
     fn silent(parsed: &Parsed) -> Option<Standing> {
         let silent = parsed
             .schedules
@@ -370,7 +388,7 @@ impl<'a> View<'a> {
         let times = self.tasks.iter().filter_map(|task| succeeded_at(task));
         AutomationStatus {
             observed_generation: generation,
-            conditions: conditions(&self.standing(), generation, &before.conditions, now),
+            conditions: conditions(&self.standing_for(schedules), generation, &before.conditions, now),
             active: i32::try_from(active.clone().count()).unwrap_or(i32::MAX),
             active_tasks: active.take(ACTIVE_SHOWN).map(|task| summary(task)).collect(),
             recent_tasks: self.recent(),

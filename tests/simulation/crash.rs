@@ -64,20 +64,20 @@ fn a_write_that_arrives_late_does_no_harm() {
         let undisturbed = play(scene, Vec::new());
         let deaths = (1..=points(&undisturbed.writes[0]))
             .map(|at| vec![(at, Moment::Delayed)])
-            .collect();
-        fail_if_broken(&play_all(scene, deaths));
+            .collect::<Vec<_>>();
+        fail_if_broken(&play_all(scene, &deaths));
     }
 }
 
 fn every_crash(scene: Scene) {
     let undisturbed = play(scene, Vec::new());
-    let singles = play_all(scene, deaths_after(&Vec::new(), points(&undisturbed.writes[0])));
+    let singles = play_all(scene, &deaths_after(&Vec::new(), points(&undisturbed.writes[0])));
     fail_if_broken(&singles);
     let pairs: Vec<_> = singles
         .iter()
         .flat_map(|run| deaths_after(&run.deaths, run.writes.get(1).map_or(0, |writes| points(writes))))
         .collect();
-    let pairs = play_all(scene, pairs);
+    let pairs = play_all(scene, &pairs);
     report(scene, &undisturbed, &singles, &pairs);
     fail_if_broken(&singles);
     fail_if_broken(&pairs);
@@ -144,7 +144,7 @@ fn fail_if_broken(runs: &[Run]) {
 }
 
 /// Plays all of them, on as many threads as there are processors.
-fn play_all(scene: Scene, deaths: Vec<Deaths>) -> Vec<Run> {
+fn play_all(scene: Scene, deaths: &[Deaths]) -> Vec<Run> {
     let (next, runs) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {

@@ -1,5 +1,5 @@
 //! The real shell in one thread on paused time, over an API server in memory and the simulated GitHub.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod conformance;
 mod crash;

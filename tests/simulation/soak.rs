@@ -238,7 +238,7 @@ async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team]
                 &pick(chance, teams).name,
                 json!({"metadata": {"annotations": {"touched": stage.now().to_string()}}}),
             )
-            .await
+            .await;
         }
     }
 }
