@@ -49,6 +49,10 @@ async fn resting(team: &Team<'_>, name: &str, change: impl FnOnce(&mut Automatio
     team.automate(name, "@every 1h", change).await;
 }
 
+fn use_secret(spec: &mut AutomationSpec, name: &str) {
+    name.clone_into(&mut spec.credentials.secret_ref.name);
+}
+
 async fn secrets(fleet: &Fleet, controller: &Controller) {
     const NAME: &str = "github-agent-token";
     let team = fleet.poor_team("secrets").await;
@@ -114,10 +118,7 @@ async fn secrets(fleet: &Fleet, controller: &Controller) {
     locked.needs_sso = true;
     fleet.github.add_token(locked).unwrap();
     team.put_secret("locked", "token", "ghp_locked").await;
-    resting(&team, "locked", |spec| {
-        spec.credentials.secret_ref.name = "locked".to_owned()
-    })
-    .await;
+    resting(&team, "locked", |spec| use_secret(spec, "locked")).await;
     stalled(&team, "locked", Reason::PermissionDenied, &["403"]).await;
     fleet
         .github
@@ -146,10 +147,7 @@ async fn repositories(fleet: &Fleet) {
     narrow.repositories = Some(vec![new.to_owned()]);
     fleet.github.add_token(narrow).unwrap();
     team.put_secret("narrow", "token", "ghp_narrow").await;
-    resting(&team, "narrow", |spec| {
-        spec.credentials.secret_ref.name = "narrow".to_owned()
-    })
-    .await;
+    resting(&team, "narrow", |spec| use_secret(spec, "narrow")).await;
     stalled(&team, "narrow", Reason::RepositoryNotFound, &["404"]).await;
     fleet
         .github
@@ -285,6 +283,7 @@ async fn policies(fleet: &Fleet) {
     team.eventually_phase("ticks", Phase::Cancelled).await;
     team.eventually_phase("ticks", Phase::Running).await;
     assert_eq!(at_github(fleet, &team), 2);
+    held(&team, "ticks", Reason::PolicyCap).await;
     team.change("ticks", json!({"suspend": true})).await;
     held(&team, "ticks", Reason::Suspended).await;
 }
@@ -308,7 +307,7 @@ fn at_github(fleet: &Fleet, team: &Team<'_>) -> usize {
 async fn refused_starts(fleet: &Fleet) {
     let team = fleet.team("refused").await;
     team.automate("branchless", "@every 1s", |spec| {
-        spec.branches.base = "gone".to_owned();
+        "gone".clone_into(&mut spec.branches.base);
         spec.branches.allow = vec!["*".to_owned()];
     })
     .await;
@@ -340,7 +339,7 @@ async fn refused_starts(fleet: &Fleet) {
     fleet.github.add_token(weak).unwrap();
     team.put_secret("weak", "token", "ghp_weak").await;
     team.automate("weak", "@every 1s", |spec| {
-        spec.credentials.secret_ref.name = "weak".to_owned();
+        use_secret(spec, "weak");
         spec.concurrency.max_active = 1;
     })
     .await;
@@ -359,16 +358,31 @@ async fn refused_starts(fleet: &Fleet) {
 async fn undecodable(fleet: &Fleet, controller: &Controller) {
     const KIND: &str = "agentautomations.agentautomation.dev";
     let team = fleet.team("undecodable").await;
-    let open = r#"[{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}]"#;
-    fleet.kubectl(&["patch", "crd", KIND, "--type=json", "-p", open]).await;
-    let broken = format!(
-        "{{apiVersion: agentautomation.dev/v1alpha1, kind: AgentAutomation, metadata: {{name: broken, namespace: {}}}, spec: {{repository: 7}}}}",
-        team.namespace
-    );
+    let open = json!([{
+        "op": "replace",
+        "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/prompt",
+        "value": {"x-kubernetes-preserve-unknown-fields": true},
+    }]);
+    fleet
+        .kubectl(&["patch", "crd", KIND, "--type=json", "-p", &open.to_string()])
+        .await;
+    let broken = json!({
+        "apiVersion": "agentautomation.dev/v1alpha1",
+        "kind": "AgentAutomation",
+        "metadata": {"name": "broken", "namespace": team.namespace},
+        "spec": {
+            "repository": team.repository,
+            "branches": {"base": "main"},
+            "triggers": [{"name": "tick", "schedule": {"cron": "@daily"}}],
+            "prompt": 7,
+            "credentials": {"secretRef": {"name": "github-agent-token"}},
+        },
+    });
+    let apply = ["apply", "--validate=false", "-f", "-"];
     eventually("the open schema is in force", async || {
         let created = fleet
             .plane
-            .kubectl_with_stdin(&["apply", "--validate=false", "-f", "-"], &broken)
+            .kubectl_with_stdin(&apply, &broken.to_string())
             .await
             .unwrap();
         created.status.success()

@@ -11,7 +11,7 @@ use agent_automation::{
         automation::MissedRuns,
         task::{AttemptOutcome, Phase, TaskStatus},
     },
-    simulator::{Script, TaskRecord},
+    simulator::{Effect, Failure, Fault, Operation, Script, TaskRecord, When},
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -64,14 +64,26 @@ async fn thirty_kills_and_no_scheduled_time_starts_twice_or_is_lost() {
 async fn two_controllers_and_one_lease() {
     let fleet = Fleet::start().await;
     let team = ticking_team(&fleet, 8).await;
-    let controllers = [fleet.controller("one", &[]), fleet.controller("two", &[])];
+    let terms = ["--start-timeout=10s"];
+    let controllers = [fleet.controller("one", &terms), fleet.controller("two", &terms)];
     eventually("one of them leads", async || leader(&controllers).await.is_some()).await;
     let first = leader(&controllers).await.unwrap();
     let (old, new) = (&controllers[first], &controllers[1 - first]);
     started(&fleet, 16).await;
     assert!(new.said("leading").is_empty());
 
-    // It is paused for longer than its lease lasts, and wakes as one who believes that it leads.
+    // It is paused in the middle of a start for longer than its lease lasts, and wakes as one who believes that it leads.
+    let hangs = Effect::LoseAnswer(Failure::Hang);
+    fleet.github.add_fault(Fault {
+        on: vec![Operation::StartTask],
+        when: When::Next(1),
+        effect: hangs.clone(),
+    });
+    eventually("an answer hangs", async || {
+        let requests = fleet.github.requests();
+        requests.iter().any(|request| request.effects.contains(&hangs))
+    })
+    .await;
     old.signal("-STOP");
     new.leads().await;
     let before = fleet.github.tasks().len();
@@ -87,6 +99,7 @@ async fn two_controllers_and_one_lease() {
     new.signal("-TERM");
     eventually("the other leads again", async || old.said("leading").len() == 2).await;
     let found = verify_at_rest(&fleet, &team).await;
+    assert_eq!(found.lost, 1);
     println!("covered: two controllers, a paused leader, a handover; {found}");
     assert_eq!(found.writers.len(), 2);
 }
@@ -201,7 +214,7 @@ async fn verify_at_rest(fleet: &Fleet, team: &Team<'_>) -> Found {
     };
     eventually_eq(Vec::new(), busy).await;
     eventually("every automation sums up", async || {
-        automations(team).await.iter().all(|automation| summed_up(automation))
+        automations(team).await.iter().all(summed_up)
     })
     .await;
     compare(&automations(team).await, &fleet.tasks().await, &fleet.github.tasks())
@@ -261,7 +274,9 @@ fn compare(automations: &[AgentAutomation], tasks: &[AgentTask], github: &[TaskR
         "GitHub has tasks that no object knows: {:?}",
         at_github.keys()
     );
-    automations.iter().for_each(|automation| account(automation, tasks));
+    for automation in automations {
+        account(automation, tasks);
+    }
     let attempts: Vec<_> = tasks.iter().flat_map(|task| status(task).attempts).collect();
     let lost = [AttemptOutcome::Adopted, AttemptOutcome::NotFound];
     Found {

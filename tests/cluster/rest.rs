@@ -12,7 +12,7 @@ use crate::{
 
 const AUTOMATIONS: usize = 20;
 /// By so many renewals of the lease the time between two ticks is measured: 10 s.
-const RENEWALS: u64 = 15;
+const RENEWALS: u32 = 15;
 
 #[tokio::test]
 async fn between_two_ticks_nothing_is_written_listed_or_asked() {
@@ -48,7 +48,7 @@ async fn between_two_ticks_nothing_is_written_listed_or_asked() {
     assert_eq!(before, after, "requests by verb and resource");
     assert_eq!(asked, asked_after, "requests to GitHub");
     assert_eq!(acted, acted_after, "actions");
-    let requests: u64 = after.values().sum();
+    let requests: f64 = after.values().sum();
     println!(
         "covered: {} automations at rest for {RENEWALS} renewals; {requests} requests until then, none since",
         AUTOMATIONS + 2
@@ -56,7 +56,7 @@ async fn between_two_ticks_nothing_is_written_listed_or_asked() {
 }
 
 /// Waits until nothing has been written for so many renewals.
-async fn quiet_for(fleet: &Fleet, controller: &Controller, count: u64) {
+async fn quiet_for(fleet: &Fleet, controller: &Controller, count: u32) {
     eventually("it comes to rest", async || {
         let before = (counts(fleet).await, actions(controller).await);
         renewals(fleet, count).await;
@@ -65,15 +65,18 @@ async fn quiet_for(fleet: &Fleet, controller: &Controller, count: u64) {
     .await;
 }
 
-async fn renewals(fleet: &Fleet, count: u64) {
-    let leases = async || requests(fleet).await.get("PUT leases").copied().unwrap_or(0);
+async fn renewals(fleet: &Fleet, count: u32) {
+    let leases = async || requests(fleet).await.get("PUT leases").copied().unwrap_or(0.0);
     let before = leases().await;
-    eventually(&format!("{count} renewals"), async || leases().await >= before + count).await;
+    eventually(&format!("{count} renewals"), async || {
+        leases().await >= before + f64::from(count)
+    })
+    .await;
 }
 
 /// Requests of our kinds, Secrets and Events so far, except for watches, which end and begin by themselves, and reads
 /// by name, with which this test waits.
-async fn counts(fleet: &Fleet) -> BTreeMap<String, u64> {
+async fn counts(fleet: &Fleet) -> BTreeMap<String, f64> {
     let all = requests(fleet).await;
     let ours = ["agentautomations", "agenttasks", "agentpolicies", "events", "secrets"];
     let counted = |request: &str| {
@@ -84,7 +87,7 @@ async fn counts(fleet: &Fleet) -> BTreeMap<String, u64> {
 }
 
 /// The API server's requests, as `VERB resource`.
-async fn requests(fleet: &Fleet) -> BTreeMap<String, u64> {
+async fn requests(fleet: &Fleet) -> BTreeMap<String, f64> {
     let metrics = fleet.kubectl(&["get", "--raw", "/metrics"]).await;
     let mut requests = BTreeMap::new();
     for line in metrics
@@ -100,7 +103,7 @@ async fn requests(fleet: &Fleet) -> BTreeMap<String, u64> {
                 .next()
         };
         let request = format!("{} {}", label("verb").unwrap(), label("resource").unwrap());
-        *requests.entry(request).or_default() += value.parse::<f64>().unwrap() as u64;
+        *requests.entry(request).or_default() += value.parse::<f64>().unwrap();
     }
     requests
 }

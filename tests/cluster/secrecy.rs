@@ -19,7 +19,7 @@ async fn a_token_is_found_nowhere() {
     team.put_secret("canary", "token", CANARY).await;
     let automate = async |name: &str| {
         team.automate(name, "@every 1s", |spec| {
-            spec.credentials.secret_ref.name = "canary".to_owned();
+            "canary".clone_into(&mut spec.credentials.secret_ref.name);
             spec.concurrency.max_active = 1;
         })
         .await;
