@@ -8,7 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use kube::core::DeserializeGuard;
 use kube::runtime::utils::{Backoff, StreamBackoff};
 use kube::runtime::watcher::{self, Event};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::observe::Update;
@@ -109,10 +109,7 @@ where
 fn decoded<K: Resource<DynamicType = ()>>(kind: Kind, object: DeserializeGuard<K>, put: fn(K) -> Update) -> News {
     let key = ObjectKey::of(&object);
     match object.0 {
-        Ok(mut object) => {
-            object.managed_fields_mut().clear();
-            News::Update(put(object))
-        }
+        Ok(object) => News::Update(put(object)),
         Err(invalid) => News::Undecodable(kind, key, invalid.error),
     }
 }

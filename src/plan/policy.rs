@@ -6,6 +6,9 @@ use crate::api::AgentPolicy;
 use crate::api::policy::TriggerKind;
 use crate::domain::pattern::{Case, Pattern};
 
+/// The most policies that a sentence names.
+const NAMED: usize = 3;
+
 /// What is to be allowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
@@ -62,7 +65,7 @@ pub fn matches(patterns: &[String], text: &str, case: Case) -> bool {
 }
 
 fn nobody_speaks<'a>(policies: impl Iterator<Item = &'a AgentPolicy>, namespace: &str) -> String {
-    let names: Vec<_> = policies.map(ResourceExt::name_any).collect();
+    let names: Vec<_> = policies.map(ResourceExt::name_any).take(NAMED).collect();
     if names.is_empty() {
         return format!(
             "there is no AgentPolicy, and without one nothing starts: create one whose spec.namespaces names {namespace}"

@@ -126,6 +126,8 @@ pub struct TaskFacts {
     pub search: Option<Search>,
 }
 
+/// Where kubectl keeps the whole object once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Gone tasks that are remembered; answers are late by seconds, not by this many deletions.
 const GRAVES: usize = 10_000;
 
@@ -205,7 +207,8 @@ impl World {
     }
 
     /// Takes an automation in, unless a newer version is known. Says whether it was news.
-    pub fn put_automation(&mut self, automation: AgentAutomation) -> bool {
+    pub fn put_automation(&mut self, mut automation: AgentAutomation) -> bool {
+        automation.annotations_mut().remove(LAST_APPLIED);
         put(&mut self.automations, ObjectKey::of(&automation), automation)
     }
 
@@ -292,11 +295,13 @@ fn goes_on(status: &TaskStatus) -> bool {
             .is_some_and(|task| !TaskState::parse(&task.state).is_terminal())
 }
 
-fn put<K: Ord, T: ResourceExt>(map: &mut BTreeMap<K, T>, key: K, object: T) -> bool {
+/// Field ownership is for the API server; decoded it is many times larger than the object itself.
+fn put<K: Ord, T: ResourceExt>(map: &mut BTreeMap<K, T>, key: K, mut object: T) -> bool {
     let version = version(&object);
     if version > 0 && map.get(&key).is_some_and(|known| self::version(known) >= version) {
         return false;
     }
+    object.meta_mut().managed_fields = None;
     map.insert(key, object);
     true
 }
