@@ -76,7 +76,7 @@ async fn bench() -> Result<Report> {
     cluster.create_cronjobs(FLEET).await?;
     step(&format!("the first tick, {first}, warms up; {TICKS} more are measured"));
     let ours = plane.process_id_beside(Controller::NAME)?;
-    until(first + 2 * MINUTE - MARGIN).await?;
+    until(first + MINUTE - MARGIN).await?;
     let (cpu_ours, cpu_manager) = (Cpu::of(ours)?, Cpu::of(manager)?);
     let from = first + MINUTE;
     for tick in 1..=TICKS {
