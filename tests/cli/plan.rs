@@ -245,7 +245,7 @@ fn objects_and_what_becomes_of_them() {
                     "weekly-deps-1",
                     "2026-03-23T05:00:00Z",
                     &status(
-                        "{phase: Running, reason: WaitingForUser, startedAt: \"2026-03-30T03:59:00Z\", task: {id: abc, shortId: abc, state: waiting_for_user}}",
+                        "{phase: Running, reason: WaitingForUser, startedAt: \"2026-03-30T03:59:00Z\", task: {id: abc, shortId: abc, state: waiting_for_user, updatedAt: \"2026-03-30T03:59:00Z\"}}",
                     ),
                 ),
             ],
