@@ -5,6 +5,7 @@ mod conformance;
 mod crash;
 mod invariants;
 mod life;
+mod lost;
 mod memory;
 mod network;
 mod rest;

@@ -1,0 +1,39 @@
+//! Starts whose answer is lost, where people go on in the meantime.
+
+use std::time::Duration;
+
+use agent_automation::api::task::AttemptOutcome;
+use agent_automation::simulator::{Effect, Failure, Fault, Operation, When};
+
+use crate::invariants::at_rest;
+use crate::network::Network;
+use crate::stage::{Stage, Team};
+
+/// Lists leave archived tasks out unless they are asked for.
+#[tokio::test(start_paused = true)]
+async fn a_lost_task_is_found_though_somebody_archived_it() {
+    let mut stage = Stage::new(1);
+    stage.policy(None).await;
+    stage.secret().await;
+    stage.automation(&Team::new("deps")).await;
+    stage.github.add_fault(Fault {
+        on: vec![Operation::StartTask],
+        when: When::Next(1),
+        effect: Effect::LoseAnswer(Failure::Hang),
+    });
+    stage.until(Duration::from_secs(3_590)).await;
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(3_605)).await;
+    let started = stage.github.tasks();
+    let [started] = started.as_slice() else {
+        panic!("{:#?}", stage.trace())
+    };
+    stage.github.archive_task(&started.id).unwrap();
+    stage.until(Duration::from_secs(3_900)).await;
+    let tasks = stage.tasks();
+    let status = tasks[0].status.clone().unwrap();
+    assert_eq!(status.task.map(|task| task.id), Some(started.id.clone()), "{:#?}", stage.trace());
+    assert_eq!(status.attempts[0].outcome, Some(AttemptOutcome::Adopted));
+    assert_eq!(at_rest(&stage, true), Vec::<String>::new());
+    process.terminate().await;
+}
