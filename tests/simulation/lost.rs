@@ -32,7 +32,12 @@ async fn a_lost_task_is_found_though_somebody_archived_it() {
     stage.until(Duration::from_secs(3_900)).await;
     let tasks = stage.tasks();
     let status = tasks[0].status.clone().unwrap();
-    assert_eq!(status.task.map(|task| task.id), Some(started.id.clone()), "{:#?}", stage.trace());
+    assert_eq!(
+        status.task.map(|task| task.id),
+        Some(started.id.clone()),
+        "{:#?}",
+        stage.trace()
+    );
     assert_eq!(status.attempts[0].outcome, Some(AttemptOutcome::Adopted));
     assert_eq!(at_rest(&stage, true), Vec::<String>::new());
     process.terminate().await;
