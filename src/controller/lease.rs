@@ -104,13 +104,15 @@ impl Lease {
     /// Lets another process lead at once.
     pub async fn give_up(&self) {
         let mut held = self.held.lock().await;
-        let Some(Held { mut object, .. }) = held.take() else {
+        let Some(Held { object, .. }) = held.take() else {
             return;
         };
+        // What is claimed may still be on its way: the next leader has to know.
+        let wanted = self.claims().wanted.clone();
+        let mut object = self.renewed(object, &wanted);
         if let Some(spec) = &mut object.spec {
             spec.holder_identity = None;
         }
-        object.annotations_mut().remove(CLAIMS);
         let params = PostParams::default();
         let replaced = self.api.replace(&self.terms.name, &params, &object);
         if !matches!(timeout(self.patience(), replaced).await, Ok(Ok(_))) {

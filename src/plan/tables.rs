@@ -667,3 +667,38 @@ fn an_older_observation_changes_nothing_and_a_decided_end_stays() {
         "it counts again"
     );
 }
+
+#[test]
+fn details_that_lag_behind_the_list_are_not_asked_for_in_a_loop() {
+    let mut running = start::conclude(
+        &written_ahead(),
+        1,
+        &StartOutcome::Created(Box::new(observed("t1", ""))),
+        at(2),
+    );
+    running.task.as_mut().unwrap().updated_at = Some(at(10));
+    let table = [
+        (None, 0, "Observe"),
+        (Some(at(20)), 0, "wait 25s"),
+        (Some(at(15)), 0, "Observe"),
+        (Some(at(15)), 60, "wait 60s"),
+    ];
+    for (observed_at, limited, expected) in table {
+        let world = world(vec![due("one", "a", 0, Some(running.clone()))], |world| {
+            let facts = world.facts.entry(ObjectKey::new("payments", "a")).or_default();
+            facts.observed_at = observed_at;
+            facts.listed = Some(super::observed::ListedTask {
+                id: "t1".to_owned(),
+                state: TaskState::InProgress,
+                updated_at: Some(at(19)),
+            });
+            world.credentials.get_mut(&credential(0)).unwrap().limited_until = Some(at(limited));
+        });
+        let planned = task::plan(&world, &ObjectKey::new("payments", "a"), &Settings::default(), at(20));
+        let decided = match planned.actions.as_slice() {
+            [Action::Observe { .. }] => "Observe".to_owned(),
+            _ => decision(&planned),
+        };
+        assert_eq!(decided, expected, "{observed_at:?} {limited}");
+    }
+}

@@ -38,12 +38,16 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
         Phase::Pending | Phase::Held => Planned::default(),
         Phase::Starting => plan_starting(status, now),
         Phase::Unknown => plan_unknown(world, key, task, status, settings, now),
-        _ => plan_following(world.facts.get(key), status, now),
+        _ => plan_following(world.facts.get(key), status, settings, now),
     };
-    if !usable(world, task) {
+    if let Some(until) = hindered(world, task, settings, now) {
+        let wanted = planned.actions.len();
         planned
             .actions
             .retain(|action| matches!(action, Action::WriteTaskStatus(_)));
+        if planned.actions.len() < wanted {
+            planned.wake_at(until);
+        }
     }
     planned
 }
@@ -123,10 +127,14 @@ fn merge_pull(known: Option<PullRequest>, seen: Option<&PullRequest>) -> Option<
     }
 }
 
-fn usable(world: &World, task: &AgentTask) -> bool {
+/// Until when GitHub is not to be asked with the task's credential.
+fn hindered(world: &World, task: &AgentTask, settings: &Settings, now: Timestamp) -> Option<Timestamp> {
     let key = CredentialKey::of_task(task);
     let credential = world.credentials.get(&key);
-    matches!(usability(&key, credential), Usability::Usable(_))
+    match usability(&key, credential) {
+        Usability::Usable(_) => credential?.limited_until.filter(|until| *until > now),
+        Usability::Unread | Usability::Unusable(_) => Some(add(now, settings.recheck_interval)),
+    }
 }
 
 /// A task that starts and that nobody here is starting: its controller died. Nobody concludes anything before the
@@ -205,7 +213,7 @@ fn named(id: String) -> ObservedTask {
     }
 }
 
-fn plan_following(facts: Option<&TaskFacts>, status: &TaskStatus, now: Timestamp) -> Planned {
+fn plan_following(facts: Option<&TaskFacts>, status: &TaskStatus, settings: &Settings, now: Timestamp) -> Planned {
     let mut planned = Planned::default();
     let Some(task) = &status.task else {
         return planned;
@@ -215,7 +223,8 @@ fn plan_following(facts: Option<&TaskFacts>, status: &TaskStatus, now: Timestamp
         .and_then(|facts| facts.listed.as_ref())
         .is_some_and(|listed| is_news(listed, task))
     {
-        Some(Timestamp::MIN)
+        // Details may lag behind the list for as long as they like; asking faster does not help.
+        Some(observed_at.map_or(Timestamp::MIN, |seen| add(seen, settings.poll_min)))
     } else if status.phase == Phase::Running && is_hearsay(task) {
         Some(observed_at.map_or(Timestamp::MIN, |seen| add(seen, RESOLVE_EVERY)))
     } else if status.phase == Phase::Running {
