@@ -10,14 +10,15 @@
 //! the task is polled until it has ended, and its pull request is resolved to a link.
 //!
 //! ```text
-//!            watch                  pure                       write
-//! API server ─────► observe::World ─────► plan::Plan ─► execute ─────► API server, GitHub
-//!                        ▲                                 │
-//!                        └───────── what came of it ───────┘
+//!        watch                            pure                  write
+//! API server ──► observe ──► plan::World ──► plan::Planned ──► execute ──► API server, GitHub
+//!                     ▲                                          │
+//!                     └───────────── what came of it ────────────┘
 //! ```
 //!
 //! The core is functional, the shell imperative: [`plan`] is synchronous and pure, a snapshot and `now` in, a plan
-//! out; it names no client, no runtime, no clock and no randomness. Only [`execute`] and [`github`] write.
+//! out; it names no client, no runtime, no clock and no randomness. Of decisions, only [`execute`] writes; the leader's
+//! lease, which is also the ledger of starts about to be written ahead, is [`controller::lease`]'s own.
 //!
 //! # Code map
 //!
@@ -27,11 +28,11 @@
 //! | [`api`] | the three kinds, one file each; `crds/` is generated from them |
 //! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template. Parse once |
 //! | [`plan`] | decisions, one file a concern: schedule, admission, start, task, automation, conditions, naming |
-//! | [`observe`], `execute` | news → world; one action → its API calls. The only writer |
-//! | [`controller`] | watches, event loop, leader lease, metrics, the HTTP endpoints |
+//! | [`observe`], [`execute`] | news → world; one action → its API calls |
+//! | [`controller`] | watches, event loop, leader lease and ledger, Events, metrics, the HTTP endpoints |
 //! | [`github`] | the client: agent tasks, pull requests, limits; "unknown outcome" is a result of its own |
 //! | `simulator` | the stand-in for GitHub, behind a feature of the same name |
-//! | [`cli`] | subcommands for people: `schedule`, `validate`, `plan` |
+//! | [`cli`] | subcommands: `controller`, `crds`, and for people `schedule`, `validate`, `plan` |
 //!
 //! Dependencies point one way: `api ← domain ← plan ← {observe, execute, github} ← controller ← main`.
 //!

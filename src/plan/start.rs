@@ -141,7 +141,7 @@ pub fn adopt(status: &mut TaskStatus, task: &ObservedTask, reason: Reason, messa
     say(status, Phase::Running, reason, message);
 }
 
-/// Writes an attempt's outcome down. What is certain is never replaced by what is not.
+/// Writes an attempt's outcome down. Whether it is still news is asked of [`is_open`] before.
 pub fn settle(status: &mut TaskStatus, number: i32, outcome: AttemptOutcome, message: Option<&str>) {
     if let Some(attempt) = status.attempts.iter_mut().find(|attempt| attempt.number == number) {
         attempt.outcome = Some(outcome);
