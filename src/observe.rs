@@ -1,5 +1,7 @@
 //! What came back, taken into the [`World`]: objects from watches and writes, facts from Secrets and GitHub.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::task::{PullRequest, Usage};
@@ -8,9 +10,9 @@ use crate::domain::repository::Repository;
 use crate::github::models::{self, Artifact};
 use crate::github::{Refusal, RefusalKind, RetryAfter};
 use crate::plan::automation::credits;
-use crate::plan::credential::add;
 use crate::plan::observed::{ListedTask, ObservedTask, Refused, Search};
-use crate::plan::world::{Credential, SecretState, Verification, automation_key};
+use crate::plan::time::{LONGEST_ASKED, add, pending};
+use crate::plan::world::{Credential, SecretState, Verification, automation_key, counts};
 use crate::plan::{CredentialKey, ObjectKey, Subject, World};
 
 /// The first wait where GitHub asks to wait and does not say for how long; each further one is twice as long.
@@ -20,11 +22,19 @@ const UNSTATED_WAIT: SignedDuration = SignedDuration::from_secs(60);
 #[derive(Debug, Clone)]
 pub enum Update {
     Automation(Box<AgentAutomation>),
-    AutomationGone(ObjectKey),
+    /// The automation of this uid is gone.
+    AutomationGone(ObjectKey, String),
     Task(Box<AgentTask>),
-    TaskGone(ObjectKey),
+    /// A task as this process has just written it.
+    TaskWritten(Box<AgentTask>),
+    /// The task of this uid is gone.
+    TaskGone(ObjectKey, String),
     Policy(Box<AgentPolicy>),
     PolicyGone(String),
+    /// A policy that can't be decoded.
+    PolicyUnreadable(String),
+    /// A task that can't be decoded, and its automation.
+    TaskUnreadable(ObjectKey, ObjectKey),
     Secret(CredentialKey, SecretState, Timestamp),
     /// GitHub refused this version of the Secret.
     Rejected(CredentialKey, String),
@@ -39,6 +49,8 @@ pub enum Update {
     Observed(ObjectKey, Timestamp),
     Searched(ObjectKey, Search),
     StatusWritten(ObjectKey, Timestamp),
+    /// Nothing names the credential or the repository any more.
+    Forgotten(Subject),
 }
 
 /// Takes news in and says which subjects are to be planned again.
@@ -53,18 +65,25 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
                 Vec::new()
             }
         }
-        Update::AutomationGone(key) => {
-            world.remove_automation(&key);
-            Vec::new()
+        Update::AutomationGone(key, uid) => {
+            let subjects = about_automation(world, &key);
+            world.remove_automation(&key, &uid);
+            subjects
         }
-        Update::Task(task) => {
+        Update::Task(task) | Update::TaskWritten(task) => {
             let subjects = about_task(&task);
             if world.put_task(*task) { subjects } else { Vec::new() }
         }
-        Update::TaskGone(key) => {
+        Update::TaskGone(key, uid) => {
             let subjects = world.task(&key).map(about_task).unwrap_or_default();
-            world.remove_task(&key);
+            world.remove_task(&key, &uid);
             subjects
+        }
+        Update::TaskUnreadable(key, automation) => {
+            if world.task(&key).is_none() {
+                world.unreadable_tasks.insert(key, automation);
+            }
+            Vec::new()
         }
         Update::Policy(policy) => {
             if world.put_policy(*policy) {
@@ -75,6 +94,10 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         }
         Update::PolicyGone(name) => {
             world.remove_policy(&name);
+            every_automation(world)
+        }
+        Update::PolicyUnreadable(name) => {
+            world.unreadable_policies.insert(name);
             every_automation(world)
         }
         Update::Verified(key, repository, verification) => {
@@ -93,6 +116,10 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         Update::StatusWritten(key, at) => {
             world.status_written.insert(key.clone(), at);
             vec![Subject::Automation(key)]
+        }
+        Update::Forgotten(subject) => {
+            forget(world, &subject);
+            Vec::new()
         }
         Update::Listed(key, at, tasks) => listed(world, &key, at, tasks.unwrap_or_default()),
         Update::Secret(..) | Update::Rejected(..) | Update::Limited(..) | Update::Answered(..) => about(world, update),
@@ -132,6 +159,19 @@ fn about(world: &mut World, update: Update) -> Vec<Subject> {
     }
 }
 
+/// Unless something names it again by now, which asks for it anew.
+fn forget(world: &mut World, subject: &Subject) {
+    match subject {
+        Subject::Credential(key) => {
+            world.credentials.remove(key);
+        }
+        Subject::Repository(key, repository) => {
+            world.repositories.remove(&(key.clone(), repository.clone()));
+        }
+        Subject::Automation(_) | Subject::Task(_) => {}
+    }
+}
+
 fn limit(credential: &mut Credential, wait: RetryAfter, now: Timestamp) {
     let stated = wait.not_before(now);
     let unstated = UNSTATED_WAIT * 2_i32.pow(credential.limited_times.min(6));
@@ -141,7 +181,8 @@ fn limit(credential: &mut Credential, wait: RetryAfter, now: Timestamp) {
         stated
     };
     credential.limited_times = credential.limited_times.saturating_add(1);
-    credential.limited_until = credential.limited_until.max(Some(until));
+    let until = until.min(add(now, LONGEST_ASKED));
+    credential.limited_until = pending(credential.limited_until, LONGEST_ASKED, now).max(Some(until));
 }
 
 /// A restarted controller learns from status which Secret version GitHub refused, and does not use it again.
@@ -165,13 +206,12 @@ fn remember_rejection(world: &mut World, automation: &AgentAutomation) {
 fn listed(world: &mut World, key: &CredentialKey, at: Timestamp, tasks: Vec<ListedTask>) -> Vec<Subject> {
     world.credentials.entry(key.clone()).or_default().polled_at = Some(at);
     let mut subjects = vec![Subject::Credential(key.clone())];
-    let ids: Vec<(ObjectKey, String)> = world
-        .tasks()
-        .filter(|(_, task)| CredentialKey::of_task(task) == *key)
-        .filter_map(|(name, task)| Some((name.clone(), task.status.as_ref()?.task.as_ref()?.id.clone())))
+    let ids: BTreeMap<String, ObjectKey> = world
+        .tasks_with(key)
+        .filter_map(|(name, task)| Some((task.status.as_ref()?.task.as_ref()?.id.clone(), name.clone())))
         .collect();
     for task in tasks {
-        for (name, _) in ids.iter().filter(|(_, id)| *id == task.id) {
+        if let Some(name) = ids.get(&task.id) {
             world.facts.entry(name.clone()).or_default().listed = Some(task.clone());
             subjects.push(Subject::Task(name.clone()));
         }
@@ -203,10 +243,8 @@ fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
 }
 
 fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
-    let automations = world
-        .automations()
-        .filter(|(_, automation)| CredentialKey::of_automation(automation) == *key);
-    let tasks = world.active().filter(|(_, task)| CredentialKey::of_task(task) == *key);
+    let automations = world.automations_with(key);
+    let tasks = world.tasks_with(key).filter(|(_, task)| counts(task));
     automations
         .flat_map(|(name, _)| about_automation(world, name))
         .chain(tasks.map(|(name, _)| Subject::Task(name.clone())))
@@ -280,7 +318,7 @@ pub fn refused(refusal: &Refusal, now: Timestamp) -> Refused {
         reason,
         message: refusal.to_string(),
         not_before: match refusal.kind {
-            RefusalKind::RateLimited(wait) => Some(wait.not_before(now)),
+            RefusalKind::RateLimited(wait) => Some(wait.not_before(now).min(add(now, LONGEST_ASKED))),
             _ => None,
         },
     }

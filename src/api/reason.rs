@@ -24,6 +24,8 @@ pub enum Reason {
     SecretMissing,
     /// The Secret has no such key, or it is empty.
     SecretKeyMissing,
+    /// The controller may not read the Secret.
+    SecretForbidden,
     /// GitHub refused the token (401).
     CredentialRejected,
     /// The token lacks a permission (403).
@@ -38,6 +40,8 @@ pub enum Reason {
     PolicyDenied,
     /// A policy's kill switch is on.
     PolicySuspended,
+    /// A policy can't be read, and so nobody knows what it forbids.
+    PolicyUnreadable,
     /// The automation is suspended.
     Suspended,
     /// The automation's own cap is reached.
@@ -78,6 +82,8 @@ pub enum Reason {
     DeadlineExceeded,
     /// The object appeared after its scheduled time had been dealt with.
     AlreadyDecided,
+    /// The API server refuses to create a task.
+    FailedCreate,
     /// The automation it belongs to is gone.
     AutomationGone,
 }
@@ -96,6 +102,7 @@ impl Reason {
             Self::InvalidTemplate => "InvalidTemplate",
             Self::SecretMissing => "SecretMissing",
             Self::SecretKeyMissing => "SecretKeyMissing",
+            Self::SecretForbidden => "SecretForbidden",
             Self::CredentialRejected => "CredentialRejected",
             Self::PermissionDenied => "PermissionDenied",
             Self::RepositoryNotFound => "RepositoryNotFound",
@@ -103,6 +110,7 @@ impl Reason {
             Self::StartRejected => "StartRejected",
             Self::PolicyDenied => "PolicyDenied",
             Self::PolicySuspended => "PolicySuspended",
+            Self::PolicyUnreadable => "PolicyUnreadable",
             Self::Suspended => "Suspended",
             Self::AutomationCap => "AutomationCap",
             Self::PolicyCap => "PolicyCap",
@@ -123,6 +131,7 @@ impl Reason {
             Self::SessionCancelled => "SessionCancelled",
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::AlreadyDecided => "AlreadyDecided",
+            Self::FailedCreate => "FailedCreate",
             Self::AutomationGone => "AutomationGone",
         }
     }

@@ -9,13 +9,15 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use crate::api::task::Phase;
+use crate::api::task::{AUTOMATION_LABEL, Phase};
 use crate::api::{AgentTask, Reason};
 use crate::execute::{Done, Executor, Failure, Leadership, Step};
 use crate::observe::{Update, apply};
-use crate::plan::credential::add;
+use crate::plan::time::{LONGEST_RETRY, add, pending};
 use crate::plan::world::phase;
 use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, admission, automation, credential, task};
 
@@ -32,7 +34,8 @@ const DRAIN: Duration = Duration::from_secs(25);
 /// The most news taken in before planning.
 const BATCH: usize = 1_000;
 const FIRST_RETRY: SignedDuration = SignedDuration::from_secs(1);
-const LAST_RETRY: SignedDuration = SignedDuration::from_secs(60);
+/// Between two looks at a task that a list did not name.
+const REFRESH_RETRY: Duration = Duration::from_secs(5);
 
 /// One term of leadership.
 pub(super) struct Leading<'a> {
@@ -45,7 +48,6 @@ pub(super) struct Leading<'a> {
     teller: Teller,
     dirty: BTreeSet<Subject>,
     timers: Timers,
-    failures: BTreeMap<Subject, Retry>,
     /// Kinds whose first list is not complete: nothing is planned before.
     unlisted: BTreeSet<Kind>,
     /// The keys of a list under way.
@@ -63,12 +65,6 @@ struct Ended {
 }
 
 type Said = (Phase, Option<Reason>);
-
-#[derive(Default)]
-struct Retry {
-    times: u32,
-    not_before: Timestamp,
-}
 
 /// When each subject is looked at again.
 #[derive(Default)]
@@ -91,7 +87,6 @@ impl<'a> Leading<'a> {
             telling: FuturesUnordered::new(),
             dirty: BTreeSet::new(),
             timers: Timers::default(),
-            failures: BTreeMap::new(),
             unlisted: Kind::ALL.into(),
             listing: BTreeMap::new(),
         }
@@ -112,7 +107,7 @@ impl<'a> Leading<'a> {
                 () = sleep_until(wake) => {}
             }
             self.take_ready(lease);
-            self.plan();
+            self.plan(lease);
         }
         let until = Instant::now() + DRAIN;
         let drained = async {
@@ -168,12 +163,26 @@ impl<'a> Leading<'a> {
                 self.listing.entry(kind).or_default().insert(key);
             }
             News::ListEnds(kind) => self.listed(kind),
-            News::Undecodable(kind, key, error) => {
-                self.metrics().undecodable(kind.as_str());
-                tracing::warn!(kind = kind.as_str(), object = %key, %error, "an object can't be decoded; it is passed over");
-            }
+            News::Undecodable(kind, metadata, error) => self.pass_over(kind, &metadata, &error),
             News::Failed(kind, error) => {
                 tracing::warn!(kind = kind.as_str(), %error, "a watch failed; it is tried again");
+            }
+        }
+    }
+
+    /// An object that can't be decoded stalls no other, but what it may forbid or run counts.
+    fn pass_over(&mut self, kind: Kind, metadata: &ObjectMeta, error: &str) {
+        let name = metadata.name.clone().unwrap_or_default();
+        let key = ObjectKey::new(metadata.namespace.clone().unwrap_or_default(), name.clone());
+        self.metrics().undecodable(kind.as_str());
+        tracing::warn!(kind = kind.as_str(), object = %key, error, "an object can't be decoded; it is passed over");
+        match kind {
+            Kind::Automation => {}
+            Kind::Policy => self.learn(Update::PolicyUnreadable(name)),
+            Kind::Task => {
+                let label = metadata.labels.as_ref().and_then(|labels| labels.get(AUTOMATION_LABEL));
+                let automation = ObjectKey::new(key.namespace.clone(), label.cloned().unwrap_or_default());
+                self.learn(Update::TaskUnreadable(key, automation));
             }
         }
     }
@@ -181,45 +190,83 @@ impl<'a> Leading<'a> {
     /// What a whole list does not name is gone. A task is read once more: it may be newer than the list.
     fn listed(&mut self, kind: Kind) {
         let named = self.listing.remove(&kind).unwrap_or_default();
-        let known: Vec<_> = match kind {
-            Kind::Automation => self.world.automations().map(|(key, _)| key.clone()).collect(),
-            Kind::Policy => self.world.policies().map(ObjectKey::of).collect(),
-            Kind::Task => self.world.tasks().map(|(key, _)| key.clone()).collect(),
-        };
-        for key in known.into_iter().filter(|key| !named.contains(key)) {
-            match kind {
-                Kind::Automation => self.learn(Update::AutomationGone(key)),
-                Kind::Policy => self.learn(Update::PolicyGone(key.name)),
-                Kind::Task => self.refresh(key),
+        match kind {
+            Kind::Automation => {
+                for update in self.absent_automations(&named) {
+                    self.learn(update);
+                }
+            }
+            Kind::Policy => {
+                for update in self.absent_policies(&named) {
+                    self.learn(update);
+                }
+            }
+            Kind::Task => {
+                self.world.unreadable_tasks.retain(|key, _| named.contains(key));
+                for task in self.absent_tasks(&named) {
+                    self.refresh(task);
+                }
             }
         }
         self.unlisted.remove(&kind);
     }
 
-    fn refresh(&mut self, key: ObjectKey) {
-        let (executor, subject) = (self.executor.clone(), Subject::Task(key.clone()));
+    fn absent_automations(&self, named: &BTreeSet<ObjectKey>) -> Vec<Update> {
+        let absent = self.world.automations().filter(|(key, _)| !named.contains(key));
+        let gone =
+            absent.map(|(key, automation)| Update::AutomationGone(key.clone(), automation.uid().unwrap_or_default()));
+        gone.collect()
+    }
+
+    fn absent_policies(&self, named: &BTreeSet<ObjectKey>) -> Vec<Update> {
+        let known: BTreeSet<_> = self
+            .world
+            .policies()
+            .map(ResourceExt::name_any)
+            .chain(self.world.unreadable_policies.iter().cloned())
+            .collect();
+        let absent = known
+            .into_iter()
+            .filter(|name| !named.contains(&ObjectKey::new("", name.as_str())));
+        absent.map(Update::PolicyGone).collect()
+    }
+
+    fn absent_tasks(&self, named: &BTreeSet<ObjectKey>) -> Vec<AgentTask> {
+        let absent = self.world.tasks().filter(|(key, _)| !named.contains(key));
+        absent.map(|(_, task)| task.clone()).collect()
+    }
+
+    fn refresh(&mut self, task: AgentTask) {
+        let (executor, subject) = (self.executor.clone(), Subject::Task(ObjectKey::of(&task)));
         self.in_flight.push(Box::pin(async move {
-            let done = vec![("Refresh", executor.refresh_task(&key).await)];
-            Ended {
-                subject,
-                busy: false,
-                said: None,
-                done,
+            loop {
+                let done = executor.refresh_task(&task).await;
+                if done.failure.is_none() {
+                    return Ended {
+                        subject,
+                        busy: false,
+                        said: None,
+                        done: vec![("Refresh", done)],
+                    };
+                }
+                sleep(REFRESH_RETRY).await;
             }
         }));
     }
 
     fn learn(&mut self, update: Update) {
-        if let Update::Task(task) = &update {
+        if let Update::Task(task) | Update::TaskWritten(task) = &update {
             let key = ObjectKey::of(&**task);
             let before = self.world.task(&key).map(|task| phase(task).as_str());
             self.dirty.extend(apply(&mut self.world, update));
             let after = self.world.task(&key).map(|task| phase(task).as_str());
             self.metrics().moved(before, after);
-        } else if let Update::TaskGone(key) = &update {
-            let before = self.world.task(key).map(|task| phase(task).as_str());
+        } else if let Update::TaskGone(key, _) = &update {
+            let key = key.clone();
+            let before = self.world.task(&key).map(|task| phase(task).as_str());
             self.dirty.extend(apply(&mut self.world, update));
-            self.metrics().moved(before, None);
+            let after = self.world.task(&key).map(|task| phase(task).as_str());
+            self.metrics().moved(before, after);
         } else {
             self.dirty.extend(apply(&mut self.world, update));
         }
@@ -239,57 +286,70 @@ impl<'a> Leading<'a> {
             }
         }
         self.dirty.insert(subject.clone());
-        let mut failed = false;
+        let mut failed = None;
         for (action, done) in done {
             let result = done.failure.as_ref().map_or("ok", Failure::category);
             self.metrics().acted(action, result);
             for update in done.updates {
-                if busy {
-                    self.tell(action, said, &update);
+                if let Update::TaskWritten(task) = &update {
+                    self.unclaim(task, lease);
+                    self.tell(action, said, task);
                 }
                 self.learn(update);
             }
             if let Some(failure) = done.failure {
-                failed = true;
-                self.fail(&subject, action, &failure);
+                tracing::warn!(%subject, action, error = %failure, "an action did not get through; it is planned again");
+                failed = Some(failure);
             }
         }
-        if !failed {
-            self.failures.remove(&subject);
+        match failed {
+            Some(failure) => self.fail(subject, &failure),
+            None => {
+                self.world.retries.remove(&subject);
+            }
         }
-        self.unclaim(&subject, lease);
     }
 
-    fn fail(&mut self, subject: &Subject, action: &'static str, failure: &Failure) {
-        tracing::warn!(%subject, action, error = %failure, "an action did not get through; it is planned again");
+    fn fail(&mut self, subject: Subject, failure: &Failure) {
         let now = self.now();
-        let retry = self.failures.entry(subject.clone()).or_default();
-        let wait = (FIRST_RETRY * 2_i32.pow(retry.times.min(6))).min(LAST_RETRY);
+        let retry = self.world.retries.entry(subject).or_default();
+        retry.not_before = add(now, (FIRST_RETRY * 2_i32.pow(retry.times.min(6))).min(LONGEST_RETRY));
         retry.times = retry.times.saturating_add(1);
-        retry.not_before = add(now, wait);
+        retry.problem = failure.to_string();
     }
 
-    /// An inherited claim ends when the task has been written by us, or can't be started any more.
-    fn unclaim(&mut self, subject: &Subject, lease: &Lease) {
-        let Subject::Task(key) = subject else { return };
-        let Some(task) = self.world.task(key) else { return };
-        let uid = task.metadata.uid.clone().unwrap_or_default();
-        let fenced = !phase(task).is_waiting() || is_fenced(task);
-        if fenced && self.world.inherited_claims.remove(&uid) {
+    /// What the leader before this one wrote ahead of a task that we have written to can't arrive any more.
+    fn unclaim(&mut self, task: &AgentTask, lease: &Lease) {
+        let uid = task.uid().unwrap_or_default();
+        if self.world.inherited_claims.remove(&uid) {
             lease.release(&uid);
         }
     }
 
+    /// What was claimed of tasks that do not wait any more has been written or never will be.
+    fn settle_claims(&mut self, lease: &Lease) {
+        if self.world.inherited_claims.is_empty() {
+            return;
+        }
+        let waiting: BTreeSet<_> = self.world.waiting().filter_map(|(_, task)| task.uid()).collect();
+        self.world.inherited_claims.retain(|uid| {
+            let waits = waiting.contains(uid);
+            if !waits {
+                lease.release(uid);
+            }
+            waits
+        });
+    }
+
     /// Tells of a change that this process made.
-    fn tell(&mut self, action: &'static str, said: Option<Said>, update: &Update) {
-        let Update::Task(task) = update else { return };
+    fn tell(&mut self, action: &'static str, said: Option<Said>, task: &AgentTask) {
         let Some(status) = &task.status else { return };
         if said == Some((status.phase, status.reason)) {
             return;
         }
         let reason = status.reason.map_or("", |reason| reason.as_str());
         tracing::info!(
-            task = %ObjectKey::of(&**task),
+            task = %ObjectKey::of(task),
             phase = status.phase.as_str(),
             reason,
             id = status.task.as_ref().map(|task| task.id.as_str()),
@@ -307,17 +367,18 @@ impl<'a> Leading<'a> {
     }
 
     /// Plans what has changed and what is due. Admission comes first: what it starts is not summed up before.
-    fn plan(&mut self) {
+    fn plan(&mut self, lease: &Lease) {
         if !self.unlisted.is_empty() {
             return;
         }
+        self.settle_claims(lease);
         let now = self.now();
         self.dirty.extend(self.timers.due(now));
         let dirty = std::mem::take(&mut self.dirty);
         if dirty.is_empty() {
             return;
         }
-        for (subject, planned) in admission::plan(&self.world, now) {
+        for (subject, planned) in admission::plan(&self.world, &self.controller.settings, now) {
             self.dispatch(subject, planned, now);
         }
         for subject in dirty {
@@ -343,8 +404,9 @@ impl<'a> Leading<'a> {
         if planned.actions.is_empty() || self.world.busy.contains(&subject) {
             return;
         }
-        if let Some(retry) = self.failures.get(&subject).filter(|retry| retry.not_before > now) {
-            self.timers.set(&subject, retry.not_before);
+        let retry = self.world.retries.get(&subject).map(|retry| retry.not_before);
+        if let Some(not_before) = pending(retry, LONGEST_RETRY, now) {
+            self.timers.set(&subject, not_before);
             return;
         }
         self.prepare(&subject, &planned.actions, now);
@@ -410,17 +472,15 @@ impl Timers {
     }
 }
 
-/// In their order, and no further than the first that fails.
+/// In their order. Where one fails, others of its kind are left for the next time.
 async fn carry_out(executor: Arc<Executor>, subject: Subject, said: Option<Said>, steps: Vec<Step>) -> Ended {
-    let mut all = Vec::new();
+    let mut all: Vec<(&'static str, Done)> = Vec::new();
     for step in steps {
         let name = step.action.name();
-        let done = executor.carry_out(step).await;
-        let failed = done.failure.is_some();
-        all.push((name, done));
-        if failed {
-            break;
+        if all.iter().any(|(tried, done)| *tried == name && done.failure.is_some()) {
+            continue;
         }
+        all.push((name, executor.carry_out(step).await));
     }
     Ended {
         subject,
@@ -434,17 +494,4 @@ async fn carry_out(executor: Arc<Executor>, subject: Subject, said: Option<Said>
 async fn renewing(kept: impl Future<Output = ()>) {
     kept.await;
     futures::future::pending::<()>().await;
-}
-
-/// Whether the last thing that was written is that an attempt of an earlier leader can't happen any more.
-fn is_fenced(task: &AgentTask) -> bool {
-    use crate::api::task::AttemptOutcome::NotSent;
-    let attempts = task
-        .status
-        .as_ref()
-        .map(|status| status.attempts.as_slice())
-        .unwrap_or_default();
-    attempts
-        .last()
-        .is_some_and(|attempt| attempt.outcome == Some(NotSent) && attempt.written_by.is_empty())
 }

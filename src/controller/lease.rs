@@ -19,7 +19,9 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::execute::{Clock, Failure, Leadership};
+use crate::execute::{Clock, Failure, Leadership, failure};
+
+use super::{Shutdown, stopped};
 
 /// The uids that the leader may be writing ahead, separated by commas.
 const CLAIMS: &str = "agentautomation.dev/claims";
@@ -68,28 +70,39 @@ impl Lease {
         }
     }
 
-    /// Waits until this process leads. Gives the uids that the leader before it had claimed.
-    pub async fn acquire(&self) -> Vec<String> {
+    /// Waits until this process leads. Gives the uids that the leader before it had claimed; nothing when the process is
+    /// asked to stop. A try is never cut short: the lease might be had without anybody knowing.
+    pub(super) async fn acquire(&self, shutdown: &mut Shutdown) -> Option<Vec<String>> {
         let mut seen: Option<(Option<String>, Instant)> = None;
-        loop {
-            match self.try_acquire(&mut seen).await {
-                Ok(Some(inherited)) => return inherited,
-                Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "the lease can't be had"),
+        while !*shutdown.borrow() {
+            match timeout(self.patience(), self.try_acquire(&mut seen)).await {
+                Ok(Ok(Some(inherited))) => return Some(inherited),
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the lease can't be had"),
+                Err(_) => tracing::warn!("the lease can't be had: no answer in time"),
             }
-            sleep(self.terms.duration / 5).await;
+            tokio::select! {
+                () = stopped(shutdown) => {}
+                () = sleep(self.terms.duration / 5) => {}
+            }
         }
+        None
     }
 
-    /// Renews until the lease is lost.
+    /// Renews until the lease is lost. After a failure there is time for several tries before it expires.
     pub async fn keep(&self) {
+        let mut pause = self.terms.duration / 3;
         loop {
-            sleep(self.terms.duration / 3).await;
+            sleep(pause).await;
+            pause = self.terms.duration / 3;
             let mut held = self.held.lock().await;
             match self.replace(&mut held).await {
                 Ok(()) => {}
                 Err(Failure::NotLeader) => return,
-                Err(error) => tracing::warn!(%error, "the lease was not renewed"),
+                Err(error) => {
+                    pause = self.terms.duration / 15;
+                    tracing::warn!(%error, "the lease was not renewed");
+                }
             }
             if held
                 .as_ref()
@@ -136,7 +149,7 @@ impl Lease {
             _ => Instant::now(),
         };
         *seen = Some((version, since));
-        if is_held(&object) && since.elapsed() < self.expiry(&object) {
+        if self.is_anothers(&object) && since.elapsed() < self.expiry(&object) {
             return Ok(None);
         }
         let inherited = claims_of(&object);
@@ -163,8 +176,19 @@ impl Lease {
         *self.held.lock().await = Some(Held { object, renewed });
     }
 
-    /// Writes the claims that are wanted now, and with them a renewal.
+    /// Writes the claims that are wanted now, and with them a renewal. An earlier write of ours may have got through
+    /// unanswered; then it is written over.
     async fn replace(&self, held: &mut Option<Held>) -> Result<(), Failure> {
+        match self.replace_once(held).await {
+            Err(Failure::Conflict) => {
+                self.reread(held).await?;
+                self.replace_once(held).await
+            }
+            written => written,
+        }
+    }
+
+    async fn replace_once(&self, held: &mut Option<Held>) -> Result<(), Failure> {
         let Some(current) = held.as_mut() else {
             return Err(Failure::NotLeader);
         };
@@ -179,27 +203,28 @@ impl Lease {
                 self.claims().written = wanted;
                 Ok(())
             }
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 || status.code == 404 => self.reread(held).await,
-            Ok(Err(error)) => Err(Failure::Kubernetes(error.to_string())),
-            Err(_) => Err(Failure::Kubernetes("no answer in time".to_owned())),
+            Ok(Err(error)) => Err(match failure(&error) {
+                Failure::Gone => Failure::Conflict,
+                failure => failure,
+            }),
+            Err(_) => Err(no_answer()),
         }
     }
 
-    /// A conflict means that another process took the lease, or that an earlier write of ours got through unanswered.
+    /// Fails when another process has the lease.
     async fn reread(&self, held: &mut Option<Held>) -> Result<(), Failure> {
-        let object = self.api.get_opt(&self.terms.name).await;
-        match object {
-            Ok(Some(object)) if holder(&object) == Some(self.identity.as_str()) => {
+        let read = timeout(self.patience(), self.api.get_opt(&self.terms.name)).await;
+        match read.map_err(|_| no_answer())?.map_err(|error| failure(&error))? {
+            Some(object) if holder(&object) == Some(self.identity.as_str()) => {
                 if let Some(held) = held.as_mut() {
                     held.object = object;
                 }
-                Err(Failure::Conflict)
+                Ok(())
             }
-            Ok(_) => {
+            _ => {
                 *held = None;
                 Err(Failure::NotLeader)
             }
-            Err(error) => Err(Failure::Kubernetes(error.to_string())),
         }
     }
 
@@ -207,9 +232,14 @@ impl Lease {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One call must leave time for the next before the lease expires.
+    /// One call must leave time for others before the lease expires.
     fn patience(&self) -> Duration {
-        self.terms.duration / 3
+        self.terms.duration / 5
+    }
+
+    /// What holds this identity was taken by us in a write that was not answered.
+    fn is_anothers(&self, object: &LeaseObject) -> bool {
+        holder(object).is_some_and(|holder| holder != self.identity)
     }
 
     fn expiry(&self, object: &LeaseObject) -> Duration {
@@ -283,8 +313,8 @@ fn holder(object: &LeaseObject) -> Option<&str> {
         .filter(|holder| !holder.is_empty())
 }
 
-fn is_held(object: &LeaseObject) -> bool {
-    holder(object).is_some()
+fn no_answer() -> Failure {
+    Failure::Unanswered("none came in time".to_owned())
 }
 
 fn claims_of(object: &LeaseObject) -> Vec<String> {

@@ -48,12 +48,7 @@ impl Controller {
             self.identity.clone(),
             self.clock.clone(),
         ));
-        while !*shutdown.borrow() {
-            let inherited = tokio::select! {
-                biased;
-                () = stopped(&mut shutdown) => break,
-                inherited = lease.acquire() => inherited,
-            };
+        while let Some(inherited) = lease.acquire(&mut shutdown).await {
             tracing::info!(identity = self.identity, inherited = inherited.len(), "leading");
             self.metrics.leading(true);
             let executor = Executor::new(

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::utils::{Backoff, StreamBackoff};
 use kube::runtime::watcher::{self, Event};
@@ -22,8 +23,8 @@ pub(super) enum News {
     ListBegins(Kind),
     Listed(Kind, ObjectKey),
     ListEnds(Kind),
-    /// The object can't be decoded.
-    Undecodable(Kind, ObjectKey, String),
+    /// The object can't be decoded; this is what its metadata tells, and why.
+    Undecodable(Kind, ObjectMeta, String),
     /// The watch failed and is tried again.
     Failed(Kind, String),
 }
@@ -56,7 +57,7 @@ pub(super) fn watch(client: &Client) -> BoxStream<'static, News> {
         client,
         Kind::Policy,
         |policy| Update::Policy(Box::new(policy)),
-        |key| Update::PolicyGone(key.name),
+        |key, _| Update::PolicyGone(key.name),
     );
     let automations = kind(
         client,
@@ -73,7 +74,9 @@ pub(super) fn watch(client: &Client) -> BoxStream<'static, News> {
     stream::select(policies, stream::select(automations, tasks)).boxed()
 }
 
-fn kind<K>(client: &Client, kind: Kind, put: fn(K) -> Update, gone: fn(ObjectKey) -> Update) -> BoxStream<'static, News>
+type Gone = fn(ObjectKey, String) -> Update;
+
+fn kind<K>(client: &Client, kind: Kind, put: fn(K) -> Update, gone: Gone) -> BoxStream<'static, News>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
@@ -88,7 +91,7 @@ fn read<K>(
     kind: Kind,
     event: Result<Event<DeserializeGuard<K>>, watcher::Error>,
     put: fn(K) -> Update,
-    gone: fn(ObjectKey) -> Update,
+    gone: Gone,
 ) -> Vec<News>
 where
     K: Resource<DynamicType = ()>,
@@ -101,16 +104,18 @@ where
         }
         Ok(Event::InitDone) => vec![News::ListEnds(kind)],
         Ok(Event::Apply(object)) => vec![decoded(kind, object, put)],
-        Ok(Event::Delete(object)) => vec![News::Update(gone(ObjectKey::of(&object)))],
+        Ok(Event::Delete(object)) => {
+            let uid = object.meta().uid.clone().unwrap_or_default();
+            vec![News::Update(gone(ObjectKey::of(&object), uid))]
+        }
         Err(error) => vec![News::Failed(kind, error.to_string())],
     }
 }
 
 fn decoded<K: Resource<DynamicType = ()>>(kind: Kind, object: DeserializeGuard<K>, put: fn(K) -> Update) -> News {
-    let key = ObjectKey::of(&object);
     match object.0 {
         Ok(object) => News::Update(put(object)),
-        Err(invalid) => News::Undecodable(kind, key, invalid.error),
+        Err(invalid) => News::Undecodable(kind, invalid.metadata, invalid.error),
     }
 }
 

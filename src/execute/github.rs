@@ -13,7 +13,6 @@ use crate::plan::observed::{ObservedTask, Refused, Search};
 use crate::plan::world::Verification;
 use crate::plan::{CredentialKey, ObjectKey, search, task as following};
 
-use super::kubernetes::replace_status;
 use super::{Done, Executor, Failure, Known};
 use crate::api::Reason;
 
@@ -78,7 +77,7 @@ impl Executor {
     }
 
     /// Reads a task's details and writes what is new in them, in one write.
-    pub(super) async fn observe(&self, mut task: AgentTask, id: &str) -> Done {
+    pub(super) async fn observe(&self, task: AgentTask, id: &str) -> Done {
         let (key, credential) = (ObjectKey::of(&task), CredentialKey::of_task(&task));
         let (Ok(known), Ok(repository)) = (self.known(&credential), Repository::parse(&task.spec.repository)) else {
             return Done::failed(Failure::Credential);
@@ -92,40 +91,40 @@ impl Executor {
                 return Done { updates, failure };
             }
         };
-        seen.pull_request = self.resolve(&known, &repository, &seen).await;
-        updates.push(Update::Observed(key.clone(), self.now()));
-        let status = task.status.clone().unwrap_or_default();
-        if let Some(next) = following::observe(&status, &seen, self.now()) {
-            task.status = Some(next);
-            let written = match replace_status(&self.tasks(&key.namespace), &task).await {
-                Ok(written) => Done::with(Update::Task(Box::new(written))),
-                Err(Failure::Conflict) => self.refresh_task(&key).await,
-                Err(failure) => Done::failed(failure),
-            };
-            updates.extend(written.updates);
-            return Done {
-                updates,
-                failure: written.failure,
-            };
+        if let Some(pull) = &seen.pull_request {
+            match self.resolve(&known, &repository, &seen, pull).await {
+                Ok(found) => seen.pull_request = found.or(seen.pull_request),
+                Err(error) => updates.extend(self.lessons(&credential, &known, Some(&error))),
+            }
         }
-        Done { updates, failure: None }
+        updates.push(Update::Observed(key, self.now()));
+        let status = task.status.clone().unwrap_or_default();
+        let Some(next) = following::observe(&status, &seen, self.now()) else {
+            return Done { updates, failure: None };
+        };
+        let written = self.write_task(task, next).await;
+        updates.extend(written.updates);
+        Done {
+            updates,
+            failure: written.failure,
+        }
     }
 
     /// A task carries its pull request's id only; the link is in the list of pull requests from its branch.
-    async fn resolve(&self, known: &Known, repository: &Repository, seen: &ObservedTask) -> Option<PullRequest> {
-        let pull = seen.pull_request.clone()?;
-        let listed = self
-            .github
-            .list_pulls(&known.token, repository, seen.branch.as_deref())
-            .await;
-        let Ok(pulls) = listed else {
-            return Some(pull);
-        };
-        let found = pulls
+    async fn resolve(
+        &self,
+        known: &Known,
+        repository: &Repository,
+        seen: &ObservedTask,
+        pull: &PullRequest,
+    ) -> Result<Option<PullRequest>, Error> {
+        let branch = seen.branch.as_deref();
+        let pulls = self.github.list_pulls(&known.token, repository, branch).await?;
+        let mut found = pulls
             .items
             .iter()
-            .find(|found| i64::try_from(found.id).is_ok_and(|id| id == pull.id));
-        Some(found.map_or(pull, pull_request))
+            .filter(|found| i64::try_from(found.id) == Ok(pull.id));
+        Ok(found.next().map(pull_request))
     }
 
     /// Looks for the task of a start that was not answered.
@@ -180,7 +179,14 @@ impl Executor {
         }
         let mut matches = Vec::new();
         for id in candidates.difference(taken) {
-            let found = observed(&self.github.get_task(&known.token, Some(repository), id).await?);
+            let found = match self.github.get_task(&known.token, Some(repository), id).await {
+                Ok(found) => observed(&found),
+                Err(error) if is_not_found(&error) => {
+                    whole = false;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if attempts.iter().any(|attempt| search::carries(&found, &attempt.marker)) {
                 matches.push(found);
             }
@@ -220,6 +226,13 @@ impl Executor {
             |refusal| refused(refusal, self.now()),
         )
     }
+}
+
+/// A task of a list whose details can't be had may be the one that is looked for.
+fn is_not_found(error: &Error) -> bool {
+    error
+        .refusal()
+        .is_some_and(|refusal| matches!(refusal.kind, RefusalKind::NotFound))
 }
 
 fn github_failure(error: &Error) -> Failure {

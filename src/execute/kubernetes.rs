@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +19,9 @@ use crate::plan::{CredentialKey, ObjectKey};
 
 use super::{Done, Executor, Failure};
 
+/// The most characters that are kept of an error.
+const MESSAGE_MAX: usize = 300;
+
 impl Executor {
     pub(super) fn tasks(&self, namespace: &str) -> Api<AgentTask> {
         Api::namespaced(self.client.clone(), namespace)
@@ -28,20 +31,27 @@ impl Executor {
         let key = ObjectKey::of(&task);
         let api = self.tasks(&key.namespace);
         match api.create(&PostParams::default(), &task).await {
-            Ok(created) => Done::with(Update::Task(Box::new(created))),
-            Err(error) if is(&error, 409) => self.refresh_task(&key).await,
+            Ok(created) => Done::with(Update::TaskWritten(Box::new(created))),
+            Err(error) if is(&error, 409) => match api.get_opt(&key.name).await {
+                Ok(there) => Done {
+                    updates: there.into_iter().map(|task| Update::Task(Box::new(task))).collect(),
+                    failure: None,
+                },
+                Err(error) => Done::failed(failure(&error)),
+            },
             Err(error) => Done::failed(failure(&error)),
         }
     }
 
-    pub(super) async fn delete_task(&self, key: ObjectKey) -> Done {
-        match self
-            .tasks(&key.namespace)
-            .delete(&key.name, &DeleteParams::default())
-            .await
-        {
-            Ok(_) => Done::with(Update::TaskGone(key)),
-            Err(error) if is(&error, 404) => Done::with(Update::TaskGone(key)),
+    /// Another object of that name, which is a conflict, means that this one is gone.
+    pub(super) async fn delete_task(&self, key: ObjectKey, uid: String) -> Done {
+        let params = DeleteParams::default().preconditions(Preconditions {
+            uid: Some(uid.clone()),
+            resource_version: None,
+        });
+        match self.tasks(&key.namespace).delete(&key.name, &params).await {
+            Ok(_) => Done::with(Update::TaskGone(key, uid)),
+            Err(error) if is(&error, 404) || is(&error, 409) => Done::with(Update::TaskGone(key, uid)),
             Err(error) => Done::failed(failure(&error)),
         }
     }
@@ -60,28 +70,37 @@ impl Executor {
             },
             Err(Failure::Conflict) => match api.get_opt(&key.name).await {
                 Ok(Some(newer)) => Done::with(Update::Automation(Box::new(newer))),
-                Ok(None) => Done::with(Update::AutomationGone(key)),
+                Ok(None) => Done::with(Update::AutomationGone(key, automation.uid().unwrap_or_default())),
                 Err(error) => Done::failed(failure(&error)),
             },
+            Err(Failure::Gone) => Done::with(Update::AutomationGone(key, automation.uid().unwrap_or_default())),
             Err(failure) => Done::failed(failure),
         }
     }
 
     pub(super) async fn write_task(&self, mut task: AgentTask, status: TaskStatus) -> Done {
-        let key = ObjectKey::of(&task);
         task.status = Some(status);
-        match replace_status(&self.tasks(&key.namespace), &task).await {
-            Ok(written) => Done::with(Update::Task(Box::new(written))),
-            Err(Failure::Conflict) => self.refresh_task(&key).await,
+        match replace_status(&self.tasks(&ObjectKey::of(&task).namespace), &task).await {
+            Ok(written) => Done::with(Update::TaskWritten(Box::new(written))),
+            Err(Failure::Conflict) => self.refresh_task(&task).await,
+            Err(Failure::Gone) => Done::with(gone(&task)),
             Err(failure) => Done::failed(failure),
         }
     }
 
     /// Reads a task again.
-    pub(crate) async fn refresh_task(&self, key: &ObjectKey) -> Done {
-        match self.tasks(&key.namespace).get_opt(&key.name).await {
-            Ok(Some(task)) => Done::with(Update::Task(Box::new(task))),
-            Ok(None) => Done::with(Update::TaskGone(key.clone())),
+    pub(crate) async fn refresh_task(&self, task: &AgentTask) -> Done {
+        match self
+            .tasks(&ObjectKey::of(task).namespace)
+            .get_opt(&task.name_any())
+            .await
+        {
+            Ok(Some(newer)) if newer.uid() == task.uid() => Done::with(Update::Task(Box::new(newer))),
+            Ok(Some(other)) => Done {
+                updates: vec![gone(task), Update::Task(Box::new(other))],
+                failure: None,
+            },
+            Ok(None) => Done::with(gone(task)),
             Err(error) => Done::failed(failure(&error)),
         }
     }
@@ -92,6 +111,10 @@ impl Executor {
             Ok(secret) => {
                 let state = self.take_token(&key, secret);
                 Done::with(Update::Secret(key, state, self.now()))
+            }
+            Err(error) if is(&error, 403) => {
+                self.keep_token(&key, String::new(), None);
+                Done::with(Update::Secret(key, SecretState::Forbidden, self.now()))
             }
             Err(error) => Done::failed(failure(&error)),
         }
@@ -125,7 +148,8 @@ impl Executor {
     }
 }
 
-/// Replaces the status of the version that the object holds; [`Failure::Conflict`] when there is a newer one.
+/// Replaces the status of the version that the object holds; [`Failure::Conflict`] when there is a newer one or another
+/// object of its name.
 pub(super) async fn replace_status<K>(api: &Api<K>, object: &K) -> Result<K, Failure>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
@@ -136,11 +160,23 @@ where
     written.map_err(|error| failure(&error))
 }
 
-pub(super) fn failure(error: &kube::Error) -> Failure {
-    if is(error, 409) || is(error, 404) {
-        return Failure::Conflict;
+/// That this very object is not there any more.
+pub(super) fn gone(task: &AgentTask) -> Update {
+    Update::TaskGone(ObjectKey::of(task), task.uid().unwrap_or_default())
+}
+
+/// A refusal is certain. After a server's error, as after no answer, what was asked may have been done.
+pub(crate) fn failure(error: &kube::Error) -> Failure {
+    let text = || error.to_string().chars().take(MESSAGE_MAX).collect();
+    match error {
+        kube::Error::Api(status) => match status.code {
+            404 => Failure::Gone,
+            409 => Failure::Conflict,
+            400..500 => Failure::Refused(text()),
+            _ => Failure::Unanswered(text()),
+        },
+        _ => Failure::Unanswered(text()),
     }
-    Failure::Kubernetes(error.to_string().chars().take(300).collect())
 }
 
 fn is(error: &kube::Error, code: u16) -> bool {

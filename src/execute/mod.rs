@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+pub(crate) use kubernetes::failure;
 
 use crate::api::{AgentAutomation, AgentTask};
 use crate::github::{Client as GitHub, Token};
@@ -79,10 +80,14 @@ pub struct Done {
 /// A step that did not get through; it is planned again after a while.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    #[error("the API server: {0}")]
-    Kubernetes(String),
+    #[error("the API server refuses it: {0}")]
+    Refused(String),
+    #[error("no answer from the API server: {0}")]
+    Unanswered(String),
     #[error("another write came first")]
     Conflict,
+    #[error("the object is gone")]
+    Gone,
     #[error("leadership is lost")]
     NotLeader,
     #[error("GitHub: {message}")]
@@ -96,8 +101,10 @@ impl Failure {
     #[must_use]
     pub fn category(&self) -> &'static str {
         match self {
-            Self::Kubernetes(_) => "kubernetes",
+            Self::Refused(_) => "refused",
+            Self::Unanswered(_) => "unanswered",
             Self::Conflict => "conflict",
+            Self::Gone => "gone",
             Self::NotLeader => "not_leader",
             Self::GitHub { category, .. } => category,
             Self::Credential => "credential",
@@ -154,7 +161,7 @@ impl Executor {
     pub async fn carry_out(&self, step: Step) -> Done {
         match (step.subject, step.target, step.action) {
             (_, _, Action::CreateTask(task)) => self.create_task(*task).await,
-            (_, _, Action::DeleteTask(key)) => self.delete_task(key).await,
+            (_, _, Action::DeleteTask { key, uid }) => self.delete_task(key, uid).await,
             (_, Target::Automation(automation), Action::WriteAutomationStatus(status)) => {
                 self.write_automation(*automation, *status).await
             }
@@ -163,6 +170,7 @@ impl Executor {
             (_, Target::Task { task, taken }, Action::Search) => self.search(&task, &taken).await,
             (_, Target::Task { task, .. }, Action::Observe { id }) => self.observe(*task, &id).await,
             (Subject::Credential(key), _, Action::ReadSecret) => self.read_secret(key).await,
+            (subject, _, Action::Forget) => self.forget(subject),
             (Subject::Credential(key), _, Action::Poll { since }) => self.poll(key, since).await,
             (Subject::Repository(key, repository), _, Action::VerifyRepository) => self.verify(key, repository).await,
             // The object went away between plan and step.
@@ -184,6 +192,13 @@ impl Executor {
         if let Some(known) = tokens.get_mut(key).filter(|known| known.version == version) {
             change(known);
         }
+    }
+
+    fn forget(&self, subject: Subject) -> Done {
+        if let Subject::Credential(key) = &subject {
+            self.keep_token(key, String::new(), None);
+        }
+        Done::with(Update::Forgotten(subject))
     }
 
     fn keep_token(&self, key: &CredentialKey, version: String, token: Option<Token>) {

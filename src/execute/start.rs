@@ -12,17 +12,18 @@ use crate::domain::repository::Repository;
 use crate::github::{self, RefusalKind, StartRequest};
 use crate::observe::{Update, observed, refused};
 use crate::plan::observed::StartOutcome;
+use crate::plan::time::add;
 use crate::plan::{CredentialKey, ObjectKey, start};
 
-use super::kubernetes::{failure, replace_status};
+use super::kubernetes::{failure, gone, replace_status};
 use super::{Done, Executor, Failure, Known, span};
 
-/// Between two tries to record an outcome.
-const RECORD_RETRY: Duration = Duration::from_secs(1);
-/// An outcome that can't be recorded for this long is left to whoever finds the attempt.
-const RECORD_FOR: SignedDuration = SignedDuration::from_mins(10);
+/// Between two tries of a write that is not answered.
+const WRITE_RETRY: Duration = Duration::from_secs(1);
+/// A write that is not answered for this long is left to whoever finds the attempt.
+const WRITE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
-/// An attempt that is written ahead: the right to send its request, once. Nothing else makes one.
+/// An attempt that is written ahead: the right to send its request, which sending uses up. Nothing else makes one.
 struct Permit {
     task: AgentTask,
     attempt: Attempt,
@@ -30,8 +31,8 @@ struct Permit {
 
 impl Executor {
     pub(super) async fn start(&self, task: AgentTask) -> Done {
-        let key = CredentialKey::of_task(&task);
-        let known = match self.known(&key) {
+        let credential = CredentialKey::of_task(&task);
+        let known = match self.known(&credential) {
             Ok(known) => known,
             Err(failure) => return Done::failed(failure),
         };
@@ -39,9 +40,9 @@ impl Executor {
             Ok(permit) => permit,
             Err(done) => return done,
         };
-        let Permit { task, attempt } = permit;
-        let (outcome, mut updates) = self.send(&key, &known, &task, &attempt).await;
-        let recorded = self.record(task, attempt.number, &outcome).await;
+        let (task, attempt, answer) = self.send(permit, &known).await;
+        let (outcome, mut updates) = self.outcome(&credential, &known, answer);
+        let recorded = self.record(task, &attempt, &outcome).await;
         updates.extend(recorded.updates);
         Done {
             updates,
@@ -49,6 +50,7 @@ impl Executor {
         }
     }
 
+    /// The claim is kept for as long as the write may still arrive.
     async fn permit(&self, task: AgentTask) -> Result<Permit, Done> {
         let uid = task.uid().unwrap_or_default();
         self.leadership.claim(&uid).await.map_err(Done::failed)?;
@@ -57,69 +59,71 @@ impl Executor {
         permit
     }
 
+    /// A write whose answer is lost is sent again as it is: its version lets one of the two through. A permit that comes
+    /// after the attempt's deadline sends nothing, and says so.
     async fn write_ahead(&self, mut task: AgentTask) -> Result<Permit, Done> {
-        let key = ObjectKey::of(&task);
         let status = start::write_ahead(&task, &self.identity, &self.settings, self.now());
         let Some(attempt) = status.attempts.last().cloned() else {
             return Err(Done::default());
         };
         task.status = Some(status);
-        match replace_status(&self.tasks(&key.namespace), &task).await {
-            Ok(task) => Ok(Permit { task, attempt }),
-            Err(Failure::Conflict) => Err(self.refresh_task(&key).await),
-            Err(failure) => self.find_out(&key, attempt, failure).await,
+        let until = add(self.now(), WRITE_FOR);
+        loop {
+            let unanswered = match self.try_write_ahead(&task, &attempt).await {
+                Ok(permit) => return permit,
+                Err(unanswered) => unanswered,
+            };
+            if self.now() > until {
+                return Err(Done::failed(unanswered));
+            }
+            tracing::warn!(task = %ObjectKey::of(&task), error = %unanswered, "a start can't be written ahead yet");
+            tokio::time::sleep(WRITE_RETRY).await;
         }
     }
 
-    /// The write's answer was lost. If the write is there, it is ours to send.
-    async fn find_out(&self, key: &ObjectKey, attempt: Attempt, failure: Failure) -> Result<Permit, Done> {
-        let read = self.tasks(&key.namespace).get_opt(&key.name).await;
-        let Ok(Some(task)) = read else {
-            return Err(Done::failed(failure));
+    /// Fails when there is no telling whether the attempt is written.
+    async fn try_write_ahead(&self, task: &AgentTask, attempt: &Attempt) -> Result<Result<Permit, Done>, Failure> {
+        let api = self.tasks(&ObjectKey::of(task).namespace);
+        let permit = |task| Permit {
+            task,
+            attempt: attempt.clone(),
         };
-        let newest = task.status.as_ref().and_then(|status| status.attempts.last());
-        if newest == Some(&attempt) {
-            return Ok(Permit { task, attempt });
+        match replace_status(&api, task).await {
+            Ok(written) => Ok(Ok(permit(written))),
+            Err(Failure::Conflict) => match api.get_opt(&task.name_any()).await {
+                Ok(Some(newer)) if newest_attempt(&newer) == Some(attempt) => Ok(Ok(permit(newer))),
+                Ok(Some(newer)) => Ok(Err(Done::with(Update::Task(Box::new(newer))))),
+                Ok(None) => Ok(Err(Done::with(gone(task)))),
+                Err(error) => Err(failure(&error)),
+            },
+            Err(Failure::Gone) => Ok(Err(Done::with(gone(task)))),
+            Err(unanswered @ Failure::Unanswered(_)) => Err(unanswered),
+            Err(refused) => Ok(Err(Done::failed(refused))),
         }
-        Err(Done {
-            updates: vec![Update::Task(Box::new(task))],
-            failure: Some(failure),
-        })
     }
 
     /// Sends the request once, within the attempt's deadline.
-    async fn send(
-        &self,
-        key: &CredentialKey,
-        known: &Known,
-        task: &AgentTask,
-        attempt: &Attempt,
-    ) -> (StartOutcome, Vec<Update>) {
-        let Ok(repository) = Repository::parse(&task.spec.repository) else {
-            let reason = format!("{} is no repository", task.spec.repository);
-            return (StartOutcome::NotSent(reason), Vec::new());
-        };
+    async fn send(&self, permit: Permit, known: &Known) -> (AgentTask, Attempt, github::StartOutcome) {
+        let Permit { task, attempt } = permit;
         let left = attempt.deadline.duration_since(self.now());
-        if left <= SignedDuration::ZERO {
-            return (
-                StartOutcome::NotSent("its deadline passed before it was sent".to_owned()),
-                Vec::new(),
-            );
-        }
-        let spec = &task.spec;
-        let request = StartRequest {
-            prompt: &start::prompt(task, attempt),
-            model: some(&spec.agent.model),
-            custom_agent: some(&spec.agent.custom_agent),
-            create_pull_request: spec.pull_request.create,
-            base_ref: Some(&spec.base_branch),
-            head_ref: None,
+        let answer = match Repository::parse(&task.spec.repository) {
+            Err(error) => never_sent(format!("spec.repository: {error}")),
+            Ok(_) if left <= SignedDuration::ZERO => never_sent("its deadline passed before it was sent"),
+            Ok(repository) => {
+                let spec = &task.spec;
+                let request = StartRequest {
+                    prompt: &start::prompt(&task, &attempt),
+                    model: some(&spec.agent.model),
+                    custom_agent: some(&spec.agent.custom_agent),
+                    create_pull_request: spec.pull_request.create,
+                    base_ref: Some(&spec.base_branch),
+                    head_ref: None,
+                };
+                let (token, left) = (&known.token, span(left));
+                self.github.start_task(token, &repository, request, left).await
+            }
         };
-        let answer = self
-            .github
-            .start_task(&known.token, &repository, request, span(left))
-            .await;
-        self.outcome(key, known, answer)
+        (task, attempt, answer)
     }
 
     fn outcome(&self, key: &CredentialKey, known: &Known, answer: github::StartOutcome) -> (StartOutcome, Vec<Update>) {
@@ -142,37 +146,45 @@ impl Executor {
     }
 
     /// Writes the outcome down, again and again until it is written or somebody else knows as much.
-    async fn record(&self, mut task: AgentTask, number: i32, outcome: &StartOutcome) -> Done {
+    async fn record(&self, mut task: AgentTask, attempt: &Attempt, outcome: &StartOutcome) -> Done {
         let key = ObjectKey::of(&task);
         let api = self.tasks(&key.namespace);
-        let until = self.now().saturating_add(RECORD_FOR).unwrap_or(self.now());
+        let until = add(self.now(), WRITE_FOR);
         loop {
             let status = task.status.clone().unwrap_or_default();
-            if !start::is_open(&status, number) {
+            let Some(next) = start::conclude(&status, attempt, outcome, self.now()) else {
                 return Done::with(Update::Task(Box::new(task)));
-            }
-            task.status = Some(start::conclude(&status, number, outcome, self.now()));
-            let failed = match replace_status(&api, &task).await {
-                Ok(written) => return Done::with(Update::Task(Box::new(written))),
+            };
+            let concluded = AgentTask {
+                status: Some(next),
+                ..task.clone()
+            };
+            let failed = match replace_status(&api, &concluded).await {
+                Ok(written) => return Done::with(Update::TaskWritten(Box::new(written))),
                 Err(failed) => failed,
             };
             if self.now() > until {
                 return Done::failed(failed);
             }
-            if failed != Failure::Conflict {
+            if !matches!(failed, Failure::Conflict | Failure::Gone) {
                 tracing::warn!(task = %key, error = %failed, "the outcome of a start can't be recorded yet");
-                tokio::time::sleep(RECORD_RETRY).await;
+                tokio::time::sleep(WRITE_RETRY).await;
             }
             match api.get_opt(&key.name).await {
-                Ok(Some(newer)) => task = newer,
-                Ok(None) => return Done::with(Update::TaskGone(key)),
-                Err(error) => {
-                    tracing::warn!(task = %key, error = %failure(&error), "the task can't be read");
-                    task.status = Some(status);
-                }
+                Ok(Some(newer)) if newer.uid() == task.uid() => task = newer,
+                Ok(_) => return Done::with(gone(&task)),
+                Err(error) => tracing::warn!(task = %key, error = %failure(&error), "the task can't be read"),
             }
         }
     }
+}
+
+fn newest_attempt(task: &AgentTask) -> Option<&Attempt> {
+    task.status.as_ref()?.attempts.last()
+}
+
+fn never_sent(reason: impl Into<String>) -> github::StartOutcome {
+    github::StartOutcome::NeverSent { reason: reason.into() }
 }
 
 /// An empty name means GitHub's choice.

@@ -34,14 +34,16 @@ impl fmt::Display for Subject {
 pub enum Action {
     /// Create a task object; that it is there already is as good.
     CreateTask(Box<AgentTask>),
-    /// Delete a task object that the history no longer keeps.
-    DeleteTask(ObjectKey),
+    /// Delete a task object that the history no longer keeps, and no other of its name.
+    DeleteTask { key: ObjectKey, uid: String },
     /// Replace an automation's status, if nobody else has.
     WriteAutomationStatus(Box<AutomationStatus>),
     /// Replace a task's status, if nobody else has.
     WriteTaskStatus(Box<TaskStatus>),
     /// Read a Secret.
     ReadSecret,
+    /// Forget a credential or a repository that nothing names any more.
+    Forget,
     /// Ask GitHub whether the credential sees the repository.
     VerifyRepository,
     /// Claim, write ahead, send once, record: the start protocol.
@@ -60,9 +62,10 @@ impl Action {
     pub fn name(&self) -> &'static str {
         match self {
             Self::CreateTask(_) => "CreateTask",
-            Self::DeleteTask(_) => "DeleteTask",
+            Self::DeleteTask { .. } => "DeleteTask",
             Self::WriteAutomationStatus(_) | Self::WriteTaskStatus(_) => "WriteStatus",
             Self::ReadSecret => "ReadSecret",
+            Self::Forget => "Forget",
             Self::VerifyRepository => "VerifyRepository",
             Self::Start => "Start",
             Self::Search => "Search",

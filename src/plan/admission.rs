@@ -12,11 +12,12 @@ use kube::ResourceExt;
 use crate::api::task::{Phase, TaskStatus};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 
-use super::credential::{Usability, usability};
+use super::credential::{Usability, limited_until, usability};
 use super::policy::{Request, Ruling, holding, rule};
 use super::start::{fence, say};
+use super::time::{LONGEST_ASKED, LONGEST_RETRY, pending};
 use super::world::{CredentialKey, ObjectKey, World, automation_key};
-use super::{Action, Planned, Subject, Why};
+use super::{Action, Planned, Settings, Subject, Why};
 
 /// What becomes of a waiting task.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,14 +27,14 @@ enum Verdict {
     Wait(Option<Timestamp>),
     Hold(Why),
     End(Phase, Why),
-    /// An earlier leader may still write ahead for it: that write is made to fail first.
+    /// The leader before this one may still write ahead for it: that write is made to fail first.
     Fence,
 }
 
 /// A plan for each waiting task.
 #[must_use]
-pub fn plan(world: &World, now: Timestamp) -> Vec<(Subject, Planned)> {
-    let mut room = Room::new(world);
+pub fn plan(world: &World, settings: &Settings, now: Timestamp) -> Vec<(Subject, Planned)> {
+    let mut room = Room::new(world, settings);
     let mut waiting: Vec<_> = world.waiting().collect();
     waiting.sort_by_key(|(key, task)| (task.spec.trigger.scheduled_time, (*key).clone()));
     waiting
@@ -90,7 +91,11 @@ fn decide(world: &World, room: &mut Room, task: &AgentTask, now: Timestamp) -> V
     if world.inherited_claims.contains(&task.uid().unwrap_or_default()) {
         return Verdict::Fence;
     }
-    let Some(automation) = world.automation_of(task) else {
+    if task.metadata.deletion_timestamp.is_some() {
+        return Verdict::Wait(None);
+    }
+    let automation = world.automation_of(task);
+    let Some(automation) = automation.filter(|automation| automation.metadata.deletion_timestamp.is_none()) else {
         return hold(
             Reason::AutomationGone,
             "its automation is gone, and it will be collected with it",
@@ -101,6 +106,7 @@ fn decide(world: &World, room: &mut Room, task: &AgentTask, now: Timestamp) -> V
         suspended(automation),
         ruled(world, task),
         waits(world, task, now),
+        retried(world, task, now),
         room.binds(world, automation, task, now),
     ];
     let verdict = steps.into_iter().flatten().next().unwrap_or(Verdict::Start);
@@ -157,8 +163,9 @@ fn ruled(world: &World, task: &AgentTask) -> Option<Verdict> {
         base_branch: &task.spec.base_branch,
         trigger: task.spec.trigger.kind,
     };
-    match rule(world.policies(), request) {
+    match rule(world, request) {
         Ruling::Allowed(_) => None,
+        Ruling::Unreadable(sentence) => Some(hold(Reason::PolicyUnreadable, sentence)),
         Ruling::Suspended(sentence) => Some(hold(Reason::PolicySuspended, sentence)),
         Ruling::Denied(sentence) => Some(Verdict::End(Phase::Denied, Why::new(Reason::PolicyDenied, sentence))),
     }
@@ -172,9 +179,7 @@ fn waits(world: &World, task: &AgentTask, now: Timestamp) -> Option<Verdict> {
         Usability::Unusable(why) => return Some(Verdict::Hold(why)),
         Usability::Usable(_) => {}
     }
-    let limited = credential
-        .and_then(|credential| credential.limited_until)
-        .filter(|until| *until > now);
+    let limited = limited_until(credential, now);
     if limited.is_some() {
         let message = "GitHub's rate limit is used up for this credential; it is tried again when GitHub allows";
         let told = task
@@ -192,40 +197,54 @@ fn waits(world: &World, task: &AgentTask, now: Timestamp) -> Option<Verdict> {
         .status
         .as_ref()
         .is_some_and(|status| status.reason == Some(Reason::CredentialRejected));
-    not_before
-        .filter(|time| *time > now && !refused)
+    pending(not_before, LONGEST_ASKED, now)
+        .filter(|_| !refused)
         .map(|time| Verdict::Wait(Some(time)))
 }
 
+/// What does not get through to the API server leaves its turn to the next.
+fn retried(world: &World, task: &AgentTask, now: Timestamp) -> Option<Verdict> {
+    let retry = world.retries.get(&Subject::Task(ObjectKey::of(task)))?;
+    pending(Some(retry.not_before), LONGEST_RETRY, now).map(|time| Verdict::Wait(Some(time)))
+}
+
 /// What is under way, and so what room the caps leave.
-struct Room {
+struct Room<'a> {
+    settings: &'a Settings,
     by_automation: BTreeMap<ObjectKey, i64>,
     by_policy: BTreeMap<String, i64>,
     credentials: BTreeSet<CredentialKey>,
 }
 
-impl Room {
-    fn new(world: &World) -> Self {
+impl<'a> Room<'a> {
+    fn new(world: &World, settings: &'a Settings) -> Self {
         let mut room = Self {
+            settings,
             by_automation: BTreeMap::new(),
             by_policy: BTreeMap::new(),
             credentials: world.starting.values().cloned().collect(),
         };
         let claimed = |task: &AgentTask| world.inherited_claims.contains(&task.uid().unwrap_or_default());
         let started = |key: &ObjectKey| world.starting.contains_key(key);
-        world.active().for_each(|(_, task)| room.count(world, task));
+        world
+            .active()
+            .for_each(|(_, task)| room.count(world, automation_key(task)));
+        world
+            .unreadable_tasks
+            .values()
+            .for_each(|automation| room.count(world, automation.clone()));
         world
             .waiting()
             .filter(|(key, task)| started(key) || claimed(task))
-            .for_each(|(_, task)| room.count(world, task));
+            .for_each(|(_, task)| room.count(world, automation_key(task)));
         room
     }
 
-    fn count(&mut self, world: &World, task: &AgentTask) {
-        *self.by_automation.entry(automation_key(task)).or_default() += 1;
-        for policy in policies(world, task) {
+    fn count(&mut self, world: &World, automation: ObjectKey) {
+        for policy in holding(world.policies(), &automation.namespace) {
             *self.by_policy.entry(policy.name_any()).or_default() += 1;
         }
+        *self.by_automation.entry(automation).or_default() += 1;
     }
 
     /// The cap that holds the task now, or the credential that it waits for.
@@ -236,7 +255,9 @@ impl Room {
             let message = format!("the automation's own cap is reached (spec.concurrency.maxActive is {max})");
             return Some(hold(Reason::AutomationCap, message));
         }
-        let full = policies(world, task).find_map(|policy| Some((policy.name_any(), self.full(policy)?)));
+        let namespace = task.namespace().unwrap_or_default();
+        let full =
+            holding(world.policies(), &namespace).find_map(|policy| Some((policy.name_any(), self.full(policy)?)));
         if let Some((name, max)) = full {
             let message = format!("the cap of AgentPolicy {name} is reached (spec.maxActive is {max})");
             return Some(hold(Reason::PolicyCap, message));
@@ -255,17 +276,11 @@ impl Room {
             return Some(Verdict::Wait(None));
         }
         let next = world.credentials.get(key).and_then(|credential| credential.next_write);
-        next.filter(|time| *time > now).map(|time| Verdict::Wait(Some(time)))
+        pending(next, self.settings.write_interval, now).map(|time| Verdict::Wait(Some(time)))
     }
 
     fn take(&mut self, world: &World, task: &AgentTask) {
-        self.count(world, task);
+        self.count(world, automation_key(task));
         self.credentials.insert(CredentialKey::of_task(task));
     }
-}
-
-fn policies<'a>(world: &'a World, task: &AgentTask) -> impl Iterator<Item = &'a AgentPolicy> {
-    let namespace = task.namespace().unwrap_or_default();
-    let names: Vec<_> = holding(world.policies(), &namespace).collect();
-    names.into_iter()
 }

@@ -16,16 +16,19 @@ use crate::api::task::{AUTOMATION_LABEL, AutomationRef, Cause, Phase, PolicyRef,
 use crate::api::{AgentAutomation, AgentTask, Reason};
 
 use super::conditions::{Standing, conditions};
-use super::credential::{Usability, add, usability, verification};
+use super::credential::{Usability, usability, verification};
 use super::policy::{Request, Ruling, holding, rule};
 use super::schedule::{Due, due};
 use super::spec::{Parsed, ParsedSchedule, Problem, parse, sections};
-use super::world::{CredentialKey, ObjectKey, World, counts as counts_against_cap, phase};
+use super::time::{add, again};
+use super::world::{CredentialKey, ObjectKey, Retry, World, counts as counts_against_cap, phase};
 use super::{Action, Planned, Settings, Subject, Why, naming};
 
 const ACTIVE_SHOWN: usize = 10;
 const RECENT_SHOWN: usize = 5;
 const NANO: i64 = 1_000_000_000;
+/// A status that starts under way keep changing is written this often all the same.
+const LONGEST_DEFERRED: SignedDuration = SignedDuration::from_secs(10);
 
 /// What is to be done for an automation.
 #[must_use]
@@ -42,10 +45,15 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
     let view = View::new(world, automation);
     let schedules = view.schedules(now);
     let mut planned = Planned::default();
-    planned.actions.extend(view.create(&schedules));
+    let standing = view.standing_for(&schedules);
+    let creations = view.create(&schedules);
     planned.actions.extend(view.delete());
-    planned.reasons.push(view.standing_for(&schedules).why().clone());
-    view.write_status(&schedules, settings, now, &mut planned);
+    planned.reasons.push(standing.why().clone());
+    // The status is written once for what these change, but a failure does not keep it waiting.
+    if planned.actions.is_empty() && creations.is_empty() || view.retry().is_some() {
+        view.write_status(&schedules, &standing, settings, now, &mut planned);
+    }
+    planned.actions.extend(creations);
     if let Some(next) = schedules.values().filter_map(|known| known.next).min() {
         planned.wake_at(next);
     }
@@ -152,9 +160,12 @@ impl<'a> View<'a> {
 
     fn existing(&self, trigger: &str) -> BTreeSet<Timestamp> {
         let causes = self.tasks.iter().map(|task| &task.spec.trigger);
+        let key = ObjectKey::of(self.automation);
+        let deleted = self.world.deleted_early(&key, trigger);
         causes
             .filter(|cause| cause.name == trigger)
             .map(|cause| cause.scheduled_time)
+            .chain(deleted)
             .collect()
     }
 
@@ -234,8 +245,10 @@ impl<'a> View<'a> {
         let namespace = self.automation.namespace().unwrap_or_default();
         deleting
             .map(|name| ObjectKey::new(namespace.clone(), name.clone()))
-            .filter(|key| self.world.task(key).is_some())
-            .map(Action::DeleteTask)
+            .filter_map(|key| {
+                let uid = self.world.task(&key)?.uid()?;
+                Some(Action::DeleteTask { key, uid })
+            })
             .collect()
     }
 
@@ -255,7 +268,17 @@ impl<'a> View<'a> {
     /// Where it stands, when a prompt has to be rendered for what is due now: a text may work for one time and not for
     /// another.
     fn standing_for(&self, schedules: &BTreeMap<&str, Known>) -> Standing {
-        self.unrendered(schedules).unwrap_or_else(|| self.standing())
+        self.unrendered(schedules)
+            .or_else(|| self.uncreated(schedules))
+            .unwrap_or_else(|| self.standing())
+    }
+
+    /// A task is due and its object can't be created.
+    fn uncreated(&self, schedules: &BTreeMap<&str, Known>) -> Option<Standing> {
+        let retry = self.retry()?;
+        schedules.values().find(|known| !known.due.create.is_empty())?;
+        let message = format!("its task can't be created, and is tried again: {}", retry.problem);
+        Some(Standing::Reconciling(Why::new(Reason::FailedCreate, message)))
     }
 
     fn unrendered(&self, schedules: &BTreeMap<&str, Known>) -> Option<Standing> {
@@ -289,8 +312,9 @@ impl<'a> View<'a> {
             base_branch: &self.automation.spec.branches.base,
             trigger: TriggerKind::Schedule,
         };
-        match rule(self.world.policies(), request) {
+        match rule(self.world, request) {
             Ruling::Allowed(_) => None,
+            Ruling::Unreadable(sentence) => Some(Standing::Stalled(Why::new(Reason::PolicyUnreadable, sentence))),
             Ruling::Suspended(sentence) => Some(Standing::Stalled(Why::new(Reason::PolicySuspended, sentence))),
             Ruling::Denied(sentence) => Some(Standing::Stalled(Why::new(Reason::PolicyDenied, sentence))),
         }
@@ -352,19 +376,29 @@ impl<'a> View<'a> {
         })
     }
 
+    /// What was done last for the automation and did not get through.
+    fn retry(&self) -> Option<&Retry> {
+        let subject = Subject::Automation(ObjectKey::of(self.automation));
+        self.world.retries.get(&subject)
+    }
+
     fn write_status(
         &self,
         schedules: &BTreeMap<&str, Known>,
+        standing: &Standing,
         settings: &Settings,
         now: Timestamp,
         planned: &mut Planned,
     ) {
-        let next = self.next_status(schedules, now);
-        if self.automation.status.as_ref() == Some(&next) || self.is_moving(planned) {
+        let next = self.next_status(schedules, standing, now);
+        if self.automation.status.as_ref() == Some(&next) {
             return;
         }
-        let written = self.world.status_written.get(&ObjectKey::of(self.automation));
-        let due = written.map_or(Timestamp::MIN, |written| add(*written, settings.status_interval));
+        let written = self.world.status_written.get(&ObjectKey::of(self.automation)).copied();
+        let mut due = again(written, settings.status_interval, now);
+        if self.is_about_to_change() && !self.is_at_risk() {
+            due = due.max(again(written, LONGEST_DEFERRED, now));
+        }
         if due <= now {
             planned.actions.push(Action::WriteAutomationStatus(Box::new(next)));
         } else {
@@ -372,13 +406,21 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Its status is written once for what is about to change, not before and after.
-    fn is_moving(&self, planned: &Planned) -> bool {
+    /// A start is under way: the status is written once for what comes of it, not before and after.
+    fn is_about_to_change(&self) -> bool {
         let starts = |task: &&AgentTask| self.world.starting.contains_key(&ObjectKey::of(*task));
-        !planned.actions.is_empty() || self.tasks.iter().any(starts)
+        self.tasks.iter().any(starts)
     }
 
-    fn next_status(&self, schedules: &BTreeMap<&str, Known>, now: Timestamp) -> AutomationStatus {
+    /// Somebody deleted a task whose time is not decided in status yet. Until it is, only this process knows of it.
+    fn is_at_risk(&self) -> bool {
+        let key = ObjectKey::of(self.automation);
+        let Ok(parsed) = &self.parsed else { return false };
+        let mut names = parsed.schedules.iter().map(|schedule| schedule.name);
+        names.any(|trigger| self.world.deleted_early(&key, trigger).next().is_some())
+    }
+
+    fn next_status(&self, schedules: &BTreeMap<&str, Known>, standing: &Standing, now: Timestamp) -> AutomationStatus {
         let before = self.status();
         let missed: i64 = schedules.values().map(|known| i64::from(known.due.missed)).sum();
         let collected = self.collected(&before, schedules);
@@ -388,7 +430,7 @@ impl<'a> View<'a> {
         let times = self.tasks.iter().filter_map(|task| succeeded_at(task));
         AutomationStatus {
             observed_generation: generation,
-            conditions: conditions(&self.standing_for(schedules), generation, &before.conditions, now),
+            conditions: conditions(standing, generation, &before.conditions, now),
             active: i32::try_from(active.clone().count()).unwrap_or(i32::MAX),
             active_tasks: active.take(ACTIVE_SHOWN).map(|task| summary(task)).collect(),
             recent_tasks: self.recent(),

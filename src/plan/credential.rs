@@ -5,11 +5,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::Reason;
+use crate::api::{AgentTask, Reason};
 use crate::domain::repository::Repository;
 
 use super::observed::Refused;
-use super::world::{Credential, CredentialKey, SecretState, World};
+use super::time::{LONGEST_ASKED, again, pending};
+use super::world::{Credential, CredentialKey, SecretState, World, counts, phase};
 use super::{Action, Planned, Settings, Subject, Why};
 
 /// How long a Secret that is fine is taken to be the same.
@@ -43,6 +44,10 @@ pub fn usability(key: &CredentialKey, credential: Option<&Credential>) -> Usabil
             Reason::SecretMissing,
             format!("Secret {name} is not there: create it in this namespace, with the token under the key {field}"),
         ),
+        Some(SecretState::Forbidden) => no(
+            Reason::SecretForbidden,
+            format!("the controller may not read Secret {name}: grant its ServiceAccount get on it"),
+        ),
         Some(SecretState::KeyMissing) => no(
             Reason::SecretKeyMissing,
             format!("Secret {name} has no key {field}: add it, with the token as its value"),
@@ -63,7 +68,7 @@ pub fn usability(key: &CredentialKey, credential: Option<&Credential>) -> Usabil
     }
 }
 
-/// Reads the Secret when that is due, and lists the user's tasks while some are active.
+/// Reads the Secret when that is due, and lists the user's tasks while some are active. What nothing names is forgotten.
 #[must_use]
 pub fn plan(world: &World, key: &CredentialKey, settings: &Settings, now: Timestamp) -> Planned {
     let mut planned = Planned::default();
@@ -71,7 +76,11 @@ pub fn plan(world: &World, key: &CredentialKey, settings: &Settings, now: Timest
         return planned;
     }
     let credential = world.credentials.get(key);
-    match read_due(key, credential, settings) {
+    if !is_named(world, key) {
+        planned.actions.extend(credential.map(|_| Action::Forget));
+        return planned;
+    }
+    match read_due(key, credential, settings, now) {
         due if due <= now => planned.actions.push(Action::ReadSecret),
         due => planned.wake_at(due),
     }
@@ -91,28 +100,33 @@ pub fn plan_verification(
     now: Timestamp,
 ) -> Planned {
     let mut planned = Planned::default();
-    let credential = world.credentials.get(key);
-    let Usability::Usable(version) = usability(key, credential) else {
-        return planned;
-    };
     if world
         .busy
         .contains(&Subject::Repository(key.clone(), repository.clone()))
     {
         return planned;
     }
-    let due = match world.repositories.get(&(key.clone(), repository.clone())) {
-        Some(known) if known.resource_version == version => {
-            let wait = if known.result.is_ok() {
-                VERIFIED
-            } else {
-                settings.recheck_interval
+    let known = world.repositories.get(&(key.clone(), repository.clone()));
+    if !is_in_use(world, key, repository) {
+        planned.actions.extend(known.map(|_| Action::Forget));
+        return planned;
+    }
+    let credential = world.credentials.get(key);
+    let Usability::Usable(version) = usability(key, credential) else {
+        return planned;
+    };
+    let due = match known.filter(|known| known.resource_version == version) {
+        Some(known) => {
+            let wait = match known.result {
+                Ok(()) => VERIFIED,
+                Err(_) => settings.recheck_interval,
             };
             let asked = known.result.as_ref().err().and_then(|refused| refused.not_before);
-            add(known.checked_at, wait).max(asked.unwrap_or(Timestamp::MIN))
+            again(Some(known.checked_at), wait, now).max(pending(asked, LONGEST_ASKED, now).unwrap_or(now))
         }
-        _ => limited_until(credential),
+        None => now,
     };
+    let due = due.max(limited_until(credential, now).unwrap_or(now));
     if due <= now {
         planned.actions.push(Action::VerifyRepository);
     } else {
@@ -133,20 +147,29 @@ pub fn verification<'a>(
     (known.resource_version == version).then_some(&known.result)
 }
 
-fn limited_until(credential: Option<&Credential>) -> Timestamp {
-    credential
-        .and_then(|credential| credential.limited_until)
-        .unwrap_or(Timestamp::MIN)
+/// Until when GitHub asked not to be asked with this credential.
+#[must_use]
+pub fn limited_until(credential: Option<&Credential>, now: Timestamp) -> Option<Timestamp> {
+    pending(credential?.limited_until, LONGEST_ASKED, now)
 }
 
-fn read_due(key: &CredentialKey, credential: Option<&Credential>, settings: &Settings) -> Timestamp {
-    let Some(read_at) = credential.and_then(|credential| credential.read_at) else {
-        return Timestamp::MIN;
+fn is_named(world: &World, key: &CredentialKey) -> bool {
+    let unended = |task: &AgentTask| !phase(task).is_ended() || counts(task);
+    world.automations_with(key).next().is_some() || world.tasks_with(key).any(|(_, task)| unended(task))
+}
+
+fn is_in_use(world: &World, key: &CredentialKey, repository: &Repository) -> bool {
+    world
+        .automations_with(key)
+        .any(|(_, automation)| Repository::parse(&automation.spec.repository).as_ref() == Ok(repository))
+}
+
+fn read_due(key: &CredentialKey, credential: Option<&Credential>, settings: &Settings, now: Timestamp) -> Timestamp {
+    let interval = match usability(key, credential) {
+        Usability::Usable(_) => FRESH,
+        Usability::Unread | Usability::Unusable(_) => settings.recheck_interval,
     };
-    match usability(key, credential) {
-        Usability::Usable(_) => add(read_at, FRESH),
-        Usability::Unread | Usability::Unusable(_) => add(read_at, settings.recheck_interval),
-    }
+    again(credential.and_then(|credential| credential.read_at), interval, now)
 }
 
 fn plan_poll(
@@ -158,8 +181,8 @@ fn plan_poll(
     planned: &mut Planned,
 ) {
     let followed: Vec<(Timestamp, Timestamp)> = world
-        .active()
-        .filter(|(_, task)| CredentialKey::of_task(task) == *key)
+        .tasks_with(key)
+        .filter(|(_, task)| counts(task))
         .filter_map(|(_, task)| {
             let status = task.status.as_ref()?;
             let started = status.started_at?;
@@ -176,7 +199,7 @@ fn plan_poll(
         .min();
     let interval = quickest.unwrap_or(settings.poll_max);
     let last = credential.polled_at.unwrap_or(oldest);
-    let due = add(last, interval).max(limited_until(Some(credential)));
+    let due = again(Some(last), interval, now).max(limited_until(Some(credential), now).unwrap_or(now));
     if due <= now {
         let since = oldest.saturating_sub(OVERLAP).unwrap_or(oldest);
         planned.actions.push(Action::Poll { since });
@@ -188,10 +211,4 @@ fn plan_poll(
 /// Quick after a change, slower with age.
 fn interval(age: SignedDuration, settings: &Settings) -> SignedDuration {
     (age / 4).clamp(settings.poll_min, settings.poll_max)
-}
-
-/// A time later, or the end of time.
-#[must_use]
-pub fn add(time: Timestamp, duration: SignedDuration) -> Timestamp {
-    time.saturating_add(duration).unwrap_or(Timestamp::MAX)
 }

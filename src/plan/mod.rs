@@ -25,6 +25,7 @@ pub mod start;
 #[cfg(test)]
 mod tables;
 pub mod task;
+pub mod time;
 pub mod world;
 
 use jiff::Timestamp;

@@ -6,6 +6,8 @@ use crate::api::AgentPolicy;
 use crate::api::policy::TriggerKind;
 use crate::domain::pattern::{Case, Pattern};
 
+use super::World;
+
 /// The most policies that a sentence names.
 const NAMED: usize = 3;
 
@@ -25,6 +27,8 @@ pub enum Ruling<'a> {
     Allowed(Vec<&'a AgentPolicy>),
     /// It is allowed, but a kill switch is on.
     Suspended(String),
+    /// A policy can't be read: it may hold for the namespace and forbid anything.
+    Unreadable(String),
     /// The sentence names the field that would have to allow it.
     Denied(String),
 }
@@ -39,10 +43,16 @@ pub fn holding<'a>(
 
 /// Asks every policy.
 #[must_use]
-pub fn rule<'a>(policies: impl Iterator<Item = &'a AgentPolicy> + Clone, request: Request) -> Ruling<'a> {
-    let held: Vec<_> = holding(policies.clone(), request.namespace).collect();
+pub fn rule<'a>(world: &'a World, request: Request) -> Ruling<'a> {
+    if let Some(name) = world.unreadable_policies.first() {
+        return Ruling::Unreadable(format!(
+            "AgentPolicy {name} can't be read, so nothing starts: mend it, or install the definitions that fit this \
+             controller"
+        ));
+    }
+    let held: Vec<_> = holding(world.policies(), request.namespace).collect();
     if held.is_empty() {
-        return Ruling::Denied(nobody_speaks(policies, request.namespace));
+        return Ruling::Denied(nobody_speaks(world.policies(), request.namespace));
     }
     if let Some(sentence) = held.iter().find_map(|policy| refusal(policy, request)) {
         return Ruling::Denied(sentence);
@@ -129,12 +139,16 @@ mod tests {
             base_branch: "main",
             trigger: TriggerKind::Schedule,
         };
-        match rule(policies.iter(), request) {
+        let mut world = World::default();
+        for policy in policies {
+            world.put_policy(policy.clone());
+        }
+        match rule(&world, request) {
             Ruling::Allowed(by) => {
                 let names: Vec<_> = by.iter().map(|policy| policy.name_any()).collect();
                 format!("allowed by {}", names.join(", "))
             }
-            Ruling::Suspended(sentence) | Ruling::Denied(sentence) => sentence,
+            Ruling::Suspended(sentence) | Ruling::Denied(sentence) | Ruling::Unreadable(sentence) => sentence,
         }
     }
 

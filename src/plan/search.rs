@@ -9,11 +9,10 @@ use crate::api::Reason;
 use crate::api::automation::StartPolicy;
 use crate::api::task::{AttemptOutcome, Phase, TaskStatus};
 
-use super::credential::add;
-use super::observed::Search;
+use super::observed::{ObservedTask, Search};
 use super::start::{adopt, say, settle};
-use super::{Planned, Settings};
-use crate::plan::Action;
+use super::time::{add, again};
+use super::{Action, Planned, Settings};
 
 /// How a person resolves an unknown start.
 pub const RESOLVE: &str = "set the annotation agentautomation.dev/adopt to the task's id, or agentautomation.dev/abandon \
@@ -47,15 +46,10 @@ pub fn plan(
     planned
 }
 
-/// The next look is one interval on; the one that decides starts when the window has ended.
+/// The next look is one interval on, or when the window ends if that is earlier: that look decides.
 fn look_again(search: &Search, end: Timestamp, settings: &Settings, now: Timestamp, planned: &mut Planned) {
-    let next = add(search.began, settings.search_interval);
-    let due = if search.began < end {
-        next.min(end.max(search.began))
-    } else {
-        next
-    };
-    let due = if due <= search.began { next } else { due };
+    let next = again(Some(search.began), settings.search_interval, now);
+    let due = if search.began < end { next.min(end) } else { next };
     if due <= now {
         planned.actions.push(Action::Search);
     } else {
@@ -116,7 +110,7 @@ fn not_found(status: &mut TaskStatus, number: i32, policy: StartPolicy) {
 
 /// Whether a session of the task was given a prompt with this marker as a line of its own.
 #[must_use]
-pub fn carries(task: &super::observed::ObservedTask, marker: &str) -> bool {
+pub fn carries(task: &ObservedTask, marker: &str) -> bool {
     task.prompts
         .iter()
         .any(|prompt| prompt.lines().any(|line| line.trim_end() == marker))

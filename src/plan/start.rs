@@ -12,8 +12,8 @@ use kube::ResourceExt;
 use crate::api::task::{Attempt, AttemptOutcome, GitHubTask, Phase, TaskStatus};
 use crate::api::{AgentTask, Reason};
 
-use super::credential::add;
 use super::observed::{ObservedTask, Refused, StartOutcome};
+use super::time::add;
 use super::{Settings, naming};
 
 /// The newest attempts that are kept.
@@ -73,16 +73,33 @@ pub fn prompt(task: &AgentTask, attempt: &Attempt) -> String {
     format!("{}\n{}\n", task.spec.prompt, attempt.marker)
 }
 
-/// Whether nothing certain has been said of an attempt yet, so that its outcome is still news.
+/// What an attempt's outcome makes of a status; `None` when it is no news any more.
+///
+/// A task that GitHub created is news even if a person gave the start up in the meantime: the phase stays as that person
+/// left it, and the id is kept, since the task is at work.
 #[must_use]
-pub fn is_open(status: &TaskStatus, number: i32) -> bool {
-    let newest = status.attempts.last().is_some_and(|attempt| attempt.number == number);
-    newest && status.task.is_none() && matches!(status.phase, Phase::Starting | Phase::Unknown)
+pub fn conclude(status: &TaskStatus, attempt: &Attempt, outcome: &StartOutcome, now: Timestamp) -> Option<TaskStatus> {
+    let newest = status.attempts.last()?;
+    if newest.marker != attempt.marker || status.task.is_some() {
+        return None;
+    }
+    if matches!(status.phase, Phase::Starting | Phase::Unknown) {
+        return Some(concluded(status, attempt.number, outcome, now));
+    }
+    let StartOutcome::Created(task) = outcome else {
+        return None;
+    };
+    if !status.phase.is_ended() {
+        return Some(concluded(status, attempt.number, outcome, now));
+    }
+    let mut next = status.clone();
+    settle(&mut next, attempt.number, AttemptOutcome::Created, None);
+    next.started_at.get_or_insert(now);
+    next.task = Some(at_github(task));
+    Some(next)
 }
 
-/// What an attempt's outcome means for a status in which the attempt [is open](is_open).
-#[must_use]
-pub fn conclude(status: &TaskStatus, number: i32, outcome: &StartOutcome, now: Timestamp) -> TaskStatus {
+fn concluded(status: &TaskStatus, number: i32, outcome: &StartOutcome, now: Timestamp) -> TaskStatus {
     let mut next = status.clone();
     match outcome {
         StartOutcome::Created(task) => {
@@ -131,17 +148,21 @@ pub fn orphaned(status: &TaskStatus, number: i32) -> TaskStatus {
 pub fn adopt(status: &mut TaskStatus, task: &ObservedTask, reason: Reason, message: String, now: Timestamp) {
     status.not_before = None;
     status.started_at.get_or_insert(now);
-    status.task = Some(GitHubTask {
+    status.task = Some(at_github(task));
+    say(status, Phase::Running, reason, message);
+}
+
+fn at_github(task: &ObservedTask) -> GitHubTask {
+    GitHubTask {
         id: task.id.clone(),
         short_id: task.id.chars().take(8).collect(),
         url: task.url.clone(),
         state: task.state.as_str().to_owned(),
         updated_at: task.updated_at,
-    });
-    say(status, Phase::Running, reason, message);
+    }
 }
 
-/// Writes an attempt's outcome down. Whether it is still news is asked of [`is_open`] before.
+/// Writes an attempt's outcome down.
 pub fn settle(status: &mut TaskStatus, number: i32, outcome: AttemptOutcome, message: Option<&str>) {
     if let Some(attempt) = status.attempts.iter_mut().find(|attempt| attempt.number == number) {
         attempt.outcome = Some(outcome);

@@ -13,9 +13,10 @@ use crate::api::task::{
 use crate::api::{AgentTask, Reason};
 use crate::domain::task_state::TaskState;
 
-use super::credential::{Usability, add, usability};
+use super::credential::{Usability, limited_until, usability};
 use super::observed::{ListedTask, ObservedTask};
 use super::start::{bounded, say, settle};
+use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, TaskFacts, World};
 use super::{Action, Planned, Settings, Subject, search, start};
 
@@ -132,7 +133,7 @@ fn hindered(world: &World, task: &AgentTask, settings: &Settings, now: Timestamp
     let key = CredentialKey::of_task(task);
     let credential = world.credentials.get(&key);
     match usability(&key, credential) {
-        Usability::Usable(_) => credential?.limited_until.filter(|until| *until > now),
+        Usability::Usable(_) => limited_until(credential, now),
         Usability::Unread | Usability::Unusable(_) => Some(add(now, settings.recheck_interval)),
     }
 }
@@ -224,14 +225,13 @@ fn plan_following(facts: Option<&TaskFacts>, status: &TaskStatus, settings: &Set
         .is_some_and(|listed| is_news(listed, task))
     {
         // Details may lag behind the list for as long as they like; asking faster does not help.
-        Some(observed_at.map_or(Timestamp::MIN, |seen| add(seen, settings.poll_min)))
+        Some(again(observed_at, settings.poll_min, now))
     } else if status.phase == Phase::Running && is_hearsay(task) {
-        Some(observed_at.map_or(Timestamp::MIN, |seen| add(seen, RESOLVE_EVERY)))
+        Some(again(observed_at, RESOLVE_EVERY, now))
     } else if status.phase == Phase::Running {
-        let since = observed_at.or(status.started_at).unwrap_or(now);
-        Some(add(since, UNLISTED))
+        Some(again(observed_at.or(status.started_at), UNLISTED, now))
     } else {
-        next_resolution(status, observed_at)
+        next_resolution(status, observed_at, now)
     };
     match due {
         Some(due) if due <= now => planned.actions.push(Action::Observe { id: task.id.clone() }),
@@ -253,9 +253,9 @@ fn is_news(listed: &ListedTask, known: &GitHubTask) -> bool {
 }
 
 /// When a pull request whose link is missing is looked up again, until it is given up.
-fn next_resolution(status: &TaskStatus, observed_at: Option<Timestamp>) -> Option<Timestamp> {
+fn next_resolution(status: &TaskStatus, observed_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     let unresolved = status.pull_request.as_ref().is_some_and(|pull| pull.url.is_none());
     let until = add(status.ended_at?, RESOLVE_FOR);
-    let next = observed_at.map_or(Timestamp::MIN, |seen| add(seen, RESOLVE_EVERY));
+    let next = again(observed_at, RESOLVE_EVERY, now);
     (unresolved && next <= until).then_some(next)
 }

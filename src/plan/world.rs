@@ -3,7 +3,7 @@
 //! The shell feeds it (`observe`), the planner reads it. It keeps the newest version of each object by
 //! `resourceVersion`, so that what this process wrote is never hidden by a watch that lags behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -99,6 +99,8 @@ pub struct Credential {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretState {
     Missing,
+    /// The API server does not let the controller read it.
+    Forbidden,
     KeyMissing,
     /// With what is wrong with the token.
     Unusable(String),
@@ -126,6 +128,15 @@ pub struct TaskFacts {
     pub search: Option<Search>,
 }
 
+/// Something that did not get through, and when it is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Retry {
+    pub times: u32,
+    pub not_before: Timestamp,
+    /// What was in the way the last time.
+    pub problem: String,
+}
+
 /// Where kubectl keeps the whole object once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Gone tasks that are remembered; answers are late by seconds, not by this many deletions.
@@ -137,22 +148,34 @@ pub struct World {
     automations: BTreeMap<ObjectKey, AgentAutomation>,
     tasks: BTreeMap<ObjectKey, AgentTask>,
     policies: BTreeMap<String, AgentPolicy>,
-    by_automation: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+    tasks_by_automation: Index<ObjectKey>,
+    automations_by_credential: Index<CredentialKey>,
+    tasks_by_credential: Index<CredentialKey>,
     waiting: BTreeSet<ObjectKey>,
     active: BTreeSet<ObjectKey>,
+    /// Policies that can't be decoded. They may forbid anything.
+    pub unreadable_policies: BTreeSet<String>,
+    /// Tasks that can't be decoded, with their automations. They may be at work.
+    pub unreadable_tasks: BTreeMap<ObjectKey, ObjectKey>,
     pub credentials: BTreeMap<CredentialKey, Credential>,
     pub repositories: BTreeMap<(CredentialKey, Repository), Verification>,
     pub facts: BTreeMap<ObjectKey, TaskFacts>,
     /// When each automation's status was last written by this process.
     pub status_written: BTreeMap<ObjectKey, Timestamp>,
-    /// Uids of tasks that an earlier leader had claimed and may still write ahead.
+    /// Uids of waiting tasks that the leader before this one may still write ahead: each is written to before anything
+    /// is decided about it, so that such a write fails.
     pub inherited_claims: BTreeSet<String>,
     /// Uids of tasks that are gone; a late answer does not bring them back.
-    gone: BTreeSet<String>,
+    gone: Graves,
+    /// Triggers and times of each automation whose task somebody deleted before the automation's status said that they
+    /// are decided.
+    deleted_early: BTreeMap<ObjectKey, BTreeSet<(String, Timestamp)>>,
     /// What an action is under way for.
     pub busy: BTreeSet<Subject>,
     /// Tasks whose start is under way, and their credentials.
     pub starting: BTreeMap<ObjectKey, CredentialKey>,
+    /// What did not get through.
+    pub retries: BTreeMap<Subject, Retry>,
 }
 
 impl World {
@@ -189,81 +212,190 @@ impl World {
     /// The tasks of an automation, by name.
     pub fn tasks_of<'a>(&'a self, automation: &AgentAutomation) -> impl Iterator<Item = &'a AgentTask> {
         let uid = automation.uid().unwrap_or_default();
-        let keys = self.by_automation.get(&ObjectKey::of(automation));
-        keys.into_iter()
-            .flatten()
+        self.tasks_by_automation
+            .of(&ObjectKey::of(automation))
             .filter_map(|key| self.tasks.get(key))
             .filter(move |task| task.spec.automation.uid == uid)
     }
 
+    /// The times of a trigger whose task was deleted before they were decided.
+    pub fn deleted_early(&self, automation: &ObjectKey, trigger: &str) -> impl Iterator<Item = Timestamp> {
+        let times = self.deleted_early.get(automation).into_iter().flatten();
+        times.filter(move |(name, _)| name == trigger).map(|(_, time)| *time)
+    }
+
+    /// The automations that use a credential.
+    pub fn automations_with(&self, key: &CredentialKey) -> impl Iterator<Item = (&ObjectKey, &AgentAutomation)> {
+        let keys = self.automations_by_credential.of(key);
+        keys.filter_map(|key| self.automations.get_key_value(key))
+    }
+
+    /// The tasks that use a credential.
+    pub fn tasks_with(&self, key: &CredentialKey) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
+        let keys = self.tasks_by_credential.of(key);
+        keys.filter_map(|key| self.tasks.get_key_value(key))
+    }
+
     /// Tasks that wait to be started.
     pub fn waiting(&self) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
-        self.waiting.iter().filter_map(|key| Some((key, self.tasks.get(key)?)))
+        self.waiting.iter().filter_map(|key| self.tasks.get_key_value(key))
     }
 
     /// Tasks at which something may be at work at GitHub.
     pub fn active(&self) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
-        self.active.iter().filter_map(|key| Some((key, self.tasks.get(key)?)))
+        self.active.iter().filter_map(|key| self.tasks.get_key_value(key))
     }
 
     /// Takes an automation in, unless a newer version is known. Says whether it was news.
     pub fn put_automation(&mut self, mut automation: AgentAutomation) -> bool {
         automation.annotations_mut().remove(LAST_APPLIED);
-        put(&mut self.automations, ObjectKey::of(&automation), automation)
+        let key = ObjectKey::of(&automation);
+        if !is_news(self.automations.get(&key), &automation) {
+            return false;
+        }
+        self.unlink_automation(&key);
+        if let Some(times) = self.deleted_early.get_mut(&key) {
+            times.retain(|(trigger, time)| !is_decided(&automation, trigger, *time));
+        }
+        self.automations_by_credential
+            .insert(CredentialKey::of_automation(&automation), &key);
+        self.automations.insert(key, stripped(automation));
+        true
     }
 
     /// Takes a task in, unless a newer version is known. Says whether it was news.
     pub fn put_task(&mut self, task: AgentTask) -> bool {
         let key = ObjectKey::of(&task);
-        let (owner, phase, counts) = (automation_key(&task), phase(&task), counts(&task));
-        if self.gone.contains(task.metadata.uid.as_deref().unwrap_or_default()) {
+        if self.gone.holds(&task.uid().unwrap_or_default()) || !is_news(self.tasks.get(&key), &task) {
             return false;
         }
-        if !put(&mut self.tasks, key.clone(), task) {
-            return false;
-        }
-        self.by_automation.entry(owner).or_default().insert(key.clone());
-        set(&mut self.waiting, &key, phase.is_waiting());
-        set(&mut self.active, &key, counts);
+        self.unlink_task(&key);
+        self.unreadable_tasks.remove(&key);
+        self.tasks_by_automation.insert(automation_key(&task), &key);
+        self.tasks_by_credential.insert(CredentialKey::of_task(&task), &key);
+        set(&mut self.waiting, &key, phase(&task).is_waiting());
+        set(&mut self.active, &key, counts(&task));
+        self.tasks.insert(key, stripped(task));
         true
     }
 
     /// Takes a policy in, unless a newer version is known. Says whether it was news.
     pub fn put_policy(&mut self, policy: AgentPolicy) -> bool {
-        put(&mut self.policies, policy.name_any(), policy)
+        let name = policy.name_any();
+        if !is_news(self.policies.get(&name), &policy) {
+            return false;
+        }
+        self.unreadable_policies.remove(&name);
+        self.policies.insert(name, stripped(policy));
+        true
     }
 
-    pub fn remove_automation(&mut self, key: &ObjectKey) {
+    /// Forgets an automation, unless the one of that name is another by now.
+    pub fn remove_automation(&mut self, key: &ObjectKey, uid: &str) {
+        if self.automations.get(key).is_none_or(|known| !has_uid(known, uid)) {
+            return;
+        }
+        self.unlink_automation(key);
         self.automations.remove(key);
         self.status_written.remove(key);
+        self.deleted_early.remove(key);
+        self.retries.remove(&Subject::Automation(key.clone()));
     }
 
-    pub fn remove_task(&mut self, key: &ObjectKey) {
-        let Some(task) = self.tasks.remove(key) else { return };
-        let owner = automation_key(&task);
-        if let Some(keys) = self.by_automation.get_mut(&owner) {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.by_automation.remove(&owner);
-            }
+    /// Forgets a task, unless the one of that name is another by now. It does not come back.
+    pub fn remove_task(&mut self, key: &ObjectKey, uid: &str) {
+        self.gone.dig(uid);
+        self.unreadable_tasks.remove(key);
+        if self.tasks.get(key).is_none_or(|known| !has_uid(known, uid)) {
+            return;
         }
-        self.waiting.remove(key);
-        self.active.remove(key);
+        self.unlink_task(key);
         self.facts.remove(key);
-        let uid = task.uid().unwrap_or_default();
-        self.inherited_claims.remove(&uid);
-        self.bury(uid);
-    }
-
-    fn bury(&mut self, uid: String) {
-        if self.gone.len() >= GRAVES {
-            self.gone.clear();
+        self.retries.remove(&Subject::Task(key.clone()));
+        let Some(task) = self.tasks.remove(key) else { return };
+        let cause = &task.spec.trigger;
+        let early = self
+            .automation_of(&task)
+            .is_some_and(|automation| !is_decided(automation, &cause.name, cause.scheduled_time));
+        if early {
+            let times = self.deleted_early.entry(automation_key(&task)).or_default();
+            times.insert((cause.name.clone(), cause.scheduled_time));
         }
-        self.gone.insert(uid);
     }
 
     pub fn remove_policy(&mut self, name: &str) {
         self.policies.remove(name);
+        self.unreadable_policies.remove(name);
+    }
+
+    fn unlink_automation(&mut self, key: &ObjectKey) {
+        if let Some(known) = self.automations.get(key) {
+            let credential = CredentialKey::of_automation(known);
+            self.automations_by_credential.remove(&credential, key);
+        }
+    }
+
+    fn unlink_task(&mut self, key: &ObjectKey) {
+        if let Some(known) = self.tasks.get(key) {
+            self.tasks_by_automation.remove(&automation_key(known), key);
+            self.tasks_by_credential.remove(&CredentialKey::of_task(known), key);
+        }
+        self.waiting.remove(key);
+        self.active.remove(key);
+    }
+}
+
+/// Objects by something that they name.
+#[derive(Debug)]
+struct Index<K>(BTreeMap<K, BTreeSet<ObjectKey>>);
+
+impl<K> Default for Index<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord> Index<K> {
+    fn of(&self, key: &K) -> impl Iterator<Item = &ObjectKey> + use<'_, K> {
+        self.0.get(key).into_iter().flatten()
+    }
+
+    fn insert(&mut self, key: K, object: &ObjectKey) {
+        self.0.entry(key).or_default().insert(object.clone());
+    }
+
+    fn remove(&mut self, key: &K, object: &ObjectKey) {
+        if let Some(objects) = self.0.get_mut(key) {
+            objects.remove(object);
+            if objects.is_empty() {
+                self.0.remove(key);
+            }
+        }
+    }
+}
+
+/// The uids of the last objects that went.
+#[derive(Debug, Default)]
+struct Graves {
+    uids: BTreeSet<String>,
+    oldest_first: VecDeque<String>,
+}
+
+impl Graves {
+    fn holds(&self, uid: &str) -> bool {
+        self.uids.contains(uid)
+    }
+
+    fn dig(&mut self, uid: &str) {
+        if !self.uids.insert(uid.to_owned()) {
+            return;
+        }
+        self.oldest_first.push_back(uid.to_owned());
+        if self.oldest_first.len() > GRAVES
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.uids.remove(&oldest);
+        }
     }
 }
 
@@ -295,15 +427,27 @@ fn goes_on(status: &TaskStatus) -> bool {
             .is_some_and(|task| !TaskState::parse(&task.state).is_terminal())
 }
 
+/// Whether an automation's status says that a time needs no task any more.
+fn is_decided(automation: &AgentAutomation, trigger: &str, time: Timestamp) -> bool {
+    let schedules = automation.status.iter().flat_map(|status| &status.schedules);
+    schedules
+        .filter(|schedule| schedule.trigger == trigger)
+        .any(|schedule| schedule.decided_through >= time)
+}
+
+fn has_uid(object: &impl ResourceExt, uid: &str) -> bool {
+    object.meta().uid.as_deref() == Some(uid)
+}
+
+fn is_news<T: ResourceExt>(known: Option<&T>, object: &T) -> bool {
+    let version = version(object);
+    version == 0 || known.is_none_or(|known| self::version(known) < version)
+}
+
 /// Field ownership is for the API server; decoded it is many times larger than the object itself.
-fn put<K: Ord, T: ResourceExt>(map: &mut BTreeMap<K, T>, key: K, mut object: T) -> bool {
-    let version = version(&object);
-    if version > 0 && map.get(&key).is_some_and(|known| self::version(known) >= version) {
-        return false;
-    }
+fn stripped<T: ResourceExt>(mut object: T) -> T {
     object.meta_mut().managed_fields = None;
-    map.insert(key, object);
-    true
+    object
 }
 
 /// Resource versions of one kind can be compared as numbers (KEP-5504); what is no number counts as the oldest.

@@ -80,9 +80,9 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
             world.put_task(*task);
             Some(step)
         }
-        Action::DeleteTask(task) => {
-            world.remove_task(&task);
-            Some(Step::DeleteTask { name: task.name })
+        Action::DeleteTask { key, uid } => {
+            world.remove_task(&key, &uid);
+            Some(Step::DeleteTask { name: key.name })
         }
         Action::WriteAutomationStatus(status) => {
             let mut automation = world.automation(key)?.clone();
@@ -92,6 +92,7 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
         }
         Action::WriteTaskStatus(_)
         | Action::ReadSecret
+        | Action::Forget
         | Action::VerifyRepository
         | Action::Start
         | Action::Search
@@ -125,7 +126,7 @@ impl Passes<'_> {
     /// One pass over those that wait; says whether there was anything to do.
     fn admit(&mut self) -> bool {
         let mut went_on = false;
-        for (subject, planned) in admission::plan(self.world, self.now) {
+        for (subject, planned) in admission::plan(self.world, &self.settings, self.now) {
             if let Subject::Task(key) = subject {
                 went_on |= self.take(&key, planned);
             }
@@ -166,9 +167,10 @@ impl Passes<'_> {
             Action::Search => Some((Step::Search, None)),
             Action::Observe { id } => Some((Step::Observe { id }, None)),
             Action::CreateTask(_)
-            | Action::DeleteTask(_)
+            | Action::DeleteTask { .. }
             | Action::WriteAutomationStatus(_)
             | Action::ReadSecret
+            | Action::Forget
             | Action::VerifyRepository
             | Action::Poll { .. } => None,
         }

@@ -1,0 +1,179 @@
+//! What an automation creates, lets go and writes, and in which order.
+
+use crate::api::automation::{AutomationStatus, ScheduleStatus};
+use crate::plan::world::Retry;
+use crate::plan::{automation as planner, naming};
+
+use super::*;
+
+/// Decided up to this many seconds from now; it fires every hour, on the hour, which is now.
+fn decided(seconds: i64, change: impl FnOnce(&mut AutomationStatus)) -> AgentAutomation {
+    let mut decided = automation("one", 1);
+    let status = decided.status.get_or_insert_default();
+    status.schedules = vec![ScheduleStatus {
+        trigger: "tick".to_owned(),
+        decided_through: at(seconds),
+        collected_through: None,
+    }];
+    change(status);
+    decided
+}
+
+/// The task of an hour, which is now or a multiple of 3600 seconds ago.
+fn hour(seconds: i64, status: Option<TaskStatus>) -> AgentTask {
+    let name = naming::scheduled_task("one", "uid-one", "tick", at(seconds));
+    let mut task = due("one", &name, seconds, status);
+    task.metadata.uid = Some(format!("uid{seconds}"));
+    task
+}
+
+fn failing(world: &mut World) {
+    let retry = Retry {
+        times: 1,
+        not_before: at(0),
+        problem: "quota exceeded".to_owned(),
+    };
+    world.retries.insert(Subject::Automation(key("one")), retry);
+}
+
+fn steps(planned: &Planned) -> Vec<String> {
+    let step = |action: &Action| match action {
+        Action::CreateTask(task) => {
+            let time = task.spec.trigger.scheduled_time;
+            format!("create {}", time.duration_since(at(0)).as_secs())
+        }
+        Action::DeleteTask { uid, .. } => format!("delete {uid}"),
+        Action::WriteAutomationStatus(status) => {
+            let through = status.schedules[0].decided_through.duration_since(at(0)).as_secs();
+            format!("write through {through}, {} missed", status.missed_runs)
+        }
+        other => other.name().to_owned(),
+    };
+    planned.actions.iter().map(step).collect()
+}
+
+#[test]
+fn what_is_due_is_created_and_then_decided() {
+    type Row = (
+        &'static str,
+        i64,
+        Vec<AgentTask>,
+        fn(&mut World),
+        &'static [&'static str],
+    );
+    let starting = |world: &mut World| {
+        let name = ObjectKey::of(&hour(0, None));
+        world.starting.insert(name, credential(0));
+        world.status_written.insert(key("one"), at(-2));
+    };
+    let table: Vec<Row> = vec![
+        ("due", -3600, vec![], |_| (), &["create 0"]),
+        ("three were missed", -4 * 3600, vec![], |_| (), &["create 0"]),
+        (
+            "its object is there",
+            -3600,
+            vec![hour(0, None)],
+            |_| (),
+            &["write through 0, 0 missed"],
+        ),
+        (
+            "and three were missed",
+            -4 * 3600,
+            vec![hour(0, None)],
+            |_| (),
+            &["write through 0, 3 missed"],
+        ),
+        ("its start is under way", -3600, vec![hour(0, None)], starting, &[]),
+        (
+            "starts have been under way for long",
+            -3600,
+            vec![hour(0, None)],
+            |w| {
+                w.starting.insert(ObjectKey::of(&hour(0, None)), credential(0));
+                w.status_written.insert(key("one"), at(-10));
+            },
+            &["write through 0, 0 missed"],
+        ),
+        (
+            "somebody deleted it while its start was under way",
+            -3600,
+            vec![hour(0, None), due("one", "other", -60, None)],
+            |w| {
+                w.starting.insert(key("other"), credential(0));
+                w.status_written.insert(key("one"), at(-2));
+                w.remove_task(&ObjectKey::of(&hour(0, None)), "uid0");
+            },
+            &["write through 0, 0 missed"],
+        ),
+        (
+            "somebody deleted it after it was decided",
+            0,
+            vec![hour(0, None)],
+            |w| w.remove_task(&ObjectKey::of(&hour(0, None)), "uid0"),
+            &["write through 0, 0 missed"],
+        ),
+        (
+            "an object of its name is gone that was another",
+            -3600,
+            vec![hour(0, None)],
+            |w| w.remove_task(&ObjectKey::of(&hour(0, None)), "uid-of-an-older-one"),
+            &["write through 0, 0 missed"],
+        ),
+        (
+            "it can't be created: that is told first",
+            -3600,
+            vec![],
+            failing,
+            &["write through -3600, 0 missed", "create 0"],
+        ),
+    ];
+    for (what, through, tasks, change, expected) in table {
+        let mut world = world(vec![], |w| {
+            w.put_automation(decided(through, |_| ()));
+            for task in tasks {
+                w.put_task(task);
+            }
+        });
+        change(&mut world);
+        let planned = planner::plan(&world, &key("one"), &Settings::default(), at(0));
+        assert_eq!(steps(&planned), expected, "{what}");
+    }
+}
+
+#[test]
+fn what_the_history_lets_go_goes_before_what_is_new() {
+    let old = hour(-7200, in_phase(Phase::Succeeded));
+    let name = ObjectKey::of(&old).name;
+    let counted = |status: &mut AutomationStatus| {
+        status.collected.deleting = vec![name.clone()];
+        status.collected.counts.succeeded = 1;
+    };
+    for (what, fails, expected) in [
+        ("nothing fails", false, vec!["delete uid-7200", "create 0"]),
+        (
+            "creating fails, as under a quota",
+            true,
+            vec!["delete uid-7200", "write through -3600, 0 missed", "create 0"],
+        ),
+    ] {
+        let mut world = world(vec![old.clone()], |w| {
+            w.put_automation(decided(-3600, counted));
+        });
+        if fails {
+            failing(&mut world);
+        }
+        let planned = planner::plan(&world, &key("one"), &Settings::default(), at(0));
+        assert_eq!(steps(&planned), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_task_that_can_not_be_created_is_told() {
+    let world = world(vec![], |w| {
+        w.put_automation(decided(-3600, |_| ()));
+        failing(w);
+    });
+    let planned = planner::plan(&world, &key("one"), &Settings::default(), at(0));
+    assert_eq!(planned.reasons[0].reason, Reason::FailedCreate);
+    assert!(planned.reasons[0].message.contains("quota exceeded"), "{planned:?}");
+}

@@ -1,0 +1,129 @@
+//! When a Secret is read, a repository asked for and a user's tasks listed, and when all that is forgotten.
+
+use crate::domain::repository::Repository;
+use crate::plan::credential as planner;
+use crate::plan::observed::Refused;
+use crate::plan::world::Verification;
+
+use super::*;
+
+fn repository() -> Repository {
+    Repository::parse("acme/api").unwrap()
+}
+
+fn verified(world: &mut World, result: Result<(), Refused>) {
+    let verification = Verification {
+        checked_at: at(-20),
+        resource_version: "7".to_owned(),
+        result,
+    };
+    world.repositories.insert((credential(0), repository()), verification);
+}
+
+fn unnamed(world: &mut World) {
+    world.remove_automation(&key("one"), "uid-one");
+    world.remove_automation(&key("two"), "uid-two");
+}
+
+#[test]
+fn a_secret_is_read_while_something_names_it() {
+    type Row = (&'static str, Vec<AgentTask>, fn(&mut World), &'static str);
+    let table: Vec<Row> = vec![
+        ("fresh", vec![], |_| (), "wait 300s"),
+        (
+            "never read",
+            vec![],
+            |w| {
+                w.credentials.clear();
+            },
+            "ReadSecret",
+        ),
+        (
+            "read in what is the future, now that the clock is set back",
+            vec![],
+            |w| w.credentials.get_mut(&credential(0)).unwrap().read_at = Some(at(86_400)),
+            "ReadSecret",
+        ),
+        (
+            "missing a while ago",
+            vec![],
+            |w| {
+                let credential = w.credentials.get_mut(&credential(0)).unwrap();
+                credential.secret = Some(SecretState::Missing);
+                credential.read_at = Some(at(-20));
+            },
+            "ReadSecret",
+        ),
+        ("nothing names it", vec![], unnamed, "Forget"),
+        (
+            "only what has ended names it",
+            vec![due("one", "a", 0, in_phase(Phase::Succeeded))],
+            unnamed,
+            "Forget",
+        ),
+        (
+            "only what runs names it",
+            vec![due("one", "a", 0, in_phase(Phase::Running))],
+            unnamed,
+            "wait 300s",
+        ),
+        (
+            "nothing named it, ever",
+            vec![],
+            |w| {
+                unnamed(w);
+                w.credentials.clear();
+            },
+            "wait",
+        ),
+    ];
+    for (what, tasks, change, expected) in table {
+        let world = world(tasks, change);
+        let planned = planner::plan(&world, &credential(0), &Settings::default(), at(0));
+        assert_eq!(decision(&planned), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_repository_is_asked_for_while_an_automation_names_it() {
+    type Row = (&'static str, fn(&mut World), &'static str);
+    let refused = |world: &mut World| {
+        let why = Refused {
+            reason: Reason::RepositoryNotFound,
+            message: "no".to_owned(),
+            not_before: None,
+        };
+        verified(world, Err(why));
+    };
+    let table: Vec<Row> = vec![
+        ("never asked for", |_| (), "VerifyRepository"),
+        ("it was there", |w| verified(w, Ok(())), "wait 3580s"),
+        ("it was not there", refused, "VerifyRepository"),
+        (
+            "it was not there, and GitHub asks to wait",
+            |w| {
+                let why = Refused {
+                    reason: Reason::RepositoryNotFound,
+                    message: "no".to_owned(),
+                    not_before: None,
+                };
+                verified(w, Err(why));
+                w.credentials.get_mut(&credential(0)).unwrap().limited_until = Some(at(90));
+            },
+            "wait 90s",
+        ),
+        (
+            "no automation names it",
+            |w| {
+                verified(w, Ok(()));
+                unnamed(w);
+            },
+            "Forget",
+        ),
+    ];
+    for (what, change, expected) in table {
+        let world = world(vec![], change);
+        let planned = planner::plan_verification(&world, &credential(0), &repository(), &Settings::default(), at(0));
+        assert_eq!(decision(&planned), expected, "{what}");
+    }
+}

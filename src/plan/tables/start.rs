@@ -1,0 +1,264 @@
+//! What a start comes to: its outcome, the look for a lost one, and what a person says.
+
+use crate::api::automation::StartPolicy;
+use crate::api::task::{Attempt, AttemptOutcome};
+use crate::plan::observed::{Refused, Search};
+use crate::plan::{search, start, task};
+
+use super::*;
+
+#[test]
+fn what_the_outcome_of_a_start_means() {
+    let refused = |reason, not_before| {
+        StartOutcome::Refused(Refused {
+            reason,
+            message: "no".to_owned(),
+            not_before,
+        })
+    };
+    let table = [
+        (
+            StartOutcome::Created(Box::new(observed("t1", ""))),
+            "Running InProgress",
+            Some(AttemptOutcome::Created),
+            None,
+        ),
+        (
+            refused(Reason::StartRejected, None),
+            "Failed StartRejected",
+            Some(AttemptOutcome::Refused),
+            None,
+        ),
+        (
+            refused(Reason::RepositoryMoved, None),
+            "Failed RepositoryMoved",
+            Some(AttemptOutcome::Refused),
+            None,
+        ),
+        (
+            refused(Reason::CredentialRejected, None),
+            "Held CredentialRejected",
+            Some(AttemptOutcome::Refused),
+            Some(at(2)),
+        ),
+        (
+            refused(Reason::PermissionDenied, None),
+            "Held PermissionDenied",
+            Some(AttemptOutcome::Refused),
+            Some(at(32)),
+        ),
+        (
+            refused(Reason::RepositoryNotFound, None),
+            "Held RepositoryNotFound",
+            Some(AttemptOutcome::Refused),
+            Some(at(32)),
+        ),
+        (
+            refused(Reason::RateLimited, Some(at(90))),
+            "Held RateLimited",
+            Some(AttemptOutcome::Refused),
+            Some(at(90)),
+        ),
+        (
+            StartOutcome::NotSent("refused".to_owned()),
+            "Held NotSent",
+            Some(AttemptOutcome::NotSent),
+            Some(at(3)),
+        ),
+        (
+            StartOutcome::Unknown("reset".to_owned()),
+            "Unknown AnswerLost",
+            Some(AttemptOutcome::Unknown),
+            None,
+        ),
+    ];
+    for (outcome, expected, attempt, not_before) in table {
+        let status = concluded(&written_ahead(), &outcome, 2);
+        let got = (said(&status), status.attempts[0].outcome, status.not_before);
+        assert_eq!(got, (expected.to_owned(), attempt, not_before), "{outcome:?}");
+    }
+}
+
+#[test]
+fn each_attempt_has_a_marker_of_its_own_and_it_is_the_prompts_last_line() {
+    let first = written_ahead();
+    let lost = concluded(&first, &StartOutcome::NotSent("refused".to_owned()), 1);
+    let second = start::write_ahead(&due("one", "a", 0, Some(lost)), "me", &Settings::default(), at(5));
+    let attempts: &[Attempt] = &second.attempts;
+    assert_eq!([attempts[0].number, attempts[1].number], [1, 2]);
+    assert_ne!(attempts[0].marker, attempts[1].marker);
+    let prompt = start::prompt(&due("one", "a", 0, None), &attempts[1]);
+    assert_eq!(prompt.lines().last(), Some(attempts[1].marker.as_str()));
+}
+
+#[test]
+fn nobody_concludes_before_the_deadline() {
+    let settings = Settings::default();
+    let table = [(14, "wait 15s"), (15, "Unknown AnswerLost")];
+    for (now, expected) in table {
+        let world = world(vec![due("one", "a", 0, Some(written_ahead()))], |_| ());
+        let planned = task::plan(&world, &key("a"), &settings, at(now));
+        assert_eq!(decision(&planned), expected, "after {now} s");
+    }
+}
+
+#[test]
+fn what_a_search_for_a_lost_task_means() {
+    use StartPolicy::{AtLeastOnce, AtMostOnce};
+    let lost = concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1);
+    let ours = observed("t1", &format!("Go.\n{}\n", lost.attempts[0].marker));
+    let also = observed("t2", &format!("Go.\n{}\n", lost.attempts[0].marker));
+    let search = |began: i64, whole: bool, matches: &[&ObservedTask]| {
+        Some(Search {
+            began: at(began),
+            whole,
+            matches: matches.iter().map(|task| (*task).clone()).collect(),
+        })
+    };
+    // The attempt's deadline is at 15 s, the visibility window ends at 75 s.
+    let table = [
+        ("not looked yet", AtMostOnce, None, 1, "Search"),
+        ("one match", AtMostOnce, search(2, true, &[&ours]), 2, "Running Adopted"),
+        (
+            "one match of a part",
+            AtMostOnce,
+            search(2, false, &[&ours]),
+            2,
+            "Running Adopted",
+        ),
+        (
+            "two matches",
+            AtMostOnce,
+            search(2, true, &[&ours, &also]),
+            2,
+            "Unknown Ambiguous",
+        ),
+        ("none yet", AtMostOnce, search(2, true, &[]), 2, "wait 7s"),
+        (
+            "none yet, and it is time",
+            AtMostOnce,
+            search(2, true, &[]),
+            7,
+            "Search",
+        ),
+        (
+            "none, just before the window ends",
+            AtMostOnce,
+            search(74, true, &[]),
+            74,
+            "wait 75s",
+        ),
+        (
+            "none, and it was begun before the end",
+            AtMostOnce,
+            search(74, true, &[]),
+            80,
+            "Search",
+        ),
+        (
+            "none when the window had ended",
+            AtMostOnce,
+            search(75, true, &[]),
+            75,
+            "Unknown NotFoundAtGitHub",
+        ),
+        ("none of a part", AtMostOnce, search(75, false, &[]), 75, "wait 80s"),
+        (
+            "none, and again is allowed",
+            AtLeastOnce,
+            search(75, true, &[]),
+            75,
+            "Held NotFoundAtGitHub",
+        ),
+    ];
+    for (what, policy, search, now, expected) in table {
+        let planned = search::plan(&lost, policy, search.as_ref(), &Settings::default(), at(now));
+        assert_eq!(decision(&planned), expected, "{what}");
+    }
+}
+
+#[test]
+fn only_a_whole_line_is_a_marker() {
+    let marker = "agentautomation.dev/attempt: uid-a.1";
+    let table = [
+        (format!("Go.\n{marker}\n"), true),
+        (format!("Go.\n{marker}"), true),
+        (format!("Go.\n{marker}1\n"), false),
+        (format!("See {marker}\n"), false),
+        ("Go.".to_owned(), false),
+    ];
+    for (prompt, expected) in table {
+        assert_eq!(search::carries(&observed("t", &prompt), marker), expected, "{prompt:?}");
+    }
+}
+
+#[test]
+fn a_person_resolves_what_is_parked() {
+    let parked = TaskStatus {
+        reason: Some(Reason::NotFoundAtGitHub),
+        ..concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1)
+    };
+    let table: [(&[(&str, &str)], &str); 5] = [
+        (&[], "wait"),
+        (&[("agentautomation.dev/adopt", "t9")], "Running Adopted"),
+        (&[("agentautomation.dev/adopt", " ")], "wait"),
+        (&[("agentautomation.dev/abandon", "was a test")], "Failed Abandoned"),
+        (
+            &[
+                ("agentautomation.dev/adopt", ""),
+                ("agentautomation.dev/abandon", "was a test"),
+            ],
+            "Failed Abandoned",
+        ),
+    ];
+    for (annotations, expected) in table {
+        let mut object = due("one", "a", 0, Some(parked.clone()));
+        let pairs = annotations
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        object.metadata.annotations = Some(pairs.collect());
+        let world = world(vec![object], |_| ());
+        let planned = task::plan(&world, &key("a"), &Settings::default(), at(100));
+        assert_eq!(decision(&planned), expected, "{annotations:?}");
+    }
+}
+
+#[test]
+fn an_outcome_is_news_once() {
+    let created = StartOutcome::Created(Box::new(observed("t1", "")));
+    let refused = StartOutcome::NotSent("no".to_owned());
+    let first = written_ahead();
+    let abandoned = TaskStatus {
+        phase: Phase::Failed,
+        reason: Some(Reason::Abandoned),
+        ..first.clone()
+    };
+    let of_another = TaskStatus {
+        attempts: vec![Attempt {
+            marker: "agentautomation.dev/attempt: uid-b.1".to_owned(),
+            ..first.attempts[0].clone()
+        }],
+        ..first.clone()
+    };
+    let table = [
+        ("written ahead", first.clone(), &created, Some("Running InProgress t1")),
+        ("its task is known", concluded(&first, &created, 1), &created, None),
+        ("it was refused", concluded(&first, &refused, 1), &refused, None),
+        ("another object of its name", of_another, &created, None),
+        (
+            "a person gave it up, and it is at work",
+            abandoned.clone(),
+            &created,
+            Some("Failed Abandoned t1"),
+        ),
+        ("a person gave it up, and nothing was sent", abandoned, &refused, None),
+    ];
+    for (what, status, outcome, expected) in table {
+        let next = start::conclude(&status, &first.attempts[0], outcome, at(2));
+        let told = next.map(|next| {
+            let id = next.task.as_ref().map_or("", |task| task.id.as_str());
+            format!("{} {id}", said(&next))
+        });
+        assert_eq!(told.as_deref(), expected, "{what}");
+    }
+}
