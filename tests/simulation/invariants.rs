@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agent_automation::api::automation::StartPolicy;
+use agent_automation::api::policy::PolicySpec;
 use agent_automation::api::task::{Phase, TaskStatus};
-use agent_automation::api::{AgentAutomation, AgentTask};
+use agent_automation::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use agent_automation::domain::task_state::TaskState;
 use agent_automation::simulator::{Simulator, TaskRecord};
 use harness::memory::{Verb, Write};
@@ -15,7 +16,9 @@ use crate::stage::{Stage, TOKEN, Team};
 
 /// Hears every write and remembers what it needs.
 pub struct Watcher {
-    pub policy_cap: Option<i32>,
+    policy: Option<PolicySpec>,
+    /// Of tasks that a person deleted: they may still be at work, and nobody counts them.
+    deleted: BTreeSet<String>,
     pub teams: BTreeMap<String, Team>,
     pub broken: Vec<String>,
     github: Simulator,
@@ -27,7 +30,8 @@ pub struct Watcher {
 impl Watcher {
     pub fn new(github: Simulator) -> Self {
         Self {
-            policy_cap: None,
+            policy: None,
+            deleted: BTreeSet::new(),
             teams: BTreeMap::new(),
             broken: Vec::new(),
             github,
@@ -38,13 +42,15 @@ impl Watcher {
 
     pub fn hear(&mut self, write: &Write) {
         self.hidden(write);
-        if write.kind == "AgentTask" {
-            self.task(write);
+        match write.kind.as_str() {
+            "AgentTask" => self.task(write),
+            "AgentPolicy" => self.policy(write),
+            _ => {}
         }
         self.look_at_github();
     }
 
-    /// Once for each cause, within the caps at the instant of each start. (Invariants 1 and 3.)
+    /// Once for each cause, within the policy and its caps at the instant of each start. (Invariants 1, 3 and 4.)
     pub fn look_at_github(&mut self) {
         let tasks = self.github.tasks();
         if tasks.len() == self.seen {
@@ -80,10 +86,16 @@ impl Watcher {
     }
 
     fn within_caps(&mut self, tasks: &[TaskRecord]) {
-        let active: Vec<_> = tasks.iter().filter(|task| !is_over(task)).collect();
-        let cap = self
-            .policy_cap
-            .and_then(|cap| usize::try_from(cap).ok())
+        let active: Vec<_> = tasks
+            .iter()
+            .filter(|task| !is_over(task) && !self.deleted.contains(uid(&task.prompt)))
+            .collect();
+        let policy = self.policy.as_ref();
+        if policy.is_none_or(|policy| policy.suspend) {
+            self.broken.push("4: a task was started against the policy".to_owned());
+        }
+        let cap = policy
+            .and_then(|policy| usize::try_from(policy.max_active?).ok())
             .unwrap_or(usize::MAX);
         if active.len() > cap {
             self.broken.push(format!(
@@ -109,7 +121,16 @@ impl Watcher {
         self.broken.extend(over);
     }
 
+    fn policy(&mut self, write: &Write) {
+        let policy = write.after.as_ref().map(|object| decode::<AgentPolicy>(object));
+        self.policy = policy.map(|policy| policy.spec);
+    }
+
     fn task(&mut self, write: &Write) {
+        if let (None, "people", Some(before)) = (&write.after, &*write.actor, &write.before) {
+            let task = decode::<AgentTask>(before);
+            self.deleted.insert(task.metadata.uid.unwrap());
+        }
         if let Some(task) = write.after.as_ref().map(|object| decode::<AgentTask>(object)) {
             let cause = (task.spec.automation.name.clone(), task.spec.trigger.scheduled_time);
             self.causes.insert(task.metadata.uid.clone().unwrap(), cause);
@@ -167,10 +188,22 @@ pub fn at_rest(stage: &Stage, faults: bool) -> Vec<String> {
 /// Liveness: what waits has a cap in its way, and nothing is half started.
 fn nothing_pending(stage: &Stage) -> Vec<String> {
     let tasks = stage.tasks();
-    let parked = tasks.iter().any(|task| status(task).phase == Phase::Unknown);
+    let parked: Vec<_> = tasks
+        .iter()
+        .filter(|task| status(task).phase == Phase::Unknown)
+        .collect();
+    let by_its_own = |held: &AgentTask| {
+        parked
+            .iter()
+            .any(|task| task.spec.automation.name == held.spec.automation.name)
+    };
     let stuck = tasks.iter().filter(|task| match status(task).phase {
         Phase::Pending | Phase::Starting | Phase::Running => true,
-        Phase::Held => !parked,
+        Phase::Held => match status(task).reason {
+            Some(Reason::AutomationCap) => !by_its_own(task),
+            Some(Reason::PolicyCap) => parked.is_empty(),
+            _ => true,
+        },
         _ => false,
     });
     stuck
@@ -191,7 +224,7 @@ pub fn every_time_is_decided(stage: &Stage) -> Vec<String> {
     let mut broken = Vec::new();
     for automation in stage.automations() {
         let name = automation.metadata.name.clone().unwrap();
-        let Some((times, missed)) = due_times(&automation) else {
+        let Some((times, missed)) = due_times(stage, &automation) else {
             broken.push(format!("2: {name} has decided nothing"));
             continue;
         };
@@ -199,21 +232,28 @@ pub fn every_time_is_decided(stage: &Stage) -> Vec<String> {
             .iter()
             .filter(|time| !causes.contains(&(name.clone(), **time)))
             .count();
-        if without > usize::try_from(missed).unwrap() {
+        if without != usize::try_from(missed).unwrap() {
             broken.push(format!(
-                "2: {name} lost times: {without} without an object, {missed} counted as missed"
+                "2: {name}: {without} times without an object, {missed} counted as missed"
             ));
         }
     }
     broken
 }
 
-/// The times up to what is decided, and how many are counted as missed.
-fn due_times(automation: &AgentAutomation) -> Option<(Vec<Timestamp>, i64)> {
+/// The times up to what is decided, by the schedule that the team began with, and how many are counted as missed.
+fn due_times(stage: &Stage, automation: &AgentAutomation) -> Option<(Vec<Timestamp>, i64)> {
     use agent_automation::domain::schedule::Schedule;
     let status = automation.status.as_ref()?;
-    let terms = automation.spec.triggers[0].schedule.as_ref()?;
-    let schedule = Schedule::parse(&terms.cron, Some(&terms.time_zone)).unwrap();
+    let every = stage
+        .watcher
+        .lock()
+        .unwrap()
+        .teams
+        .get(automation.metadata.name.as_ref()?)?
+        .every
+        .clone();
+    let schedule = Schedule::parse(&every, Some("UTC")).unwrap();
     let created = automation.metadata.creation_timestamp.as_ref()?.0;
     let through = status.schedules.first()?.decided_through;
     let times = schedule

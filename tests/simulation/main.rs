@@ -8,6 +8,8 @@ mod life;
 mod lost;
 mod memory;
 mod network;
+mod people;
 mod rest;
 mod soak;
 mod stage;
+mod takeover;

@@ -44,6 +44,8 @@ pub enum Mishap {
     AnswerLost,
     /// It gets through late, and its answer does not.
     Delayed(Duration),
+    /// It gets through late, and is answered then.
+    Late(Duration),
     /// The API server says that it is too busy.
     Busy,
 }
@@ -218,6 +220,10 @@ impl Service<Request<Body>> for ApiServer {
                 unheard(delay, async move { drop(service.call(request).await) });
                 failed("no answer in time")
             }
+            Fate::Mishap(Mishap::Late(delay)) => Box::pin(async move {
+                tokio::time::sleep(delay).await;
+                service.call(request).await
+            }),
         }
     }
 }
@@ -263,7 +269,7 @@ impl Transport for GitHub {
                 drop(simulator.handle(request).await);
                 lost("connection reset")
             }),
-            Fate::Mishap(Mishap::Delayed(delay)) => {
+            Fate::Mishap(Mishap::Delayed(delay) | Mishap::Late(delay)) => {
                 unheard(delay.min(timeout), async move { drop(simulator.handle(request).await) });
                 Box::pin(async move {
                     tokio::time::sleep(timeout).await;

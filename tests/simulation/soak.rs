@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use agent_automation::api::AgentAutomation;
 use agent_automation::api::automation::{MissedRuns, StartPolicy};
+use agent_automation::api::{AgentAutomation, AgentTask};
 use agent_automation::simulator::{Effect, Failure, Fault, Operation, Script, When};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -212,7 +212,14 @@ fn weather(seed: u64, rate: f64) -> Weather {
 }
 
 async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team], chance: &mut StdRng) {
-    match chance.random_range(0..9) {
+    match chance.random_range(0..11) {
+        9 if !processes.is_empty() => {
+            processes
+                .swap_remove(chance.random_range(0..processes.len()))
+                .terminate()
+                .await
+        }
+        10 => delete_one(stage, chance).await,
         0 | 1 if !processes.is_empty() => processes.swap_remove(chance.random_range(0..processes.len())).kill(),
         0..=3 if processes.len() < 2 => processes.push(process(stage, chance)),
         4 => stage.server.expire_watches(),
@@ -240,6 +247,24 @@ async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team]
             )
             .await;
         }
+    }
+}
+
+/// A person deletes a task whose time is decided.
+async fn delete_one(stage: &Stage, chance: &mut StdRng) {
+    let automations = stage.automations();
+    let decided = |task: &AgentTask| {
+        let mut schedules = automations
+            .iter()
+            .filter(|automation| automation.metadata.name.as_ref() == Some(&task.spec.automation.name))
+            .filter_map(|automation| automation.status.as_ref())
+            .flat_map(|status| &status.schedules);
+        schedules.any(|schedule| schedule.decided_through >= task.spec.trigger.scheduled_time)
+    };
+    let tasks: Vec<_> = stage.tasks().into_iter().filter(decided).collect();
+    if !tasks.is_empty() {
+        let name = pick(chance, &tasks).metadata.name.unwrap();
+        stage.delete_task(&name).await;
     }
 }
 

@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -155,9 +155,28 @@ impl Stage {
             max_active,
             suspend: false,
         };
-        self.watcher.lock().unwrap().policy_cap = max_active;
         let api: Api<AgentPolicy> = Api::all(self.people.client());
         api.create(&PostParams::default(), &AgentPolicy::new("default", spec))
+            .await
+            .unwrap();
+    }
+
+    /// Changes the policy, as a platform team does.
+    pub async fn change_policy(&self, change: serde_json::Value) {
+        let api: Api<AgentPolicy> = Api::all(self.people.client());
+        let patch = Patch::Merge(serde_json::json!({ "spec": change }));
+        api.patch("default", &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    pub async fn delete_task(&self, name: &str) {
+        let api: Api<AgentTask> = Api::namespaced(self.people.client(), NAMESPACE);
+        api.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    pub async fn replace_token(&self, token: &str) {
+        let api: Api<Secret> = Api::namespaced(self.people.client(), NAMESPACE);
+        let patch = Patch::Merge(serde_json::json!({"data": {"token": ByteString(token.as_bytes().to_vec())}}));
+        api.patch("github-agent-token", &PatchParams::default(), &patch)
             .await
             .unwrap();
     }

@@ -5,6 +5,7 @@ mod automation;
 mod credential;
 mod following;
 mod start;
+mod world;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};

@@ -1,0 +1,54 @@
+//! What the world takes in, and what comes too late.
+
+use super::*;
+
+fn version(mut task: AgentTask, uid: &str, version: u64) -> AgentTask {
+    task.metadata.uid = Some(uid.to_owned());
+    task.metadata.resource_version = Some(version.to_string());
+    task
+}
+
+#[test]
+fn only_what_is_newer_is_news() {
+    let task = || due("one", "a", 0, None);
+    let table = [
+        ("newer", version(task(), "uid-a", 11), true),
+        ("the same", version(task(), "uid-a", 10), false),
+        ("older, from a watch that lags", version(task(), "uid-a", 9), false),
+        ("made again under its name", version(task(), "uid-a2", 12), true),
+        (
+            "gone, from an answer that is late",
+            version(task(), "uid-gone", 13),
+            false,
+        ),
+    ];
+    for (what, task, expected) in table {
+        let mut world = world(vec![version(due("one", "a", 0, None), "uid-a", 10)], |w| {
+            w.remove_task(&key("a"), "uid-gone");
+        });
+        assert_eq!(world.put_task(task), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_task_is_found_by_what_it_is_now() {
+    let mut world = world(vec![version(due("one", "a", 0, None), "uid-a", 10)], |_| ());
+    let found = |world: &World| {
+        [
+            world.waiting().count(),
+            world.active().count(),
+            world.tasks_of(&automation("one", 1)).count(),
+            world.tasks_with(&credential(0)).count(),
+            world.tasks_with(&credential(1)).count(),
+        ]
+    };
+    assert_eq!(found(&world), [1, 0, 1, 1, 0]);
+    world.put_task(version(due("one", "a", 0, in_phase(Phase::Running)), "uid-a", 11));
+    assert_eq!(found(&world), [0, 1, 1, 1, 0]);
+    world.put_task(version(with_credential(due("two", "a", 0, None), 1), "uid-a2", 12));
+    assert_eq!(found(&world), [1, 0, 0, 0, 1]);
+    world.remove_task(&key("a"), "uid-a");
+    assert_eq!(found(&world), [1, 0, 0, 0, 1], "the one before is gone, not this one");
+    world.remove_task(&key("a"), "uid-a2");
+    assert_eq!(found(&world), [0; 5]);
+}

@@ -1,0 +1,133 @@
+//! What people do while tasks wait, start and run: they delete, narrow, stop, revoke and mend.
+
+use std::time::Duration;
+
+use agent_automation::api::task::Phase;
+use agent_automation::api::{AgentTask, Reason};
+use agent_automation::simulator::{Effect, Fault, Operation, Script, Token, When};
+use serde_json::json;
+
+use crate::invariants::at_rest;
+use crate::network::Network;
+use crate::stage::{Process, Stage, TOKEN, Team};
+
+/// So many automations, which are due together, and a controller that is up in time. Tasks take a minute.
+async fn due_together(teams: usize, cap: Option<i32>) -> (Stage, Process) {
+    let mut stage = Stage::new(1);
+    stage.policy(cap).await;
+    stage.secret().await;
+    for index in 0..teams {
+        stage.automation(&Team::new(&format!("team-{index}"))).await;
+    }
+    stage
+        .github
+        .set_default_script(Script::pull_request().with_delays(1_000, 60_000));
+    stage.until(Duration::from_secs(3_590)).await;
+    let process = stage.process(Network::new(None));
+    (stage, process)
+}
+
+fn in_phase(stage: &Stage, phase: Phase) -> usize {
+    let tasks = stage.tasks();
+    let phases = tasks.iter().map(|task| task.status.as_ref().map(|status| status.phase));
+    phases.filter(|known| *known == Some(phase)).count()
+}
+
+fn reason(task: &AgentTask) -> Option<Reason> {
+    task.status.as_ref().and_then(|status| status.reason)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_somebody_deletes_while_it_starts_is_not_started_again() {
+    let (stage, process) = due_together(1, None).await;
+    stage.github.add_fault(Fault {
+        on: vec![Operation::StartTask],
+        when: When::Next(1),
+        effect: Effect::Slow {
+            before_ms: 5_000,
+            after_ms: 1_000,
+        },
+    });
+    stage.until(Duration::from_secs(3_602)).await;
+    assert_eq!(in_phase(&stage, Phase::Starting), 1, "{:#?}", stage.trace());
+    let name = stage.tasks()[0].metadata.name.clone().unwrap();
+    stage.delete_task(&name).await;
+    stage.until(Duration::from_secs(4_000)).await;
+    assert_eq!(stage.github.tasks().len(), 1, "{:#?}", stage.trace());
+    assert_eq!(stage.tasks().len(), 0, "{:#?}", stage.trace());
+    assert_eq!(at_rest(&stage, true), Vec::<String>::new());
+    process.terminate().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_is_narrowed_holds_what_waits_and_leaves_what_runs() {
+    let (stage, process) = due_together(5, Some(3)).await;
+    stage.until(Duration::from_secs(3_610)).await;
+    assert_eq!(
+        [in_phase(&stage, Phase::Running), in_phase(&stage, Phase::Held)],
+        [3, 2]
+    );
+    stage.change_policy(json!({"maxActive": 1})).await;
+    stage.until(Duration::from_secs(3_640)).await;
+    assert_eq!(
+        [in_phase(&stage, Phase::Running), in_phase(&stage, Phase::Held)],
+        [3, 2]
+    );
+    stage.until(Duration::from_secs(3_690)).await;
+    assert_eq!(
+        [in_phase(&stage, Phase::Succeeded), in_phase(&stage, Phase::Running)],
+        [3, 1]
+    );
+    stage.until(Duration::from_secs(3_900)).await;
+    assert_eq!(in_phase(&stage, Phase::Succeeded), 5, "{:#?}", stage.trace());
+    assert_eq!(at_rest(&stage, false), Vec::<String>::new());
+    process.terminate().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_kill_switch_holds_everything_until_it_is_off() {
+    let (stage, process) = due_together(3, Some(1)).await;
+    stage.until(Duration::from_secs(3_610)).await;
+    stage.change_policy(json!({"suspend": true})).await;
+    stage.until(Duration::from_secs(4_200)).await;
+    assert_eq!(
+        [in_phase(&stage, Phase::Succeeded), in_phase(&stage, Phase::Held)],
+        [1, 2]
+    );
+    let tasks = stage.tasks();
+    let held = tasks
+        .iter()
+        .filter(|task| reason(task) == Some(Reason::PolicySuspended));
+    assert_eq!(held.count(), 2, "{:#?}", stage.trace());
+    stage.change_policy(json!({"suspend": false})).await;
+    stage.until(Duration::from_secs(4_500)).await;
+    assert_eq!(in_phase(&stage, Phase::Succeeded), 3, "{:#?}", stage.trace());
+    assert_eq!(at_rest(&stage, false), Vec::<String>::new());
+    process.terminate().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_not_used_again_until_its_secret_changes() {
+    let (stage, process) = due_together(2, None).await;
+    stage.until(Duration::from_secs(3_598)).await;
+    stage.github.change_token(TOKEN, |token| token.revoked = true).unwrap();
+    stage.until(Duration::from_secs(3_620)).await;
+    let asked = stage.github.requests().len();
+    stage.until(Duration::from_secs(5_000)).await;
+    assert_eq!(stage.github.requests().len(), asked, "{:#?}", stage.trace());
+    let tasks = stage.tasks();
+    let held = tasks
+        .iter()
+        .filter(|task| reason(task) == Some(Reason::CredentialRejected));
+    assert_eq!(held.count(), 2, "{:#?}", stage.trace());
+
+    stage
+        .github
+        .add_token(Token::new("github_pat_second", "octocat"))
+        .unwrap();
+    stage.replace_token("github_pat_second").await;
+    stage.until(Duration::from_secs(5_400)).await;
+    assert_eq!(in_phase(&stage, Phase::Succeeded), 2, "{:#?}", stage.trace());
+    assert_eq!(at_rest(&stage, false), Vec::<String>::new());
+    process.terminate().await;
+}
