@@ -398,6 +398,7 @@ async fn undecodable(fleet: &Fleet, controller: &Controller) {
     resting(&team, "after", |_| ()).await;
     mended(&team, "after").await;
     eventually("it is counted again", async || anew.metric(metric).await > 0.5).await;
+    undecodable_policy(fleet, &team).await;
     let folder = deploy_folder().display().to_string();
     stdout_of(&fleet.plane.kubectl(&["apply", "--kustomize", &folder]).await.unwrap()).unwrap();
     let automations: Api<AgentAutomation> = Api::namespaced(fleet.client.clone(), &team.namespace);
@@ -405,4 +406,42 @@ async fn undecodable(fleet: &Fleet, controller: &Controller) {
         automations.list(&ListParams::default()).await.is_err(),
         "a plain list stumbles over it"
     );
+}
+
+/// Nobody knows what it forbids, so nothing starts until it is mended or gone.
+async fn undecodable_policy(fleet: &Fleet, team: &Team<'_>) {
+    const KIND: &str = "agentpolicies.agentautomation.dev";
+    let open = json!([{
+        "op": "replace",
+        "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/maxActive",
+        "value": {"x-kubernetes-preserve-unknown-fields": true},
+    }]);
+    fleet
+        .kubectl(&["patch", "crd", KIND, "--type=json", "-p", &open.to_string()])
+        .await;
+    let broken = json!({
+        "apiVersion": "agentautomation.dev/v1alpha1",
+        "kind": "AgentPolicy",
+        "metadata": {"name": "broken"},
+        "spec": {"namespaces": ["elsewhere"], "maxActive": "many"},
+    });
+    let apply = ["apply", "--validate=false", "-f", "-"];
+    eventually("the open schema of policies is in force", async || {
+        let created = fleet
+            .plane
+            .kubectl_with_stdin(&apply, &broken.to_string())
+            .await
+            .unwrap();
+        created.status.success()
+    })
+    .await;
+    stalled(
+        team,
+        "after",
+        Reason::PolicyUnreadable,
+        &["AgentPolicy broken", "mend it"],
+    )
+    .await;
+    fleet.kubectl(&["delete", "agentpolicy", "broken"]).await;
+    mended(team, "after").await;
 }
