@@ -1,74 +1,95 @@
 //! One controller takes over from another that is still alive and does not know.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agent_automation::api::task::Phase;
+use agent_automation::simulator::{Effect, Fault, Operation, Script, When};
 
 use crate::network::{Mishap, Network, Sent};
 use crate::stage::{Stage, Team};
 
-/// How long the write is on its way: longer than a lease holds.
-const ON_ITS_WAY: Duration = Duration::from_secs(30);
+/// How long the write is on its way: longer than it takes the next controller to lead and to start something.
+const ON_ITS_WAY: Duration = Duration::from_secs(32);
 
-/// The first write-ahead whose request GitHub did not take is repeated; that one hangs, and nothing else of its
-/// controller reaches the API server from then on.
-fn hanging() -> Network {
-    let (refused, hung) = (AtomicBool::new(false), AtomicBool::new(false));
-    let mut writes = 0;
-    Network::in_weather(Box::new(move |sent: &Sent| {
-        if sent.target == "github" {
-            let first = sent.is_write && !refused.swap(true, Ordering::Relaxed);
-            return first.then_some(Mishap::Refused);
-        }
-        if hung.load(Ordering::Relaxed) {
-            return Some(Mishap::Refused);
-        }
-        let status = refused.load(Ordering::Relaxed) && sent.what == "agenttasks/status";
-        writes += i32::from(status);
-        // The outcome of the first attempt, and then the second attempt.
-        (writes == 2).then(|| {
-            hung.store(true, Ordering::Relaxed);
-            Mishap::Late(ON_ITS_WAY)
-        })
-    }))
+#[derive(Clone, Default)]
+struct Wires {
+    armed: Arc<AtomicBool>,
+    hung: Arc<AtomicBool>,
 }
 
-/// Its clock is set back meanwhile, so that it takes the attempt's deadline to be in the future; and the next leader's
-/// clock is behind, so that it does not start the same task but the next, up to the cap.
+impl Wires {
+    /// Once they are armed, the second write of a task's status hangs, and nothing else reaches the API server any more.
+    /// The first says that the second task is held.
+    fn network(&self) -> Network {
+        let (wires, mut writes) = (self.clone(), 0);
+        Network::in_weather(Box::new(move |sent: &Sent| {
+            if sent.target == "github" || !wires.armed.load(Ordering::Relaxed) {
+                return None;
+            }
+            writes += i32::from(sent.is_write && sent.what == "agenttasks/status");
+            let writes_ahead = writes == 2;
+            let hung = wires.hung.fetch_or(writes_ahead, Ordering::Relaxed);
+            match (hung, writes_ahead) {
+                (true, _) => Some(Mishap::Refused),
+                (false, true) => Some(Mishap::Late(ON_ITS_WAY)),
+                (false, false) => None,
+            }
+        }))
+    }
+}
+
+/// GitHub asks the old leader to wait with both tasks. Its clock jumps ahead, so that it does not wait; the write-ahead of
+/// the first hangs; its clock goes back, so that the attempt's deadline is far away. The new leader starts the second,
+/// which fills the policy's cap, and only then the write arrives.
 #[tokio::test(start_paused = true)]
 async fn a_write_ahead_that_arrives_when_another_leads_starts_nothing() {
     let mut stage = Stage::new(1);
     stage.policy(Some(1)).await;
     stage.secret().await;
     stage.automation(&Team::new("first")).await;
-    stage.until(Duration::from_secs(10)).await;
+    stage.until(Duration::from_secs(1)).await;
     stage.automation(&Team::new("second")).await;
     stage
         .github
-        .set_default_script(agent_automation::simulator::Script::pull_request().with_delays(1_000, 600_000));
+        .set_default_script(Script::pull_request().with_delays(1_000, 600_000));
+    stage.github.add_fault(Fault {
+        on: vec![Operation::StartTask],
+        when: When::Next(1),
+        effect: Effect::SecondaryLimit {
+            status: 429,
+            retry_after_s: Some(60),
+        },
+    });
     stage.until(Duration::from_secs(3_590)).await;
-    let old = stage.process(hanging());
-    stage.until(Duration::from_secs(3_605)).await;
+    let wires = Wires::default();
+    let old = stage.process(wires.network());
+    stage.until(Duration::from_secs(3_602)).await;
+    wires.armed.store(true, Ordering::Relaxed);
+    old.skew.store(70_000, Ordering::Relaxed);
+    while !wires.hung.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let lease = stage.server.objects("Lease");
+    let claims = &lease[0]["metadata"]["annotations"]["agentautomation.dev/claims"];
+    assert_ne!(claims, "", "what hangs is not the write-ahead");
     let new = stage.process(Network::new(None));
-    new.skew.store(-60_000, Ordering::Relaxed);
-    stage.until(Duration::from_secs(3_620)).await;
-    old.skew.store(-60_000, Ordering::Relaxed);
-    stage.until(Duration::from_secs(3_760)).await;
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(running(&stage), 1, "{:#?}", stage.trace());
+    old.skew.store(0, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(200)).await;
 
-    let started = stage.github.tasks();
-    assert_eq!(started.len(), 1, "{:#?}", stage.trace());
+    assert_eq!(stage.github.tasks().len(), 1, "{:#?}", stage.trace());
+    assert_eq!(running(&stage), 1, "{:#?}", stage.trace());
     let broken = std::mem::take(&mut stage.watcher.lock().unwrap().broken);
     assert_eq!(broken, Vec::<String>::new(), "{:#?}", stage.trace());
-    let running = stage
-        .tasks()
-        .iter()
-        .filter(|task| {
-            let phase = task.status.as_ref().map(|status| status.phase);
-            phase == Some(Phase::Running)
-        })
-        .count();
-    assert_eq!(running, 1, "{:#?}", stage.trace());
     old.kill();
     new.terminate().await;
+}
+
+fn running(stage: &Stage) -> usize {
+    let tasks = stage.tasks();
+    let phases = tasks.iter().map(|task| task.status.as_ref().map(|status| status.phase));
+    phases.filter(|phase| *phase == Some(Phase::Running)).count()
 }
