@@ -209,6 +209,7 @@ impl<'a> Leading<'a> {
             }
         }
         self.unlisted.remove(&kind);
+        self.world.is_complete = self.unlisted.is_empty();
     }
 
     fn absent_automations(&self, named: &BTreeSet<ObjectKey>) -> Vec<Update> {

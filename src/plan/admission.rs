@@ -16,7 +16,7 @@ use super::credential::{Usability, limited_until, usability};
 use super::policy::{Request, Ruling, holding, rule};
 use super::start::{fence, say};
 use super::time::{LONGEST_ASKED, LONGEST_RETRY, pending};
-use super::world::{CredentialKey, ObjectKey, World, automation_key};
+use super::world::{CredentialKey, ObjectKey, World, automation_key, is_collected};
 use super::{Action, Planned, Settings, Subject, Why};
 
 /// What becomes of a waiting task.
@@ -102,7 +102,7 @@ fn decide(world: &World, room: &mut Room, task: &AgentTask, now: Timestamp) -> V
         );
     };
     let steps = [
-        ended(automation, task, now),
+        ended(world, automation, task, now),
         suspended(automation),
         ruled(world, task),
         waits(world, task, now),
@@ -120,8 +120,9 @@ fn hold(reason: Reason, message: impl Into<String>) -> Verdict {
     Verdict::Hold(Why::new(reason, message))
 }
 
-fn ended(automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> Option<Verdict> {
-    if is_late_write(automation, task) {
+fn ended(world: &World, automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> Option<Verdict> {
+    let cause = &task.spec.trigger;
+    if world.came_late(task) || is_collected(automation, &cause.name, cause.scheduled_time) {
         let why = Why::new(
             Reason::AlreadyDecided,
             "its scheduled time was dealt with before this object appeared",
@@ -136,14 +137,6 @@ fn ended(automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> Opti
         Phase::Expired,
         Why::new(Reason::DeadlineExceeded, message),
     ))
-}
-
-/// An object for a time whose ended task has been collected: a create that was sent long ago and arrived only now.
-fn is_late_write(automation: &AgentAutomation, task: &AgentTask) -> bool {
-    let schedules = automation.status.iter().flat_map(|status| &status.schedules);
-    schedules
-        .filter(|schedule| schedule.trigger == task.spec.trigger.name)
-        .any(|schedule| schedule.collected_through >= Some(task.spec.trigger.scheduled_time))
 }
 
 fn suspended(automation: &AgentAutomation) -> Option<Verdict> {

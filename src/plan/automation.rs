@@ -161,7 +161,7 @@ impl<'a> View<'a> {
     fn existing(&self, trigger: &str) -> BTreeSet<Timestamp> {
         let causes = self.tasks.iter().map(|task| &task.spec.trigger);
         let key = ObjectKey::of(self.automation);
-        let deleted = self.world.deleted_early(&key, trigger);
+        let deleted = self.world.deleted(&key, trigger);
         causes
             .filter(|cause| cause.name == trigger)
             .map(|cause| cause.scheduled_time)
@@ -412,12 +412,12 @@ impl<'a> View<'a> {
         self.tasks.iter().any(starts)
     }
 
-    /// Somebody deleted a task whose time is not decided in status yet. Until it is, only this process knows of it.
+    /// Somebody deleted a task. Until status says so, only this process knows of it.
     fn is_at_risk(&self) -> bool {
         let key = ObjectKey::of(self.automation);
         let Ok(parsed) = &self.parsed else { return false };
         let mut names = parsed.schedules.iter().map(|schedule| schedule.name);
-        names.any(|trigger| self.world.deleted_early(&key, trigger).next().is_some())
+        names.any(|trigger| self.world.deleted(&key, trigger).next().is_some())
     }
 
     fn next_status(&self, schedules: &BTreeMap<&str, Known>, standing: &Standing, now: Timestamp) -> AutomationStatus {
@@ -482,9 +482,12 @@ impl<'a> View<'a> {
                 .tasks
                 .iter()
                 .filter(|task| collected.deleting.contains(&task.name_any()));
+            let key = ObjectKey::of(self.automation);
+            let deleted = self.world.deleted(&key, trigger);
             let times = gone
                 .filter(|task| task.spec.trigger.name == trigger)
-                .map(|task| task.spec.trigger.scheduled_time);
+                .map(|task| task.spec.trigger.scheduled_time)
+                .chain(deleted.filter(|time| self.is_past(trigger, *time, schedules)));
             times.max().max(known.and_then(|known| known.collected_through))
         };
         schedules
@@ -509,8 +512,7 @@ impl<'a> View<'a> {
         collected
     }
 
-    /// Ended tasks beyond the limits, oldest first. One whose time is newer than that of a waiting task of its trigger
-    /// stays: `collectedThrough` must not pass a task that is still to start.
+    /// Ended tasks beyond the limits, oldest first.
     fn surplus(&self, deleting: &[String], schedules: &BTreeMap<&str, Known>) -> Vec<&'a AgentTask> {
         let limits = &self.automation.spec.history_limits;
         let kept: Vec<_> = self
@@ -537,15 +539,17 @@ impl<'a> View<'a> {
 
     fn may_go(&self, task: &AgentTask, schedules: &BTreeMap<&str, Known>) -> bool {
         let cause = &task.spec.trigger;
-        let waiting = self
-            .tasks
-            .iter()
-            .filter(|other| phase(other).is_waiting() && other.spec.trigger.name == cause.name);
-        let oldest_waiting = waiting.map(|other| other.spec.trigger.scheduled_time).min();
+        !counts_against_cap(task) && self.is_past(&cause.name, cause.scheduled_time, schedules)
+    }
+
+    /// Whether `collectedThrough` may pass a time: it is decided, and no task up to it is still to start.
+    fn is_past(&self, trigger: &str, time: Timestamp, schedules: &BTreeMap<&str, Known>) -> bool {
         let decided = schedules
-            .get(cause.name.as_str())
-            .is_none_or(|known| known.due.decided_through >= cause.scheduled_time);
-        !counts_against_cap(task) && decided && oldest_waiting.is_none_or(|oldest| oldest > cause.scheduled_time)
+            .get(trigger)
+            .is_none_or(|known| known.due.decided_through >= time);
+        let mut unstarted = self.tasks.iter().filter(|task| may_start(phase(task)));
+        let older = |task: &&AgentTask| task.spec.trigger.name == trigger && task.spec.trigger.scheduled_time <= time;
+        decided && !unstarted.any(older)
     }
 
     fn totals(&self, collected: &Collected) -> (Counts, Usage) {
@@ -557,6 +561,11 @@ impl<'a> View<'a> {
         kept.for_each(|task| add_task(&mut counts, &mut usage, task));
         (counts, usage)
     }
+}
+
+/// Whether a task in that phase is to be started, or may turn out not to have been.
+fn may_start(phase: Phase) -> bool {
+    phase.is_waiting() || matches!(phase, Phase::Starting | Phase::Unknown)
 }
 
 /// AI credits to one decimal, from GitHub's whole billionths.

@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::automation::SecretKeyRef;
+use crate::api::automation::{ScheduleStatus, SecretKeyRef};
 use crate::api::task::{Phase, TaskStatus};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask};
 use crate::domain::repository::Repository;
@@ -167,9 +167,12 @@ pub struct World {
     pub inherited_claims: BTreeSet<String>,
     /// Uids of tasks that are gone; a late answer does not bring them back.
     gone: Graves,
-    /// Triggers and times of each automation whose task somebody deleted before the automation's status said that they
-    /// are decided.
-    deleted_early: BTreeMap<ObjectKey, BTreeSet<(String, Timestamp)>>,
+    /// Triggers and times of each automation whose task is gone, until the automation's status says that it is.
+    deleted: BTreeMap<ObjectKey, BTreeSet<(String, Timestamp)>>,
+    /// Whether everything that was there when this process began to look is known.
+    pub is_complete: bool,
+    /// Uids of tasks that appeared after their time was decided: creates that were on their way for long.
+    late: BTreeSet<String>,
     /// What an action is under way for.
     pub busy: BTreeSet<Subject>,
     /// Tasks whose start is under way, and their credentials.
@@ -218,9 +221,9 @@ impl World {
             .filter(move |task| task.spec.automation.uid == uid)
     }
 
-    /// The times of a trigger whose task was deleted before they were decided.
-    pub fn deleted_early(&self, automation: &ObjectKey, trigger: &str) -> impl Iterator<Item = Timestamp> {
-        let times = self.deleted_early.get(automation).into_iter().flatten();
+    /// The times of a trigger whose task is gone, and of which the automation's status does not say so yet.
+    pub fn deleted(&self, automation: &ObjectKey, trigger: &str) -> impl Iterator<Item = Timestamp> {
+        let times = self.deleted.get(automation).into_iter().flatten();
         times.filter(move |(name, _)| name == trigger).map(|(_, time)| *time)
     }
 
@@ -254,8 +257,8 @@ impl World {
             return false;
         }
         self.unlink_automation(&key);
-        if let Some(times) = self.deleted_early.get_mut(&key) {
-            times.retain(|(trigger, time)| !is_decided(&automation, trigger, *time));
+        if let Some(times) = self.deleted.get_mut(&key) {
+            times.retain(|(trigger, time)| !is_collected(&automation, trigger, *time));
         }
         self.automations_by_credential
             .insert(CredentialKey::of_automation(&automation), &key);
@@ -269,6 +272,9 @@ impl World {
         if self.gone.holds(&task.uid().unwrap_or_default()) || !is_news(self.tasks.get(&key), &task) {
             return false;
         }
+        if self.is_late(&key, &task) {
+            self.late.extend(task.uid());
+        }
         self.unlink_task(&key);
         self.unreadable_tasks.remove(&key);
         self.tasks_by_automation.insert(automation_key(&task), &key);
@@ -277,6 +283,12 @@ impl World {
         set(&mut self.active, &key, counts(&task));
         self.tasks.insert(key, stripped(task));
         true
+    }
+
+    /// Whether a task appeared after its time was decided, and so after somebody deleted it or it was counted as missed.
+    #[must_use]
+    pub fn came_late(&self, task: &AgentTask) -> bool {
+        self.late.contains(&task.uid().unwrap_or_default())
     }
 
     /// Takes a policy in, unless a newer version is known. Says whether it was news.
@@ -298,13 +310,14 @@ impl World {
         self.unlink_automation(key);
         self.automations.remove(key);
         self.status_written.remove(key);
-        self.deleted_early.remove(key);
+        self.deleted.remove(key);
         self.retries.remove(&Subject::Automation(key.clone()));
     }
 
     /// Forgets a task, unless the one of that name is another by now. It does not come back.
     pub fn remove_task(&mut self, key: &ObjectKey, uid: &str) {
         self.gone.dig(uid);
+        self.late.remove(uid);
         self.unreadable_tasks.remove(key);
         if self.tasks.get(key).is_none_or(|known| !has_uid(known, uid)) {
             return;
@@ -314,11 +327,11 @@ impl World {
         self.retries.remove(&Subject::Task(key.clone()));
         let Some(task) = self.tasks.remove(key) else { return };
         let cause = &task.spec.trigger;
-        let early = self
+        let untold = self
             .automation_of(&task)
-            .is_some_and(|automation| !is_decided(automation, &cause.name, cause.scheduled_time));
-        if early {
-            let times = self.deleted_early.entry(automation_key(&task)).or_default();
+            .is_some_and(|automation| !is_collected(automation, &cause.name, cause.scheduled_time));
+        if untold {
+            let times = self.deleted.entry(automation_key(&task)).or_default();
             times.insert((cause.name.clone(), cause.scheduled_time));
         }
     }
@@ -326,6 +339,16 @@ impl World {
     pub fn remove_policy(&mut self, name: &str) {
         self.policies.remove(name);
         self.unreadable_policies.remove(name);
+    }
+
+    /// A time is decided only once its object is known, so an object that is new here and whose time is decided is late.
+    fn is_late(&self, key: &ObjectKey, task: &AgentTask) -> bool {
+        let cause = &task.spec.trigger;
+        let is_new = self.tasks.get(key).is_none_or(|known| known.uid() != task.uid());
+        let automation = self.automation_of(task);
+        self.is_complete
+            && is_new
+            && automation.is_some_and(|automation| is_decided(automation, &cause.name, cause.scheduled_time))
     }
 
     fn unlink_automation(&mut self, key: &ObjectKey) {
@@ -427,12 +450,20 @@ fn goes_on(status: &TaskStatus) -> bool {
             .is_some_and(|task| !TaskState::parse(&task.state).is_terminal())
 }
 
-/// Whether an automation's status says that a time needs no task any more.
+/// Whether an automation's status says that a task of that time, if one appears, comes too late.
+#[must_use]
+pub fn is_collected(automation: &AgentAutomation, trigger: &str, time: Timestamp) -> bool {
+    schedules(automation, trigger).any(|schedule| schedule.collected_through >= Some(time))
+}
+
+/// Whether an automation's status says that a time has its task or needs none.
 fn is_decided(automation: &AgentAutomation, trigger: &str, time: Timestamp) -> bool {
+    schedules(automation, trigger).any(|schedule| schedule.decided_through >= time)
+}
+
+fn schedules<'a>(automation: &'a AgentAutomation, trigger: &str) -> impl Iterator<Item = &'a ScheduleStatus> {
     let schedules = automation.status.iter().flat_map(|status| &status.schedules);
-    schedules
-        .filter(|schedule| schedule.trigger == trigger)
-        .any(|schedule| schedule.decided_through >= time)
+    schedules.filter(move |schedule| schedule.trigger == trigger)
 }
 
 fn has_uid(object: &impl ResourceExt, uid: &str) -> bool {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use agent_automation::api::automation::{MissedRuns, StartPolicy};
 use agent_automation::api::{AgentAutomation, AgentTask};
 use agent_automation::simulator::{Effect, Failure, Fault, Operation, Script, When};
+use jiff::SignedDuration;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use rand::rngs::StdRng;
@@ -26,6 +27,8 @@ const TROUBLE: Duration = Duration::from_secs(240);
 /// From the last fault to rest, at most: what waits has its turn, one after the other.
 const TO_REST: Duration = Duration::from_secs(1_200);
 const AT_REST: Duration = Duration::from_secs(100);
+/// A request is on its way for this long at most.
+const LONGEST_DELAY: SignedDuration = SignedDuration::from_secs(25);
 
 #[test]
 fn a_soak_of_random_lives() {
@@ -204,7 +207,9 @@ fn weather(seed: u64, rate: f64) -> Weather {
         let mishaps = [
             Mishap::Refused,
             Mishap::AnswerLost,
-            Mishap::Delayed(Duration::from_millis(chance.random_range(1..25_000))),
+            Mishap::Delayed(Duration::from_millis(
+                chance.random_range(1..LONGEST_DELAY.as_millis().try_into().unwrap()),
+            )),
             Mishap::Busy,
         ];
         chance.random_bool(rate).then(|| pick(&mut chance, &mishaps))
@@ -217,7 +222,7 @@ async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team]
             processes
                 .swap_remove(chance.random_range(0..processes.len()))
                 .terminate()
-                .await
+                .await;
         }
         10 => delete_one(stage, chance).await,
         0 | 1 if !processes.is_empty() => processes.swap_remove(chance.random_range(0..processes.len())).kill(),
@@ -250,7 +255,8 @@ async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team]
     }
 }
 
-/// A person deletes a task whose time is decided.
+/// A person deletes a task whose time is decided, and of which no second create is still on its way: an API server that
+/// has no object of that name any more takes that create in, and a controller that saw neither can't know.
 async fn delete_one(stage: &Stage, chance: &mut StdRng) {
     let automations = stage.automations();
     let decided = |task: &AgentTask| {
@@ -261,7 +267,15 @@ async fn delete_one(stage: &Stage, chance: &mut StdRng) {
             .flat_map(|status| &status.schedules);
         schedules.any(|schedule| schedule.decided_through >= task.spec.trigger.scheduled_time)
     };
-    let tasks: Vec<_> = stage.tasks().into_iter().filter(decided).collect();
+    let settled = |task: &AgentTask| {
+        let created = task.metadata.creation_timestamp.as_ref().unwrap().0;
+        stage.now().duration_since(created) > LONGEST_DELAY
+    };
+    let tasks: Vec<_> = stage
+        .tasks()
+        .into_iter()
+        .filter(|task| decided(task) && settled(task))
+        .collect();
     if !tasks.is_empty() {
         let name = pick(chance, &tasks).metadata.name.unwrap();
         stage.delete_task(&name).await;

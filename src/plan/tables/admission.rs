@@ -262,6 +262,39 @@ fn admission_starts_the_oldest_that_nothing_binds() {
             &["a: Skipped AlreadyDecided"],
         ),
         (
+            "its time was decided when it appeared",
+            vec![],
+            |w| {
+                w.is_complete = true;
+                w.put_automation(collected(at(-61)));
+                w.put_task(due("one", "a", 0, None));
+            },
+            &["a: Skipped AlreadyDecided"],
+        ),
+        (
+            "its time was decided after it appeared",
+            vec![],
+            |w| {
+                w.is_complete = true;
+                w.put_task(due("one", "a", 0, None));
+                w.put_automation(collected(at(-61)));
+            },
+            &["a: Start"],
+        ),
+        (
+            "somebody deleted it, and another create of it was still on its way",
+            vec![],
+            |w| {
+                w.is_complete = true;
+                w.put_task(due("one", "a", 0, None));
+                w.put_automation(collected(at(-61)));
+                let mut again = due("one", "a", 0, None);
+                again.metadata.uid = Some("uid-again".to_owned());
+                w.put_task(again);
+            },
+            &["a: Skipped AlreadyDecided"],
+        ),
+        (
             "only an older time was",
             vec![due("one", "a", -60, None)],
             |w| {

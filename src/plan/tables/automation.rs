@@ -44,8 +44,12 @@ fn steps(planned: &Planned) -> Vec<String> {
         }
         Action::DeleteTask { uid, .. } => format!("delete {uid}"),
         Action::WriteAutomationStatus(status) => {
-            let through = status.schedules[0].decided_through.duration_since(at(0)).as_secs();
-            format!("write through {through}, {} missed", status.missed_runs)
+            let schedule = &status.schedules[0];
+            let through = schedule.decided_through.duration_since(at(0)).as_secs();
+            let gone = schedule.collected_through.map_or(String::new(), |gone| {
+                format!(", gone through {}", gone.duration_since(at(0)).as_secs())
+            });
+            format!("write through {through}, {} missed{gone}", status.missed_runs)
         }
         other => other.name().to_owned(),
     };
@@ -97,18 +101,32 @@ fn what_is_due_is_created_and_then_decided() {
         (
             "somebody deleted it while its start was under way",
             -3600,
-            vec![hour(0, None), due("one", "other", -60, None)],
+            vec![hour(0, None), due("one", "other", 60, None)],
             |w| {
                 w.starting.insert(key("other"), credential(0));
                 w.status_written.insert(key("one"), at(-2));
                 w.remove_task(&ObjectKey::of(&hour(0, None)), "uid0");
             },
-            &["write through 0, 0 missed"],
+            &["write through 0, 0 missed, gone through 0"],
         ),
         (
             "somebody deleted it after it was decided",
             0,
             vec![hour(0, None)],
+            |w| w.remove_task(&ObjectKey::of(&hour(0, None)), "uid0"),
+            &["write through 0, 0 missed, gone through 0"],
+        ),
+        (
+            "somebody deleted it, and an older one is still to start",
+            0,
+            vec![hour(-3600, None), hour(0, None)],
+            |w| w.remove_task(&ObjectKey::of(&hour(0, None)), "uid0"),
+            &["write through 0, 0 missed"],
+        ),
+        (
+            "and an older one may not have been started",
+            0,
+            vec![hour(-3600, in_phase(Phase::Unknown)), hour(0, None)],
             |w| w.remove_task(&ObjectKey::of(&hour(0, None)), "uid0"),
             &["write through 0, 0 missed"],
         ),
@@ -153,7 +171,11 @@ fn what_the_history_lets_go_goes_before_what_is_new() {
         (
             "creating fails, as under a quota",
             true,
-            vec!["delete uid-7200", "write through -3600, 0 missed", "create 0"],
+            vec![
+                "delete uid-7200",
+                "write through -3600, 0 missed, gone through -7200",
+                "create 0",
+            ],
         ),
     ] {
         let mut world = world(vec![old.clone()], |w| {
