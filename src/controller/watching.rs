@@ -15,6 +15,9 @@ use serde::de::DeserializeOwned;
 use crate::observe::Update;
 use crate::plan::ObjectKey;
 
+/// Objects in one answer of a list: while it is decoded, all of them are in memory several times.
+const PAGE: u32 = 100;
+
 /// What a watch brings.
 #[derive(Debug)]
 pub(super) enum News {
@@ -81,7 +84,8 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
-    StreamBackoff::new(watcher::watcher(api, watcher::Config::default()), Doubling::default())
+    let config = watcher::Config::default().page_size(PAGE);
+    StreamBackoff::new(watcher::watcher(api, config), Doubling::default())
         .map(move |event| stream::iter(read(kind, event, put, gone)))
         .flatten()
         .boxed()

@@ -12,7 +12,7 @@ use agent_automation::simulator::{Answer, Simulator};
 use bytes::Bytes;
 use futures::future::{BoxFuture, pending};
 use harness::memory::{MemoryService, ResponseBody};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Uri};
 use kube::client::Body;
 use tokio::sync::Notify;
 use tower::{BoxError, Service};
@@ -58,9 +58,17 @@ pub type Weather = Box<dyn FnMut(&Sent) -> Option<Mishap> + Send>;
 pub struct Sent {
     pub target: &'static str,
     pub method: String,
-    /// The kind of thing and not its name: `agenttasks/status`.
+    /// The kind of thing and not its name: `agenttasks/status`, `agenttasks watch`.
     pub what: String,
     pub is_write: bool,
+}
+
+impl Sent {
+    /// The lease is renewed, a Secret is read now and then, and a watch that has run out is begun again: those cost no
+    /// more with more objects.
+    pub fn is_upkeep(&self) -> bool {
+        self.what == "leases" || (!self.is_write && (self.what == "secrets" || self.what.ends_with(" watch")))
+    }
 }
 
 /// One controller's wires.
@@ -199,7 +207,7 @@ impl Service<Request<Body>> for ApiServer {
         let write = Sent {
             target: "kubernetes",
             method: request.method().to_string(),
-            what: what(request.uri().path()),
+            what: what(request.uri()),
             is_write: *request.method() != Method::GET,
         };
         let mut service = self.service.clone();
@@ -305,9 +313,9 @@ fn busy() -> Response<ResponseBody> {
         .unwrap()
 }
 
-/// The resource in a path, without the names of objects.
-fn what(path: &str) -> String {
-    let parts: Vec<_> = path.trim_matches('/').split('/').collect();
+/// The resource in a path, without the names of objects, and whether it is watched.
+fn what(uri: &Uri) -> String {
+    let parts: Vec<_> = uri.path().trim_matches('/').split('/').collect();
     let resources = [
         "agentautomations",
         "agenttasks",
@@ -322,5 +330,7 @@ fn what(path: &str) -> String {
         .copied()
         .unwrap_or("other");
     let status = if parts.last() == Some(&"status") { "/status" } else { "" };
-    format!("{resource}{status}")
+    let watch = uri.query().is_some_and(|query| query.contains("watch="));
+    let watch = if watch { " watch" } else { "" };
+    format!("{resource}{status}{watch}")
 }

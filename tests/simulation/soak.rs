@@ -305,9 +305,19 @@ async fn settle(stage: &mut Stage, processes: Vec<Process>, teams: &[Team]) -> V
     let rested = tokio::time::timeout(TO_REST, stage.rest(AT_REST)).await.is_ok();
     broken.extend(at_rest(stage, true));
     broken.extend((!rested).then(|| "5: it does not come to rest".to_owned()));
+    broken.extend(asked_at_rest(&last).await);
     broken.extend(last.has_ended().then(|| "the controller ended by itself".to_owned()));
     last.terminate().await;
     broken
+}
+
+/// Once it rests it asks nobody for anything. (Invariant 5.)
+async fn asked_at_rest(process: &Process) -> Option<String> {
+    let before = process.network.requests().len();
+    tokio::time::sleep(AT_REST).await;
+    let asked = process.network.requests().split_off(before);
+    let needless: Vec<_> = asked.iter().filter(|sent| !sent.is_upkeep()).collect();
+    (!needless.is_empty()).then(|| format!("5: at rest it asks for {needless:?}"))
 }
 
 fn pick<T: Clone>(chance: &mut StdRng, choices: &[T]) -> T {
