@@ -42,3 +42,35 @@ async fn a_lost_task_is_found_though_somebody_archived_it() {
     assert_eq!(at_rest(&stage, true), Vec::<String>::new());
     process.terminate().await;
 }
+
+/// Somebody else writes to the task while GitHub is at work on its answer.
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_recorded_over_what_others_wrote_meanwhile() {
+    let mut stage = Stage::new(1);
+    stage.policy(None).await;
+    stage.secret().await;
+    stage.automation(&Team::new("deps")).await;
+    stage.github.add_fault(Fault {
+        on: vec![Operation::StartTask],
+        when: When::Next(1),
+        effect: Effect::Slow {
+            before_ms: 5_000,
+            after_ms: 0,
+        },
+    });
+    stage.until(Duration::from_secs(3_590)).await;
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(3_602)).await;
+    let name = stage.tasks()[0].metadata.name.clone().unwrap();
+    stage.annotate_task(&name, "looked-at", "yes").await;
+    stage.until(Duration::from_secs(3_900)).await;
+    let status = stage.tasks()[0].status.clone().unwrap();
+    assert_eq!(
+        status.attempts[0].outcome,
+        Some(AttemptOutcome::Created),
+        "{:#?}",
+        stage.trace()
+    );
+    assert_eq!(at_rest(&stage, false), Vec::<String>::new());
+    process.terminate().await;
+}

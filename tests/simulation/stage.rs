@@ -168,6 +168,12 @@ impl Stage {
         api.patch("default", &PatchParams::default(), &patch).await.unwrap();
     }
 
+    pub async fn annotate_task(&self, name: &str, key: &str, value: &str) {
+        let api: Api<AgentTask> = Api::namespaced(self.people.client(), NAMESPACE);
+        let patch = Patch::Merge(serde_json::json!({"metadata": {"annotations": {key: value}}}));
+        api.patch(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
     pub async fn delete_task(&self, name: &str) {
         let api: Api<AgentTask> = Api::namespaced(self.people.client(), NAMESPACE);
         api.delete(name, &DeleteParams::default()).await.unwrap();

@@ -20,7 +20,7 @@ struct Wires {
 }
 
 impl Wires {
-    /// Once they are armed, the second write of a task's status hangs, and nothing else reaches the API server any more.
+    /// Once they are armed, the second write of a task's status hangs, and no other write reaches the API server any more.
     /// The first says that the second task is held.
     fn network(&self) -> Network {
         let (wires, mut writes) = (self.clone(), 0);
@@ -32,7 +32,7 @@ impl Wires {
             let writes_ahead = writes == 2;
             let hung = wires.hung.fetch_or(writes_ahead, Ordering::Relaxed);
             match (hung, writes_ahead) {
-                (true, _) => Some(Mishap::Refused),
+                (true, _) => sent.is_write.then_some(Mishap::Refused),
                 (false, true) => Some(Mishap::Late(ON_ITS_WAY)),
                 (false, false) => None,
             }
