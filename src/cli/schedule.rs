@@ -32,7 +32,8 @@ pub struct Args {
     #[arg(long, value_name = "RFC3339", value_parser = parse_time)]
     until: Option<Timestamp>,
 
-    /// Print at most so many times [default: 10, or all with --until].
+    /// Print at most so many times [default: 10, or all with --until]. The list ends where the next time is more than eight
+    /// years after the one before.
     #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     count: Option<usize>,
 
@@ -47,7 +48,12 @@ pub fn run(args: &Args) -> ExitCode {
     let schedule = match Schedule::parse(&args.expression, Some(&args.time_zone)) {
         Ok(schedule) => schedule,
         Err(error) => {
-            eprintln!("error: {error}");
+            let argument = if error.is_about_zone() {
+                "--time-zone"
+            } else {
+                "EXPRESSION"
+            };
+            eprintln!("error: {argument}: {error}");
             return ExitCode::from(2);
         }
     };

@@ -36,22 +36,29 @@ pub fn conditions(
     now: Timestamp,
 ) -> Vec<Condition> {
     let (ready, reconciling, stalled) = match standing {
-        Standing::Ready(_) => ("True", "False", "False"),
-        Standing::Reconciling(_) => ("Unknown", "True", "False"),
-        Standing::Stalled(_) => ("False", "False", "True"),
+        Standing::Ready(_) => ("True", false, false),
+        Standing::Reconciling(_) => ("Unknown", true, false),
+        Standing::Stalled(_) => ("False", false, true),
     };
-    let condition = |kind: &str, status: &str| Condition {
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| Condition {
         type_: kind.to_owned(),
         status: status.to_owned(),
-        reason: standing.why().reason.as_str().to_owned(),
-        message: standing.why().message.clone(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
         observed_generation: generation,
         last_transition_time: transition(kind, status, before, now),
     };
+    let why = standing.why();
+    let (reason, message) = (why.reason.as_str(), why.message.as_str());
+    // Why it stands there is no reason for not being what it is not.
+    let abnormal = |kind, not, is| match is {
+        true => condition(kind, "True", reason, message),
+        false => condition(kind, "False", not, ""),
+    };
     vec![
-        condition("Ready", ready),
-        condition("Reconciling", reconciling),
-        condition("Stalled", stalled),
+        condition("Ready", ready, reason, message),
+        abnormal("Reconciling", "NotReconciling", reconciling),
+        abnormal("Stalled", "NotStalled", stalled),
     ]
 }
 
@@ -102,15 +109,15 @@ mod tests {
         };
         assert_eq!(
             say(&first),
-            "Ready=False SecretMissing 06; Reconciling=False SecretMissing 06; Stalled=True SecretMissing 06"
+            "Ready=False SecretMissing 06; Reconciling=False NotReconciling 06; Stalled=True SecretMissing 06"
         );
         assert_eq!(
             say(&second),
-            "Ready=False PolicyDenied 06; Reconciling=False PolicyDenied 06; Stalled=True PolicyDenied 06"
+            "Ready=False PolicyDenied 06; Reconciling=False NotReconciling 06; Stalled=True PolicyDenied 06"
         );
         assert_eq!(
             say(&third),
-            "Ready=True Ready 07; Reconciling=False Ready 06; Stalled=False Ready 07"
+            "Ready=True Ready 07; Reconciling=False NotReconciling 06; Stalled=False NotStalled 07"
         );
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::branch::Branch;
 use crate::domain::pattern::{Case, Pattern};
 use crate::domain::prompt::{Context, PromptError, Sections};
 use crate::domain::repository::Repository;
-use crate::domain::schedule::{Schedule, ScheduleError};
+use crate::domain::schedule::Schedule;
 
 /// Something in the spec that only a parser can find. [`Display`](fmt::Display) says it with its field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,6 @@ pub struct Parsed<'a> {
     pub repository: Repository,
     pub base: Branch,
     pub schedules: Vec<ParsedSchedule<'a>>,
-    spec: &'a AutomationSpec,
 }
 
 /// A schedule trigger that makes sense.
@@ -56,17 +55,15 @@ pub fn parse(automation: &AgentAutomation) -> Result<Parsed<'_>, Vec<Problem>> {
         .ok();
     problems.extend(branch_problems(spec));
     let schedules = schedules(spec, &mut problems);
-    let (Some(repository), Some(base)) = (repository, base) else {
-        return Err(problems);
-    };
-    let parsed = Parsed {
-        repository,
-        base,
-        schedules,
-        spec,
-    };
-    problems.extend(parsed.template_problem(automation));
-    if problems.is_empty() { Ok(parsed) } else { Err(problems) }
+    problems.extend(template_problem(automation, repository.as_ref(), &schedules));
+    match (repository, base) {
+        (Some(repository), Some(base)) if problems.is_empty() => Ok(Parsed {
+            repository,
+            base,
+            schedules,
+        }),
+        _ => Err(problems),
+    }
 }
 
 /// The prompt's sections.
@@ -91,23 +88,40 @@ impl Parsed<'_> {
         schedule: &ParsedSchedule,
         time: Timestamp,
     ) -> Result<String, PromptError> {
-        sections(self.spec).render(&Context {
-            namespace: &automation.namespace().unwrap_or_default(),
-            automation: &automation.name_any(),
-            trigger: schedule.name,
-            trigger_kind: TriggerKind::Schedule.as_str(),
-            repository: &self.repository,
-            scheduled_time: time,
-            time_zone: schedule.schedule.time_zone(),
-        })
+        render(automation, &self.repository, schedule, time)
     }
+}
 
-    /// Renders for each trigger and a made-up time, so that a template that can't work is told before it has to.
-    fn template_problem(&self, automation: &AgentAutomation) -> Option<Problem> {
-        let render = |schedule| self.prompt(automation, schedule, Timestamp::UNIX_EPOCH).err();
-        let error = self.schedules.iter().find_map(render)?;
-        Some(problem(error.field(), Reason::InvalidTemplate, error))
-    }
+fn render(
+    automation: &AgentAutomation,
+    repository: &Repository,
+    schedule: &ParsedSchedule,
+    time: Timestamp,
+) -> Result<String, PromptError> {
+    sections(&automation.spec).render(&Context {
+        namespace: &automation.namespace().unwrap_or_default(),
+        automation: &automation.name_any(),
+        trigger: schedule.name,
+        trigger_kind: TriggerKind::Schedule.as_str(),
+        repository,
+        scheduled_time: time,
+        time_zone: schedule.schedule.time_zone(),
+    })
+}
+
+/// Renders for each trigger and a made-up time, so that a template that can't work is told before it has to; and with a
+/// made-up repository where the one that is named can't be read, so that all is told at once.
+fn template_problem(
+    automation: &AgentAutomation,
+    repository: Option<&Repository>,
+    schedules: &[ParsedSchedule],
+) -> Option<Problem> {
+    let made_up = Repository::parse("owner/name").ok();
+    let repository = repository.or(made_up.as_ref())?;
+    let error = schedules
+        .iter()
+        .find_map(|schedule| render(automation, repository, schedule, Timestamp::UNIX_EPOCH).err())?;
+    Some(problem(error.field(), Reason::InvalidTemplate, error))
 }
 
 impl fmt::Display for Problem {
@@ -162,7 +176,7 @@ fn schedule(index: usize, trigger: &Trigger) -> Result<ParsedSchedule<'_>, Probl
         ));
     };
     let schedule = Schedule::parse(&terms.cron, Some(&terms.time_zone)).map_err(|error| {
-        let field = schedule_field(&error);
+        let field = if error.is_about_zone() { "timeZone" } else { "cron" };
         problem(
             format!("triggers[{index}].schedule.{field}"),
             Reason::InvalidSchedule,
@@ -174,12 +188,4 @@ fn schedule(index: usize, trigger: &Trigger) -> Result<ParsedSchedule<'_>, Probl
         terms,
         schedule,
     })
-}
-
-fn schedule_field(error: &ScheduleError) -> &'static str {
-    use ScheduleError::{ZoneCase, ZoneEmpty, ZoneLocal, ZoneUnknown};
-    match error {
-        ZoneEmpty | ZoneLocal | ZoneUnknown(_) | ZoneCase { .. } => "timeZone",
-        _ => "cron",
-    }
 }

@@ -257,7 +257,7 @@ pub const EDITS: &[Edit] = &[
         to: "cron: \"TZ=Europe/Berlin 0 6 * * MON\"",
         refused: Apply,
         findings: &[
-            "14: spec.triggers[0].schedule.cron: the schedule holds TZ: write the zone into the timeZone field and leave TZ= and CRON_TZ= out",
+            "14: spec.triggers[0].schedule.cron: the schedule holds TZ: leave TZ= and CRON_TZ= out and name the time zone apart from it",
         ],
     },
     Edit {
@@ -293,7 +293,7 @@ pub const EDITS: &[Edit] = &[
         to: "Europe/Bern",
         refused: Later,
         findings: &[
-            "15: spec.triggers[0].schedule.timeZone: the timeZone field names an unknown time zone \"Europe/Bern\": write an IANA name such as Europe/Berlin or Etc/UTC",
+            "15: spec.triggers[0].schedule.timeZone: \"Europe/Bern\" is no time zone that is known: write an IANA name such as Europe/Berlin or Etc/UTC",
         ],
     },
     Edit {
@@ -461,6 +461,25 @@ pub struct File {
 }
 
 pub const FILES: &[File] = &[
+    File {
+        what: "all that is wrong is told at once, a template too",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentAutomation\nmetadata: {name: a, namespace: team}\nspec:\n  repository: payments\n  suspend: 1\n  branches: {base: main, allow: [main]}\n  triggers: [{name: t, schedule: {cron: \"@daily\"}}]\n  prompt:\n    goal: \"Update {{ package }}.\"\n  credentials: {secretRef: {name: s}}\n",
+        refused: Apply,
+        findings: &[
+            "5: AgentAutomation team/a: spec.repository: \"payments\" must match ^[A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100}$",
+            "6: AgentAutomation team/a: spec.suspend: must be true or false, not 1",
+            "10: AgentAutomation team/a: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository and scheduledTime",
+        ],
+    },
+    File {
+        what: "a repository that can't be read, and a template",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentAutomation\nmetadata: {name: a, namespace: team}\nspec:\n  repository: payments\n  branches: {base: main, allow: [main]}\n  triggers: [{name: t, schedule: {cron: \"@daily\"}}]\n  prompt:\n    goal: \"Update {{ package }}.\"\n  credentials: {secretRef: {name: s}}\n",
+        refused: Apply,
+        findings: &[
+            "5: AgentAutomation team/a: spec.repository: repository \"payments\" is not of the form owner/name: write it without host, scheme or further path",
+            "9: AgentAutomation team/a: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository and scheduledTime",
+        ],
+    },
     File {
         what: "a tab",
         text: "kind: AgentPolicy\nmetadata:\n\tname: x\n",

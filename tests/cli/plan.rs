@@ -434,7 +434,7 @@ fn arguments_that_can_not_be_read() {
 
 #[test]
 fn the_examples_are_good_and_start() {
-    let examples: Vec<_> = ["policy", "secret", "weekly-deps", "nightly-flaky-tests"]
+    let examples: Vec<_> = ["policy", "secret", "weekly-deps", "flaky-tests"]
         .map(|name| format!("{}/examples/{name}.yaml", env!("CARGO_MANIFEST_DIR")))
         .into();
     let files: Vec<_> = examples.iter().map(String::as_str).collect();
@@ -451,8 +451,8 @@ fn the_examples_are_good_and_start() {
         "name: weekly-deps, creationTimestamp: 2026-03-30T00:00:00Z,",
     );
     let created = created.replace(
-        "  name: nightly-flaky-tests\n",
-        "  name: nightly-flaky-tests\n  creationTimestamp: 2026-03-30T00:00:00Z\n",
+        "  name: flaky-tests\n",
+        "  name: flaky-tests\n  creationTimestamp: 2026-03-30T00:00:00Z\n",
     );
     let at = |now: &str| {
         let (_, report, _) = run(&["plan", "-f", "-", "--now", now, "--output", "json"], &created);
@@ -460,16 +460,16 @@ fn the_examples_are_good_and_start() {
     };
     let monday = at("2026-03-30T04:00:00Z");
     let expected = [
-        "nightly-flaky-tests [] missed 0 next 2026-03-30T23:30:00Z Ready",
+        "flaky-tests [] missed 0 next 2026-03-30T23:30:00Z Ready",
         "weekly-deps [CreateTask] missed 0 next 2026-04-06T04:00:00Z Ready",
         "weekly-deps-* [Start] Starting Starting",
     ];
     assert_eq!(summary(&monday), expected);
     let tuesday = at("2026-03-30T23:30:00Z");
     let expected = [
-        "nightly-flaky-tests [CreateTask] missed 0 next 2026-03-31T23:30:00Z Ready",
+        "flaky-tests [CreateTask] missed 0 next 2026-03-31T23:30:00Z Ready",
         "weekly-deps [] missed 1 next 2026-04-06T04:00:00Z Ready",
-        "nightly-flaky-tests-* [Start] Starting Starting",
+        "flaky-tests-* [Start] Starting Starting",
     ];
     assert_eq!(summary(&tuesday), expected);
     let prompt = tuesday["automations"][0]["actions"][0]["prompt"].as_str().unwrap();

@@ -102,20 +102,26 @@ fn counts_from_now_when_told_no_start() {
 #[test]
 fn refuses_with_one_line_that_points_at_the_field() {
     let table: &[(&[&str], &str)] = &[
-        (&["0 6 * * MON *"], "error: the schedule has 6 fields instead of five"),
+        (
+            &["0 6 * * MON *"],
+            "error: EXPRESSION: the schedule has 6 fields instead of five",
+        ),
         (
             &["0 25 * * *"],
-            "error: the hour field \"25\" holds 25, which is out of range: write 0 to 23",
+            "error: EXPRESSION: the hour field \"25\" holds 25, which is out of range: write 0 to 23",
         ),
-        (&["-5 * * * *"], "error: the minute field \"-5\" lacks a number"),
-        (&[""], "error: the schedule is empty"),
+        (
+            &["-5 * * * *"],
+            "error: EXPRESSION: the minute field \"-5\" lacks a number",
+        ),
+        (&[""], "error: EXPRESSION: the schedule is empty"),
         (
             &["@daily", "--time-zone", "Mars/Phobos"],
-            "error: the timeZone field names an unknown time zone \"Mars/Phobos\"",
+            "error: --time-zone: \"Mars/Phobos\" is no time zone that is known",
         ),
         (
             &["TZ=UTC 0 0 * * *", "--output", "json"],
-            "error: the schedule holds TZ: write the zone into the timeZone field",
+            "error: EXPRESSION: the schedule holds TZ: leave TZ= and CRON_TZ= out",
         ),
     ];
     for (arguments, expected) in table {

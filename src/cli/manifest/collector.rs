@@ -11,7 +11,7 @@ use super::finding::{Fault, Finding, Note, Noticed};
 use super::kind::{Kind, Rules};
 use super::node::Node;
 use super::object::Object;
-use super::path::Path;
+use super::path::{Path, Step};
 use super::{DEFAULT_NAMESPACE, Identity, Manifests};
 
 /// The only version of the kinds.
@@ -116,8 +116,39 @@ fn decode(kind: Kind, value: &Value, faults: Vec<Fault>) -> (Option<Object>, Vec
             let fault = Fault::new(&Path::default(), format!("can't be decoded: {error}"));
             (None, vec![fault])
         }
-        Err(_) => (None, faults),
+        Err(_) => {
+            // A text that breaks a rule decodes all the same, unless it is to be one of a few.
+            let mut attempts = [Value::is_string, |_: &Value| false].into_iter();
+            let readable = attempts.find_map(|keep| Object::decode(kind, without(value, &faults, keep)).ok());
+            let problems = readable.map(|object| object.problems()).unwrap_or_default();
+            let others = problems
+                .into_iter()
+                .filter(|problem| !faults.iter().any(|fault| fault.path == problem.path));
+            let all = faults.iter().cloned().chain(others.collect::<Vec<_>>()).collect();
+            (None, all)
+        }
     }
+}
+
+/// The value without the fields that can't be what they are, so that the rest can be looked at too.
+fn without(value: &Value, faults: &[Fault], keep: fn(&Value) -> bool) -> Value {
+    let mut rest = value.clone();
+    for fault in faults {
+        if let Some((Step::Field(name), above)) = fault.path.steps().split_last()
+            && let Some(fields) = descend(&mut rest, above).and_then(Value::as_object_mut)
+            && !fields.get(name).is_some_and(keep)
+        {
+            fields.remove(name);
+        }
+    }
+    rest
+}
+
+fn descend<'a>(value: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
+    steps.iter().try_fold(value, |value, step| match step {
+        Step::Field(name) => value.get_mut(name),
+        Step::Item(index) => value.get_mut(index),
+    })
 }
 
 /// Where the schema and a parser find fault with the same field, the parser has the better words.

@@ -12,7 +12,7 @@ pub enum ScheduleError {
         s = if *.0 == 1 { "" } else { "s" }
     )]
     FieldCount(usize),
-    #[error("the schedule holds TZ: write the zone into the timeZone field and leave TZ= and CRON_TZ= out")]
+    #[error("the schedule holds TZ: leave TZ= and CRON_TZ= out and name the time zone apart from it")]
     ZoneInside,
     #[error(
         "unknown nickname {0:?}: write @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually or \
@@ -27,16 +27,33 @@ pub enum ScheduleError {
         text: String,
         problem: Problem,
     },
-    #[error("the timeZone field is empty: write a name such as Europe/Berlin, or leave the field out for UTC")]
+    #[error("the time zone is empty: write a name such as Europe/Berlin, or leave it out for UTC")]
     ZoneEmpty,
-    #[error("the timeZone field says Local, which differs from machine to machine: write a name such as Europe/Berlin")]
+    #[error("the time zone is Local, which differs from machine to machine: write a name such as Europe/Berlin")]
     ZoneLocal,
-    #[error("the timeZone field names an unknown time zone {0:?}: write an IANA name such as Europe/Berlin or Etc/UTC")]
+    #[error("{0:?} is no time zone that is known: write an IANA name such as Europe/Berlin or Etc/UTC")]
     ZoneUnknown(String),
-    #[error("the timeZone field names {name:?}: write it as {known:?}, case matters to Kubernetes")]
+    #[error("the time zone {name:?} is written {known:?}: case matters to Kubernetes")]
     ZoneCase { name: String, known: String },
     #[error("the schedule {0:?} cannot be computed: write its fields as lists of numbers")]
     Computation(String),
+}
+
+impl ScheduleError {
+    /// Whether the time zone is at fault, and not the expression.
+    #[must_use]
+    pub fn is_about_zone(&self) -> bool {
+        match self {
+            Self::ZoneEmpty | Self::ZoneLocal | Self::ZoneUnknown(_) | Self::ZoneCase { .. } => true,
+            Self::Empty
+            | Self::FieldCount(_)
+            | Self::ZoneInside
+            | Self::Nickname(_)
+            | Self::Duration(_)
+            | Self::Field { .. }
+            | Self::Computation(_) => false,
+        }
+    }
 }
 
 /// A field of a cron expression.

@@ -79,12 +79,9 @@ fn what_cron_job_refuses() {
         ("0", "has 1 field instead of five"),
         ("0 0 0 1 1 *", "has 6 fields instead of five"),
         ("0 0 1 1 0 2026", "has 6 fields instead of five"),
-        ("TZ=UTC 0 0 * * *", "write the zone into the timeZone field"),
-        (
-            "CRON_TZ=Europe/Berlin 0 0 * * *",
-            "write the zone into the timeZone field",
-        ),
-        ("*-TZ 0 * * *", "write the zone into the timeZone field"),
+        ("TZ=UTC 0 0 * * *", "name the time zone apart from it"),
+        ("CRON_TZ=Europe/Berlin 0 0 * * *", "name the time zone apart from it"),
+        ("*-TZ 0 * * *", "name the time zone apart from it"),
         ("@reboot", "unknown nickname \"@reboot\""),
         ("@Daily", "in small letters"),
         (" @daily", "without spaces"),
@@ -178,20 +175,17 @@ fn time_zones() {
         assert_eq!(parse("@daily", zone).time_zone().iana_name(), Some(zone));
     }
     let table = [
-        ("", "the timeZone field is empty"),
-        ("Local", "the timeZone field says Local"),
-        ("local", "the timeZone field says Local"),
-        (
-            "Mars/Phobos",
-            "the timeZone field names an unknown time zone \"Mars/Phobos\"",
-        ),
+        ("", "the time zone is empty"),
+        ("Local", "the time zone is Local"),
+        ("local", "the time zone is Local"),
+        ("Mars/Phobos", "\"Mars/Phobos\" is no time zone that is known"),
         ("CEST", "unknown time zone"),
         ("+02:00", "unknown time zone"),
         ("../UTC", "unknown time zone"),
         ("Etc/Unknown", "unknown time zone"),
         (
             "europe/berlin",
-            "the timeZone field names \"europe/berlin\": write it as \"Europe/Berlin\"",
+            "the time zone \"europe/berlin\" is written \"Europe/Berlin\"",
         ),
         ("utc", "write it as \"UTC\""),
     ];

@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
 }
 
 async fn demo() -> Result<(Stage, Story)> {
-    let examples = Manifests::read("examples", &["inventory.yaml", "teams.yaml"])?;
+    let examples = Manifests::read("examples", &["stock.yaml", "teams.yaml"])?;
     step("starting etcd, kube-apiserver (RBAC on) and kube-controller-manager");
     let plane = ControlPlane::start(Options::default()).await?;
     step("applying deploy/, starting the stand-in for GitHub and the controller as its ServiceAccount");
@@ -137,7 +137,7 @@ fn explain(stage: &Stage) {
     println!("  export PATH={}:$PATH", plane.binaries().display());
     println!("  kubectl get aauto,atask -A");
     println!("  kubectl explain aauto.spec.triggers");
-    println!("  kubectl describe atask -n inventory");
+    println!("  kubectl describe atask -n stock");
     println!(
         "  curl {}    # the stand-in for GitHub: what it saw, and what it can be told",
         github.control

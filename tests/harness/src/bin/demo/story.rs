@@ -24,7 +24,7 @@ struct Scene {
 
 const SCENES: &[Scene] = &[
     Scene {
-        automation: "patch-releases",
+        automation: "patches",
         what: "one succeeds, and its pull request's link is known",
         shows: |task, there| outcome(task) == "Created" && succeeded(task) && is_same(task, there),
     },
@@ -45,7 +45,7 @@ const SCENES: &[Scene] = &[
         shows: |task, there| outcome(task) == "Adopted" && succeeded(task) && is_same(task, there),
     },
     Scene {
-        automation: "rewrite-billing",
+        automation: "rewrite",
         what: "one is denied by policy, and GitHub never hears of it",
         shows: |task, there| {
             let status = &task["status"];
@@ -56,7 +56,7 @@ const SCENES: &[Scene] = &[
         },
     },
     Scene {
-        automation: "doc-comments",
+        automation: "docs",
         what: "one is held while the automation's cap is reached",
         shows: |task, there| {
             let status = &task["status"];
