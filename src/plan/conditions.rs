@@ -51,9 +51,12 @@ pub fn conditions(
     let why = standing.why();
     let (reason, message) = (why.reason.as_str(), why.message.as_str());
     // Why it stands there is no reason for not being what it is not.
-    let abnormal = |kind, not, is| match is {
-        true => condition(kind, "True", reason, message),
-        false => condition(kind, "False", not, ""),
+    let abnormal = |kind, not, is| {
+        if is {
+            condition(kind, "True", reason, message)
+        } else {
+            condition(kind, "False", not, "")
+        }
     };
     vec![
         condition("Ready", ready, reason, message),
