@@ -30,8 +30,8 @@ async fn conditions_say_what_to_do_and_go_when_it_is_done() {
         refused_starts(&fleet),
     );
     undecodable(&fleet, &controller).await;
-    println!(
-        "covered: 5 of credentials, 3 of repositories, 6 of specs, 6 of policies and caps, 2 refused starts, undecodable"
+    harness::covered!(
+        "covered: 5 of credentials, 3 of repositories, 6 of specs, 6 of policies and caps, 2 refused starts, two undecodable"
     );
 }
 

@@ -54,7 +54,7 @@ async fn thirty_kills_and_no_scheduled_time_starts_twice_or_is_lost() {
     let controller = fleet.controller("controller", &["--lease-duration=1s"]);
     controller.leads().await;
     let found = verify_at_rest(&fleet, &team).await;
-    println!("covered: {KILLS} kills, {leaders_killed} of them of a leader; {found}");
+    harness::covered!("covered: {KILLS} kills, {leaders_killed} of them of a leader; {found}");
     assert!(leaders_killed > KILLS / 2);
     assert!(found.started > AUTOMATIONS);
     assert!(found.lost > 0, "no kill fell between a write-ahead and its outcome");
@@ -100,7 +100,7 @@ async fn two_controllers_and_one_lease() {
     eventually("the other leads again", async || old.said("leading").len() == 2).await;
     let found = verify_at_rest(&fleet, &team).await;
     assert_eq!(found.lost, 1);
-    println!("covered: two controllers, a paused leader, a handover; {found}");
+    harness::covered!("covered: two controllers, a paused leader, a handover; {found}");
     assert_eq!(found.writers.len(), 2);
 }
 
@@ -121,7 +121,7 @@ async fn two_leaders_who_do_not_know_of_each_other() {
         .concat()
         .matches("another write came first")
         .count();
-    println!("covered: two leaders, {conflicts} lost races that were told; {found}");
+    harness::covered!("covered: two leaders, {conflicts} lost races that were told; {found}");
     assert_eq!(found.writers.len(), 2);
 }
 

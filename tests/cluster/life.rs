@@ -128,6 +128,6 @@ async fn from_apply_to_a_pull_requests_link() {
     for part in [&record.id[..8], "Succeeded", &link] {
         assert!(shown.contains(part), "no {part} in {shown}");
     }
-    println!("covered: apply, wait, a task's life, owner, Events, a table of {widest} columns");
+    harness::covered!("covered: apply, wait, a task's life, owner, Events, a table of {widest} columns");
     drop(controller);
 }

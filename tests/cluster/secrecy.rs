@@ -62,7 +62,7 @@ async fn a_token_is_found_nowhere() {
     let (metrics, log) = (controller.metrics().await, controller.log());
     let length = clean("objects", &objects) + clean("metrics", &metrics) + clean("log", &log);
     assert!(log.contains("TRACE") && objects.contains("bad token *** given"));
-    println!(
+    harness::covered!(
         "covered: {} kinds, metrics and a trace log, {length} bytes",
         kinds.len()
     );

@@ -64,7 +64,7 @@ async fn slow_lost_and_never_created() {
     let status = team.eventually_phase("adopted", Phase::Succeeded).await.status.unwrap();
     assert_eq!(status.task.unwrap().id, id);
     assert!(status.pull_request.unwrap().url.is_some());
-    println!("covered: three ways to lose an answer, each adopted; abandon and adopt by annotation");
+    harness::covered!("covered: three ways to lose an answer, each adopted; abandon and adopt by annotation");
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn asked_to_stop_while_a_start_is_slow() {
     let leases: Api<Lease> = Api::namespaced(fleet.client.clone(), "agent-automation-system");
     let lease = leases.get("agent-automation").await.unwrap();
     assert_eq!(lease.spec.unwrap().holder_identity, None, "it was given up");
-    println!("covered: SIGTERM in a slow start");
+    harness::covered!("covered: SIGTERM in a slow start");
 }
 
 fn fault(fleet: &Fleet, effect: Effect) {

@@ -127,8 +127,8 @@ fn report(scene: Scene, undisturbed: &Run, singles: &[Run], pairs: &[Run]) {
         .iter()
         .map(|write| format!("{} {}", write.method, write.what))
         .collect();
-    println!(
-        "crash points, {}: {} writes of {} kinds, {} single crashes, {} pairs",
+    harness::covered!(
+        "covered: crash points, {}: {} writes of {} kinds, {} single crashes, {} pairs",
         scene.name,
         undisturbed.writes[0].len(),
         kinds.len(),

@@ -40,7 +40,7 @@ fn a_soak_of_random_lives() {
     }
     let seeds = number("SOAK_SEEDS").unwrap_or(SEEDS);
     let broken = live_all(seeds);
-    println!("{seeds} seeds, {} of them broke something", broken.len());
+    harness::covered!("covered: {seeds} seeds, {} of them broke something", broken.len());
     let first: Vec<_> = broken.iter().take(5).collect();
     assert!(
         broken.is_empty(),
