@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::task::{PullRequest, Usage};
+use crate::api::task::{Checks, PullRequest, ReviewDecision, Usage};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use crate::domain::repository::Repository;
 use crate::github::models::{self, Artifact};
-use crate::github::{Refusal, RefusalKind, RetryAfter};
+use crate::github::{AgentConfiguration, BranchRule, CheckRun, Refusal, RefusalKind, RetryAfter};
 use crate::plan::automation::credits;
-use crate::plan::observed::{ListedTask, ObservedTask, Refused, Search};
+use crate::plan::observed::{AgentFacts, BranchRules, ListedTask, ObservedTask, Refused, Search, SeenPull};
+use crate::plan::policy::Labels;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
-use crate::plan::world::{Credential, SecretState, Verification, automation_key, counts};
-use crate::plan::{CredentialKey, ObjectKey, Subject, World};
+use crate::plan::world::{
+    BranchFacts, BranchKey, Credential, SecretState, Verification, automation_key, counts, open_pull,
+};
+use crate::plan::{CredentialKey, ObjectKey, Subject, World, guardrails};
 
 /// The first wait where GitHub asks to wait and does not say for how long; each further one is twice as long.
 const UNSTATED_WAIT: SignedDuration = SignedDuration::from_secs(60);
@@ -29,6 +32,9 @@ pub enum Update {
     TaskWritten(Box<AgentTask>),
     /// The task of this uid is gone.
     TaskGone(ObjectKey, String),
+    /// A namespace's labels.
+    Namespace(String, Labels),
+    NamespaceGone(String),
     Policy(Box<AgentPolicy>),
     PolicyGone(String),
     /// A policy that can't be decoded.
@@ -48,6 +54,12 @@ pub enum Update {
     /// The task's details were read.
     Observed(ObjectKey, Timestamp),
     Searched(ObjectKey, Search),
+    /// A branch was looked at.
+    Inspected(BranchKey, Box<BranchFacts>),
+    /// A repository's pull requests, by number; `None` when nothing has changed.
+    PullsListed(CredentialKey, Repository, Timestamp, Option<BTreeMap<i64, SeenPull>>),
+    /// The pull request's details were read.
+    PullObserved(ObjectKey, Timestamp),
     StatusWritten(ObjectKey, Timestamp),
     /// Nothing names the credential or the repository any more.
     Forgotten(Subject),
@@ -85,6 +97,17 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             }
             Vec::new()
         }
+        Update::Namespace(name, labels) => {
+            if world.put_namespace(name, labels) {
+                every_automation(world)
+            } else {
+                Vec::new()
+            }
+        }
+        Update::NamespaceGone(name) => {
+            world.remove_namespace(&name);
+            Vec::new()
+        }
         Update::Policy(policy) => {
             if world.put_policy(*policy) {
                 every_automation(world)
@@ -111,6 +134,19 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         }
         Update::Searched(key, search) => {
             world.facts.entry(key.clone()).or_default().search = Some(search);
+            vec![Subject::Task(key)]
+        }
+        Update::Inspected(key, facts) => {
+            let credential = key.credential.clone();
+            world.branches.insert(key.clone(), *facts);
+            let automations = world.automations_with(&credential);
+            let concerned = automations.filter(|(_, automation)| guardrails::of_automation(automation).as_ref() == Some(&key));
+            let concerned = concerned.map(|(name, _)| Subject::Automation(name.clone()));
+            concerned.chain([Subject::Branch(key.clone())]).collect()
+        }
+        Update::PullsListed(key, repository, at, pulls) => pulls_listed(world, key, repository, at, pulls),
+        Update::PullObserved(key, at) => {
+            world.facts.entry(key.clone()).or_default().pull_observed_at = Some(at);
             vec![Subject::Task(key)]
         }
         Update::StatusWritten(key, at) => {
@@ -168,6 +204,12 @@ fn forget(world: &mut World, subject: &Subject) {
         Subject::Repository(key, repository) => {
             world.repositories.remove(&(key.clone(), repository.clone()));
         }
+        Subject::Branch(key) => {
+            world.branches.remove(key);
+        }
+        Subject::Pulls(key, repository) => {
+            world.pulls.remove(&(key.clone(), repository.clone()));
+        }
         Subject::Automation(_) | Subject::Task(_) => {}
     }
 }
@@ -219,12 +261,36 @@ fn listed(world: &mut World, key: &CredentialKey, at: Timestamp, tasks: Vec<List
     subjects
 }
 
+fn pulls_listed(
+    world: &mut World,
+    key: CredentialKey,
+    repository: Repository,
+    at: Timestamp,
+    pulls: Option<BTreeMap<i64, SeenPull>>,
+) -> Vec<Subject> {
+    let facts = world.pulls.entry((key.clone(), repository.clone())).or_default();
+    facts.checked_at = Some(at);
+    if let Some(pulls) = pulls {
+        facts.pulls = pulls;
+    }
+    let open = world.tasks_in(&key, &repository).filter(|(_, task)| open_pull(task));
+    let tasks: Vec<_> = open.map(|(name, _)| Subject::Task(name.clone())).collect();
+    tasks.into_iter().chain([Subject::Pulls(key, repository)]).collect()
+}
+
 fn about_task(task: &AgentTask) -> Vec<Subject> {
-    vec![
+    let mut subjects = vec![
         Subject::Task(ObjectKey::of(task)),
         Subject::Automation(automation_key(task)),
         Subject::Credential(CredentialKey::of_task(task)),
-    ]
+    ];
+    if let Ok(repository) = Repository::parse(&task.spec.repository) {
+        subjects.push(Subject::Pulls(CredentialKey::of_task(task), repository));
+    }
+    let follows = task.spec.follows.as_ref();
+    let namespace = || ObjectKey::of(task).namespace;
+    subjects.extend(follows.map(|follows| Subject::Task(ObjectKey::new(namespace(), &*follows.name))));
+    subjects
 }
 
 fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
@@ -239,24 +305,26 @@ fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
     if let Ok(repository) = Repository::parse(&automation.spec.repository) {
         subjects.push(Subject::Repository(credential, repository));
     }
+    subjects.extend(guardrails::of_automation(automation).map(Subject::Branch));
     subjects
 }
 
 fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
     let automations = world.automations_with(key);
-    let tasks = world.tasks_with(key).filter(|(_, task)| counts(task));
+    let tasks = world.tasks_with(key).filter(|(_, task)| counts(task) || open_pull(task));
+    let pulls = world.pulls.keys().filter(|(credential, _)| credential == key);
+    let pulls: Vec<_> = pulls.map(|(key, repository)| Subject::Pulls(key.clone(), repository.clone())).collect();
     automations
         .flat_map(|(name, _)| about_automation(world, name))
         .chain(tasks.map(|(name, _)| Subject::Task(name.clone())))
         .chain([Subject::Credential(key.clone())])
+        .chain(pulls)
         .collect()
 }
 
 fn every_automation(world: &World) -> Vec<Subject> {
-    world
-        .automations()
-        .map(|(key, _)| Subject::Automation(key.clone()))
-        .collect()
+    let automations = world.automations();
+    automations.flat_map(|(key, _)| about_automation(world, key)).collect()
 }
 
 /// A task as the planner reads it.
@@ -300,6 +368,115 @@ pub fn pull_request(pull: &models::PullRequest) -> PullRequest {
         state: pull.state.clone(),
         draft: pull.draft.unwrap_or(false),
         merged: pull.is_merged(),
+        ..PullRequest::default()
+    }
+}
+
+/// A pull request of a list, by its number.
+#[must_use]
+pub fn seen_pull(pull: &models::PullRequest) -> Option<(i64, SeenPull)> {
+    let seen = SeenPull {
+        id: i64::try_from(pull.id).ok()?,
+        is_open: !pull.is_merged() && pull.state.as_deref() != Some("closed"),
+        updated_at: pull.updated_at,
+        url: pull.html_url.clone(),
+        labels: pull.labels.iter().map(|label| label.name.clone()).collect(),
+    };
+    Some((i64::try_from(pull.number).ok()?, seen))
+}
+
+/// A pull request with its reviews and its checks.
+#[must_use]
+pub fn read_pull(pull: &models::PullRequest, reviews: &[models::Review], checks: &[CheckRun]) -> PullRequest {
+    let author = pull.user.as_ref().map(|user| user.id);
+    let others = || reviews.iter().filter(|review| review.user.as_ref().map(|user| user.id) != author);
+    let mut reviewers: Vec<_> = others().filter_map(|review| Some(review.user.as_ref()?.login.clone())).collect();
+    reviewers.sort_unstable();
+    reviewers.dedup();
+    let users = pull.requested_reviewers.iter().map(|user| user.login.clone());
+    let teams = pull.requested_teams.iter().map(|team| team.slug.clone());
+    PullRequest {
+        updated_at: pull.updated_at,
+        created_at: pull.created_at,
+        closed_at: pull.merged_at.or(pull.closed_at),
+        merged_by: pull.merged_by.as_ref().map(|user| user.login.clone()),
+        review: Some(review_decision(others())),
+        reviewers,
+        requested_reviewers: users.chain(teams).collect(),
+        first_review_at: others().filter_map(|review| review.submitted_at).min(),
+        checks: checks_come_to(checks),
+        additions: pull.additions.map(i64::from),
+        deletions: pull.deletions.map(i64::from),
+        changed_files: pull.changed_files.map(i64::from),
+        mergeable: pull.mergeable,
+        ..pull_request(pull)
+    }
+}
+
+/// The last word of each reviewer counts, and a comment is no word.
+fn review_decision<'a>(reviews: impl Iterator<Item = &'a models::Review>) -> ReviewDecision {
+    let mut words: BTreeMap<u64, &str> = BTreeMap::new();
+    for review in reviews {
+        let (Some(user), Some(state)) = (&review.user, review.state.as_deref()) else {
+            continue;
+        };
+        if matches!(state, "APPROVED" | "CHANGES_REQUESTED" | "DISMISSED") {
+            words.insert(user.id, state);
+        }
+    }
+    let says = |wanted| words.values().any(|word| *word == wanted);
+    if says("CHANGES_REQUESTED") {
+        ReviewDecision::ChangesRequested
+    } else if says("APPROVED") {
+        ReviewDecision::Approved
+    } else {
+        ReviewDecision::Required
+    }
+}
+
+fn checks_come_to(checks: &[CheckRun]) -> Option<Checks> {
+    let good = ["success", "neutral", "skipped"];
+    let failed = |check: &CheckRun| check.conclusion.as_deref().is_some_and(|conclusion| !good.contains(&conclusion));
+    if checks.is_empty() {
+        None
+    } else if checks.iter().any(failed) {
+        Some(Checks::Failed)
+    } else if checks.iter().any(|check| check.conclusion.is_none()) {
+        Some(Checks::Pending)
+    } else {
+        Some(Checks::Passed)
+    }
+}
+
+/// What a branch's rules require, all of them taken together.
+#[must_use]
+pub fn branch_rules(rules: &[BranchRule]) -> BranchRules {
+    let mut all = BranchRules::default();
+    for rule in rules {
+        match rule {
+            BranchRule::PullRequest {
+                approvals,
+                code_owner_review,
+            } => {
+                all.approvals = all.approvals.max(i32::try_from(*approvals).ok());
+                all.code_owner_review |= code_owner_review;
+            }
+            BranchRule::RequiredStatusChecks { contexts } => all.status_checks.extend(contexts.iter().cloned()),
+            BranchRule::CodeScanning => all.code_scanning = true,
+            BranchRule::Other(_) => {}
+        }
+    }
+    all
+}
+
+/// How the agent is set up, in the planner's words.
+#[must_use]
+pub fn agent_facts(configuration: AgentConfiguration) -> AgentFacts {
+    AgentFacts {
+        firewall: configuration.firewall,
+        secret_scanning: configuration.secret_scanning,
+        codeql: configuration.codeql,
+        workflow_approval: configuration.workflow_approval,
     }
 }
 

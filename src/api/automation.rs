@@ -7,7 +7,12 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Reason;
+use super::interval::Interval;
 use super::task::{Phase, PullRequest};
+
+/// On an automation that stopped itself: any value that it did not have before resumes it.
+pub const RESUME_ANNOTATION: &str = "agentautomation.dev/resume";
 
 /// Coding-agent work that a team declares: when it is wanted, in which repository and on which branch, with which
 /// prompt, how much of it at once, and with which credential.
@@ -28,6 +33,7 @@ use super::task::{Phase, PullRequest};
     printcolumn(name = "Active", type_ = "integer", json_path = ".status.active", description = "Tasks that count against the cap"),
     printcolumn(name = "Last", type_ = "string", json_path = ".status.lastPhase", description = "Phase of the newest task"),
     printcolumn(name = "Next", type_ = "string", json_path = ".status.nextScheduleTime", description = "When the next task is due"),
+    printcolumn(name = "PRs", type_ = "integer", json_path = ".status.pullRequests.open", priority = 1, description = "Open pull requests"),
     printcolumn(name = "Repository", type_ = "string", json_path = ".spec.repository", priority = 1),
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", priority = 1),
@@ -61,9 +67,58 @@ pub struct AutomationSpec {
     #[serde(default)]
     pub pull_request: PullRequestRequest,
 
-    /// How many tasks of this automation may be under way at once. Further ones wait as `Held`, in order of age.
+    /// How many tasks of this automation may be under way at once, and what becomes of further ones.
     #[serde(default)]
     pub concurrency: Concurrency,
+
+    /// Tasks with a higher one start first; among equals the automations take turns, and each starts its oldest. Policies
+    /// may cap it.
+    #[serde(default)]
+    #[schemars(range(min = -1_000, max = 1_000))]
+    pub priority: i32,
+
+    /// What counts as work that is already under way. Without it every trigger makes a task of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deduplicate: Option<Deduplicate>,
+
+    /// What becomes of a task that still waits when this spec changes: it is made anew from the new spec, or stays as it
+    /// was decided.
+    #[serde(default)]
+    pub on_spec_change: OnSpecChange,
+
+    /// What becomes of a task that ended in failure. Without it nothing is started again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+
+    /// After this many ends in failure without a success between them the automation stops itself, until its spec changes
+    /// or the annotation `agentautomation.dev/resume` is set to another value.
+    #[serde(default = "five")]
+    #[schemars(range(min = 1, max = 100))]
+    pub failure_threshold: i32,
+
+    /// A task that has not ended this many seconds after its start becomes `TimedOut`. GitHub has no way to stop it, so it
+    /// may go on there, and counts against caps until it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 2_592_000))]
+    pub active_deadline_seconds: Option<i32>,
+
+    /// A task whose agent has waited for a person's answer this many seconds becomes `TimedOut`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 2_592_000))]
+    pub waiting_deadline_seconds: Option<i32>,
+
+    /// What this automation may spend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+
+    /// Open pull requests of this automation past which nothing starts, so that those who review keep up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub max_open_pull_requests: Option<i32>,
+
+    /// What becomes of a pull request that nobody deals with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_pull_request: Option<StalePullRequest>,
 
     /// The Secret with the GitHub token that the tasks are started with.
     pub credentials: Credentials,
@@ -194,6 +249,35 @@ pub struct PullRequestRequest {
     /// Whether the agent opens a pull request; without one its work is a branch.
     #[serde(default = "yes")]
     pub create: bool,
+    /// Who is asked to review it once it exists.
+    #[serde(default, skip_serializing_if = "Reviewers::is_empty")]
+    pub reviewers: Reviewers,
+    /// Labels that it gets once it exists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 50)))]
+    pub labels: Vec<String>,
+}
+
+/// Who is asked for a review.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Reviewers {
+    /// Logins of users.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 15), inner(length(min = 1, max = 39)))]
+    pub users: Vec<String>,
+    /// Slugs of teams of the repository's organization.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 15), inner(length(min = 1, max = 100)))]
+    pub teams: Vec<String>,
+}
+
+impl Reviewers {
+    /// Whether nobody is asked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.teams.is_empty()
+    }
 }
 
 fn yes() -> bool {
@@ -202,7 +286,11 @@ fn yes() -> bool {
 
 impl Default for PullRequestRequest {
     fn default() -> Self {
-        Self { create: true }
+        Self {
+            create: true,
+            reviewers: Reviewers::default(),
+            labels: Vec::new(),
+        }
     }
 }
 
@@ -214,16 +302,185 @@ pub struct Concurrency {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 100))]
     pub max_active: i32,
+    /// What becomes of a task that comes due while the cap is reached: it waits (`Queue`), it is not run (`Skip`), or it
+    /// waits in place of those that waited before it (`KeepLatest`).
+    #[serde(default)]
+    pub when_full: WhenFull,
+    /// Tasks of this automation that may wait at once. What comes due beyond is counted in `status.missedRuns` and makes
+    /// no object.
+    #[serde(default = "hundred")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub max_queued: i32,
 }
 
 fn one() -> i32 {
     1
 }
 
+fn hundred() -> i32 {
+    100
+}
+
 impl Default for Concurrency {
     fn default() -> Self {
-        Self { max_active: 1 }
+        Self {
+            max_active: one(),
+            when_full: WhenFull::default(),
+            max_queued: hundred(),
+        }
     }
+}
+
+/// What becomes of a task that comes due while the automation's cap is reached.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It waits.
+    #[default]
+    Queue,
+    /// It is not run.
+    Skip,
+    /// It waits, and those that waited before it are not run.
+    KeepLatest,
+}
+
+/// What counts as work that is already under way.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Deduplicate {
+    /// A template with the prompt's names: two tasks of a namespace with the same key in the same repository are about
+    /// the same. An open pull request that anyone gave the key as a label counts too.
+    #[serde(default = "key_of_automation")]
+    #[schemars(length(min = 1, max = 512))]
+    pub key: String,
+    /// When another task with the key is in the way.
+    #[serde(rename = "while", default = "while_any")]
+    #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
+    pub during: Vec<DuplicateWhile>,
+    /// Another task with the key is also in the way for this long after its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooldown: Option<Interval>,
+    /// Which of the two gives way while the other still waits.
+    #[serde(default)]
+    pub on_duplicate: OnDuplicate,
+}
+
+fn key_of_automation() -> String {
+    "{{ automation.name }}".to_owned()
+}
+
+fn while_any() -> Vec<DuplicateWhile> {
+    vec![
+        DuplicateWhile::Queued,
+        DuplicateWhile::Active,
+        DuplicateWhile::PullRequestOpen,
+    ]
+}
+
+/// A state of another task in which this one is a duplicate.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DuplicateWhile {
+    /// It waits, and came before.
+    Queued,
+    /// It is under way.
+    Active,
+    /// Its pull request is open.
+    PullRequestOpen,
+}
+
+/// Which of two tasks with the same key gives way.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDuplicate {
+    /// The newer one is skipped.
+    #[default]
+    Skip,
+    /// The older one is superseded if it still waits; if it does not, the newer one is skipped.
+    Replace,
+}
+
+/// What becomes of a task that still waits when its automation's spec changes.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnSpecChange {
+    /// It is superseded by one that is made from the new spec.
+    #[default]
+    Rebuild,
+    /// It starts as it was decided.
+    Keep,
+}
+
+/// What becomes of a task that ended in failure. A start whose answer was lost is none of this.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Retry {
+    /// How often it is started again at most.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 10))]
+    pub limit: i32,
+    /// The wait before the first retry; each further one is twice as long, up to six hours, and varied by up to a fifth.
+    #[serde(default = "five_minutes")]
+    pub backoff: Interval,
+    /// Which ends are retried.
+    #[serde(default = "failed")]
+    #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
+    pub on: Vec<RetryOn>,
+}
+
+fn five_minutes() -> Interval {
+    Interval::of_minutes(5)
+}
+
+fn failed() -> Vec<RetryOn> {
+    vec![RetryOn::Failed]
+}
+
+/// An end that is retried.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryOn {
+    /// The agent failed.
+    Failed,
+    /// The agent ran out of time at GitHub. What only passed a deadline here may go on there, and is not retried.
+    TimedOut,
+    /// Somebody cancelled it at GitHub.
+    Cancelled,
+}
+
+/// What an automation may spend, in whole AI credits.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Budget {
+    /// For each day, in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub credits_per_day: Option<i64>,
+    /// For each calendar month, in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub credits_per_month: Option<i64>,
+    /// What a task is taken to cost until its cost is known. Without it: what nine in ten of the last 20 tasks stayed
+    /// below, or the policy's estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub estimate_per_task: Option<i64>,
+}
+
+/// What becomes of a pull request that nobody deals with.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct StalePullRequest {
+    /// How long after GitHub last changed it.
+    pub after: Interval,
+    /// What is done then.
+    #[serde(default)]
+    pub action: StaleAction,
+}
+
+/// What is done about a stale pull request.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StaleAction {
+    /// The task's status and an Event say so.
+    #[default]
+    Notify,
+    /// It is closed.
+    Close,
 }
 
 /// Where the GitHub token is.
@@ -259,6 +516,17 @@ pub enum StartPolicy {
     AtMostOnce,
     /// Start it again, which may start it twice.
     AtLeastOnce,
+}
+
+impl StartPolicy {
+    /// The policy as it is written in YAML.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AtMostOnce => "AtMostOnce",
+            Self::AtLeastOnce => "AtLeastOnce",
+        }
+    }
 }
 
 /// How many ended tasks are kept as objects.
@@ -334,6 +602,94 @@ pub struct AutomationStatus {
     pub counts: Counts,
     /// What the tasks cost, over the automation's life.
     pub usage: super::task::Usage,
+    /// What the guardrails of the automation's policies say of the repository and its base branch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guardrails: Vec<GuardrailStatus>,
+    /// What the automation's own budget stands at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetStatus>,
+    /// Its pull requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_requests: Option<PullRequestCounts>,
+    /// Ends in failure since the last success.
+    pub failures: Failures,
+}
+
+/// One guardrail, and what GitHub says of it.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct GuardrailStatus {
+    /// The policy that requires it.
+    pub policy: String,
+    /// The field of that policy's `spec.guardrails`.
+    pub name: String,
+    /// Whether it is met.
+    pub state: GuardrailState,
+    /// What is missing, and what to do about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// Whether a guardrail is met.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuardrailState {
+    /// It is.
+    Met,
+    /// It is not.
+    NotMet,
+    /// GitHub does not say.
+    CannotTell,
+}
+
+/// A budget's windows, in billionths of an AI credit.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BudgetStatus {
+    /// What tasks that started in this day are known to have cost.
+    pub day_spent: i64,
+    /// What is held for tasks that started in this day and whose cost is not known yet.
+    pub day_reserved: i64,
+    /// What tasks that started in this month are known to have cost.
+    pub month_spent: i64,
+    /// What is held for tasks that started in this month and whose cost is not known yet.
+    pub month_reserved: i64,
+}
+
+/// Pull requests by what became of them.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PullRequestCounts {
+    /// Opened in all.
+    pub opened: i64,
+    /// Open now.
+    pub open: i64,
+    /// Merged.
+    pub merged: i64,
+    /// Closed without being merged.
+    pub closed: i64,
+    /// Half of those that were reviewed waited no longer for it, in seconds; of the tasks that are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub median_seconds_to_review: Option<i64>,
+    /// AI credits for each merged one, to one decimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credits_per_merged: Option<String>,
+}
+
+/// Ends in failure.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Failures {
+    /// In a row, up to now.
+    pub in_a_row: i32,
+    /// Failures that ended before this do not count any more: the spec changed, or a person resumed the automation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The value of the annotation `agentautomation.dev/resume` that was last heeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<String>,
+    /// What the last of them said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_message: Option<String>,
 }
 
 /// Where one schedule stands.
@@ -369,7 +725,7 @@ pub struct TaskSummary {
     pub pull_request: Option<String>,
     /// Why it ended as it did, where that needs saying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<super::Reason>,
+    pub reason: Option<Reason>,
 }
 
 impl TaskSummary {
@@ -391,6 +747,42 @@ pub struct Collected {
     /// Names of the tasks that are counted here and still to be deleted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deleting: Vec<String>,
+    /// Of those that ended after the last success, how many ended in failure.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub failures: i32,
+    /// Costs of the newest, at most 20, in billionths of an AI credit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub costs: Vec<i64>,
+    /// Costs by the hour in which the tasks started, and by the day (UTC) where that is more than two days ago; for 32
+    /// days.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spending: Vec<Spending>,
+    /// Their pull requests.
+    #[serde(skip_serializing_if = "PullRequestCounts::is_empty")]
+    pub pull_requests: PullRequestCounts,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &i32) -> bool {
+    *count == 0
+}
+
+impl PullRequestCounts {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What tasks cost that started within an hour or a day.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Spending {
+    /// The hour's or the day's begin.
+    pub from: Timestamp,
+    /// Its length in hours: 1 or 24.
+    pub hours: i32,
+    /// In billionths of an AI credit.
+    pub nano_ai_credits: i64,
 }
 
 /// Tasks by how they ended.

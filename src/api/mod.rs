@@ -4,6 +4,7 @@
 //! the controller can know becomes a condition or a phase with a [`Reason`](reason::Reason).
 
 pub mod automation;
+pub mod interval;
 pub mod policy;
 pub mod reason;
 pub mod task;

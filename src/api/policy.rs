@@ -5,13 +5,19 @@
     reason = "each printcolumn has attributes of the same names"
 )]
 
-use kube::CustomResource;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::automation::{Reviewers, StartPolicy};
+use super::interval::Interval;
+
 /// What the platform team allows to the namespaces it names. Every policy that names a namespace holds there; where
 /// none does, nothing starts. An empty list allows nothing.
-#[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "agentautomation.dev",
     version = "v1alpha1",
@@ -45,9 +51,12 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct PolicySpec {
     /// Patterns of namespaces that this policy holds for; `*` stands for any text without a slash.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1_000), inner(length(min = 1, max = 256)))]
     pub namespaces: Vec<String>,
+    /// Labels of further namespaces that this policy holds for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<NamespaceSelector>,
     /// Patterns of repositories that may be worked in, as `owner/name`: `acme/*`.
     #[serde(default)]
     #[schemars(length(max = 1_000), inner(length(min = 1, max = 256)))]
@@ -60,14 +69,292 @@ pub struct PolicySpec {
     #[serde(default)]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]
     pub triggers: Vec<TriggerKind>,
+    /// Patterns of models that may be asked for. An automation that names none asks for GitHub's choice, which only `*`
+    /// or `**` allows.
+    #[serde(default)]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 256)))]
+    pub models: Vec<String>,
+    /// Patterns of custom agents that may be asked for. An automation that names none asks for GitHub's own, which only
+    /// `*` or `**` allows.
+    #[serde(default)]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 256)))]
+    pub custom_agents: Vec<String>,
+    /// Patterns of names of Secrets that tasks may be started with.
+    #[serde(default)]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 253)))]
+    pub credentials: Vec<String>,
+    /// What a lost answer to a start may lead to.
+    #[serde(default)]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]
+    pub start_policies: Vec<StartPolicy>,
     /// Tasks that may be under way at once, over all automations that this policy holds for. Without it only the
     /// automations' own caps hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000))]
     pub max_active: Option<i32>,
+    /// Tasks that may be under way at once in each repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub max_active_per_repository: Option<i32>,
+    /// Tasks that may be under way at once for each automation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub max_active_per_automation: Option<i32>,
+    /// Open agent pull requests past which nothing starts, in each repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_open_pull_requests_per_repository: Option<i32>,
+    /// Open agent pull requests past which nothing starts, for each automation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_open_pull_requests_per_automation: Option<i32>,
+    /// Tasks that may start within any 60 minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub max_starts_per_hour: Option<i32>,
+    /// The highest priority that an automation or a task may have; a higher one counts as this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1_000, max = 1_000))]
+    pub max_priority: Option<i32>,
+    /// The most retries of a task that ended in failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10))]
+    pub max_retries: Option<i32>,
+    /// The longest deadline for a task's work, in seconds; it also holds where an automation sets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 2_592_000))]
+    pub max_active_deadline_seconds: Option<i32>,
+    /// What may be spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<PolicyBudget>,
+    /// The IANA time zone of days, months and freeze windows.
+    #[serde(default = "utc")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: String,
+    /// Times in which nothing starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub freeze_windows: Vec<FreezeWindow>,
+    /// Optional sections of the prompt that every automation must fill in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]
+    pub required_prompt_sections: Vec<PromptSection>,
+    /// Who is asked to review each pull request, besides those whom the automation names. With anyone here, work without
+    /// a pull request is denied.
+    #[serde(default, skip_serializing_if = "Reviewers::is_empty")]
+    pub required_reviewers: Reviewers,
+    /// What must be true of the repository and its base branch before anything starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardrails: Option<Guardrails>,
     /// The kill switch: nothing starts while it is on, and what waits is `Held`.
     #[serde(default)]
     pub suspend: bool,
+    /// Why the kill switch is on, for those whose work is held by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 500))]
+    pub suspend_message: Option<String>,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// Labels of namespaces, as in a label selector anywhere in Kubernetes. All of it must hold.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NamespaceSelector {
+    /// Labels with their values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_labels: BTreeMap<String, String>,
+    /// Labels with conditions on their values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub match_expressions: Vec<LabelRequirement>,
+}
+
+/// A label and what its value must be.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0 : !has(self.values) || self.values.size() == 0").message("In and NotIn need values; Exists and DoesNotExist take none"))]
+pub struct LabelRequirement {
+    /// The label's key.
+    #[schemars(length(min = 1, max = 317))]
+    pub key: String,
+    /// How the values count.
+    pub operator: LabelOperator,
+    /// Values, for `In` and `NotIn`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 63)))]
+    pub values: Vec<String>,
+}
+
+/// How a requirement reads a label.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelOperator {
+    /// The label has one of the values.
+    In,
+    /// The label is missing or has none of the values.
+    NotIn,
+    /// The label is there.
+    Exists,
+    /// The label is missing.
+    DoesNotExist,
+}
+
+/// What may be spent, in whole AI credits. A task counts as its estimate from its start until its cost is known.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyBudget {
+    /// For each day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub credits_per_day: Option<i64>,
+    /// For each calendar month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub credits_per_month: Option<i64>,
+    /// What a task is taken to cost while its automation says nothing and has no history.
+    #[serde(default = "estimate")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub estimate_per_task: i64,
+}
+
+fn estimate() -> i64 {
+    10
+}
+
+/// A time in which nothing starts: either each time a cron expression fires, for a while, or once.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.cron) ? has(self.duration) && !has(self.from) && !has(self.to) : has(self.from) && has(self.to) && !has(self.duration)").message("write either cron and duration, or from and to"))]
+#[x_kube(validation = Rule::new("!has(self.from) || !has(self.to) || self.from < self.to").message("from must be before to"))]
+pub struct FreezeWindow {
+    /// A short name, told to those whose work is held.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// When it begins, again and again, in the policy's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub cron: Option<String>,
+    /// How long each one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Interval>,
+    /// When it begins, once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+    /// What happens to what comes due inside: it waits for the end, or it is skipped.
+    #[serde(default)]
+    pub due: WhenFrozen,
+}
+
+/// What happens to what comes due in a freeze window.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFrozen {
+    /// It waits for the window's end.
+    #[default]
+    Hold,
+    /// It is skipped. What came due before the window waits.
+    Skip,
+}
+
+/// An optional section of a prompt.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PromptSection {
+    /// `nonGoals`
+    NonGoals,
+    /// `validation`
+    Validation,
+    /// `pullRequest`
+    PullRequest,
+}
+
+impl PromptSection {
+    /// The section's field in a prompt.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::NonGoals => "nonGoals",
+            Self::Validation => "validation",
+            Self::PullRequest => "pullRequest",
+        }
+    }
+}
+
+/// What must be true of the repository and its base branch before anything starts. GitHub is asked; the controller never
+/// merges, approves, or marks a draft as ready.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Guardrails {
+    /// Approvals that a rule on the base branch must require.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10))]
+    pub approvals: Option<i32>,
+    /// The rule must require code owners' review, and CODEOWNERS must be there without errors.
+    #[serde(skip_serializing_if = "is_false")]
+    pub code_owners: bool,
+    /// Status checks that a rule on the base branch must require.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 256)))]
+    pub status_checks: Vec<String>,
+    /// A rule on the base branch must require code scanning.
+    #[serde(skip_serializing_if = "is_false")]
+    pub code_scanning: bool,
+    /// The agent's firewall must be on.
+    #[serde(skip_serializing_if = "is_false")]
+    pub firewall: bool,
+    /// The agent's changes must be scanned for secrets.
+    #[serde(skip_serializing_if = "is_false")]
+    pub secret_scanning: bool,
+    /// The agent's changes must be analysed with CodeQL.
+    #[serde(skip_serializing_if = "is_false")]
+    pub codeql: bool,
+    /// Workflow runs on the agent's pull requests must wait for a person's approval.
+    #[serde(skip_serializing_if = "is_false")]
+    pub workflow_approval: bool,
+    /// Patterns of release branches: work may start from one only if `baseBranches` has its very name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 256)))]
+    pub release_branches: Vec<String>,
+    /// What it means when GitHub does not say, mostly for want of a permission.
+    pub when_unknown: WhenUnknown,
+    /// A start needs answers that are no older.
+    pub max_age: Interval,
+}
+
+impl Default for Guardrails {
+    fn default() -> Self {
+        Self {
+            approvals: None,
+            code_owners: false,
+            status_checks: Vec::new(),
+            code_scanning: false,
+            firewall: false,
+            secret_scanning: false,
+            codeql: false,
+            workflow_approval: false,
+            release_branches: Vec::new(),
+            when_unknown: WhenUnknown::default(),
+            max_age: Interval::of_minutes(60),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// What it means when a guardrail can't be told.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenUnknown {
+    /// Nothing starts.
+    #[default]
+    Hold,
+    /// It counts as met.
+    Allow,
 }
 
 /// The kinds of triggers.

@@ -86,6 +86,44 @@ pub enum Reason {
     FailedCreate,
     /// The automation it belongs to is gone.
     AutomationGone,
+    /// A policy's freeze window is open.
+    PolicyFrozen,
+    /// A policy's cap for the repository is reached.
+    RepositoryCap,
+    /// Too many pull requests wait for a review.
+    ReviewQueue,
+    /// A policy's cap on starts within an hour is reached.
+    StartRate,
+    /// What is left of a budget is less than the task may cost.
+    BudgetExhausted,
+    /// The repository lacks a guardrail that a policy requires.
+    GuardrailNotMet,
+    /// GitHub does not say whether the repository has a guardrail that a policy requires.
+    GuardrailUnknown,
+    /// Too many tasks ended in failure, one after the other.
+    FailureThreshold,
+    /// It is a retry, and its time has not come.
+    RetryBackoff,
+    /// The task in whose place it is has not given way yet.
+    PredecessorPending,
+    /// Another task is about the same.
+    Duplicate,
+    /// A newer task took its place.
+    Replaced,
+    /// The automation's spec changed.
+    SpecChanged,
+    /// The base branch is not there any more.
+    BranchGone,
+    /// As many tasks wait as may.
+    QueueFull,
+    /// It did not end before its deadline, and may go on at GitHub.
+    ActiveDeadline,
+    /// Nobody answered the agent before the deadline.
+    WaitingDeadline,
+    /// Nobody has dealt with the pull request for long.
+    PullRequestStale,
+    /// The automation asks for more than its policies allow.
+    PolicyNarrows,
 }
 
 impl Reason {
@@ -133,6 +171,25 @@ impl Reason {
             Self::AlreadyDecided => "AlreadyDecided",
             Self::FailedCreate => "FailedCreate",
             Self::AutomationGone => "AutomationGone",
+            Self::PolicyFrozen => "PolicyFrozen",
+            Self::RepositoryCap => "RepositoryCap",
+            Self::ReviewQueue => "ReviewQueue",
+            Self::StartRate => "StartRate",
+            Self::BudgetExhausted => "BudgetExhausted",
+            Self::GuardrailNotMet => "GuardrailNotMet",
+            Self::GuardrailUnknown => "GuardrailUnknown",
+            Self::FailureThreshold => "FailureThreshold",
+            Self::RetryBackoff => "RetryBackoff",
+            Self::PredecessorPending => "PredecessorPending",
+            Self::Duplicate => "Duplicate",
+            Self::Replaced => "Replaced",
+            Self::SpecChanged => "SpecChanged",
+            Self::BranchGone => "BranchGone",
+            Self::QueueFull => "QueueFull",
+            Self::ActiveDeadline => "ActiveDeadline",
+            Self::WaitingDeadline => "WaitingDeadline",
+            Self::PullRequestStale => "PullRequestStale",
+            Self::PolicyNarrows => "PolicyNarrows",
         }
     }
 }

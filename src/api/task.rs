@@ -11,8 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Reason;
-use super::automation::{Agent, PullRequestRequest, SecretKeyRef, StartPolicy};
-use super::policy::TriggerKind;
+use super::automation::{
+    Agent, DuplicateWhile, OnDuplicate, PullRequestRequest, Retry, SecretKeyRef, StalePullRequest, StartPolicy,
+};
+use super::interval::Interval;
+use super::policy::{PromptSection, TriggerKind};
 
 /// On an `Unknown` task: the id of the task at GitHub that it is.
 pub const ADOPT_ANNOTATION: &str = "agentautomation.dev/adopt";
@@ -96,9 +99,75 @@ pub struct TaskSpec {
     /// It may not start after this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_before: Option<Timestamp>,
+    /// It may not start before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_after: Option<Timestamp>,
+    /// Higher ones start first.
+    #[serde(default)]
+    pub priority: i32,
+    /// What makes it a duplicate of another task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deduplicate: Option<DeduplicationTerms>,
+    /// Whether another task follows an end in failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// It becomes `TimedOut` if it has not ended this many seconds after its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_deadline_seconds: Option<i32>,
+    /// It becomes `TimedOut` if its agent has waited for a person this many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_deadline_seconds: Option<i32>,
+    /// What becomes of its pull request if nobody deals with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_pull_request: Option<StalePullRequest>,
+    /// Optional sections that its prompt was made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompt_sections: Vec<PromptSection>,
+    /// The task in whose place it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Follows>,
     /// The policies that held when it was decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyRef>,
+}
+
+/// What makes a task a duplicate of another.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DeduplicationTerms {
+    /// Another task of the namespace with this key in the same repository may be in the way.
+    pub key: String,
+    /// In which states it is.
+    #[serde(rename = "while")]
+    pub during: Vec<DuplicateWhile>,
+    /// For how long after its start it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooldown: Option<Interval>,
+    /// Which of the two gives way.
+    #[serde(default)]
+    pub on_duplicate: OnDuplicate,
+}
+
+/// The task in whose place another is. It starts once that task's status names it as its successor.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Follows {
+    /// That task's name.
+    pub name: String,
+    /// Why there is another.
+    pub because: FollowsBecause,
+    /// How many retries there were of the same cause, this one included.
+    #[serde(default)]
+    pub retries: i32,
+}
+
+/// Why a task is in the place of another.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowsBecause {
+    /// The other ended in failure.
+    Retry,
+    /// The automation's spec changed while the other waited.
+    SpecChange,
 }
 
 /// The automation a task belongs to.
@@ -246,6 +315,35 @@ pub struct TaskStatus {
     /// When its end was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// Since when the agent waits for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<Timestamp>,
+    /// The rule that binds it, or bound it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound_by: Option<Bound>,
+    /// The policies that allowed its newest attempt.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed_by: Vec<PolicyRef>,
+    /// What is held of budgets for it, in billionths of an AI credit, until its cost is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved_nano_credits: Option<i64>,
+    /// The task that is in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successor: Option<String>,
+}
+
+/// A rule of an object.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Bound {
+    /// `AgentPolicy` or `AgentAutomation`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The generation of its spec.
+    pub generation: i64,
+    /// The field, as in `spec.maxActive`.
+    pub rule: String,
 }
 
 /// One attempt to start a task: written before the request is sent, completed when its outcome is known.
@@ -328,6 +426,81 @@ pub struct PullRequest {
     /// Whether it was merged.
     #[serde(default)]
     pub merged: bool,
+    /// When GitHub last changed it, as last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+    /// When it was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// When it was merged or closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+    /// Who merged it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_by: Option<String>,
+    /// What the reviews come to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<ReviewDecision>,
+    /// Who has reviewed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviewers: Vec<String>,
+    /// Who is asked for a review, users and teams.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requested_reviewers: Vec<String>,
+    /// When it was first reviewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_review_at: Option<Timestamp>,
+    /// What its checks come to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Checks>,
+    /// Lines added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub additions: Option<i64>,
+    /// Lines deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletions: Option<i64>,
+    /// Files changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_files: Option<i64>,
+    /// Whether GitHub could merge it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mergeable: Option<bool>,
+    /// Whether reviewers were asked and labels set, or what GitHub said to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_over: Option<String>,
+    /// Nobody has dealt with it for as long as the automation allows.
+    #[serde(default)]
+    pub stale: bool,
+}
+
+impl PullRequest {
+    /// Whether it waits for people: neither merged nor closed. One that is not resolved yet counts as open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.merged && self.state.as_deref() != Some("closed")
+    }
+}
+
+/// What reviews come to.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReviewDecision {
+    /// Nobody has said yes or no.
+    Required,
+    /// Somebody approved, and nobody asks for changes.
+    Approved,
+    /// Somebody asks for changes.
+    ChangesRequested,
+}
+
+/// What checks come to.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// None has failed, and some have not ended.
+    Pending,
+    /// All ended well.
+    Passed,
+    /// One failed.
+    Failed,
 }
 
 /// What tasks cost.

@@ -19,7 +19,9 @@ use crate::execute::{Done, Executor, Failure, Leadership, Step};
 use crate::observe::{Update, apply};
 use crate::plan::time::{LONGEST_RETRY, add, pending};
 use crate::plan::world::phase;
-use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, admission, automation, credential, task};
+use crate::plan::{
+    Action, CredentialKey, ObjectKey, Planned, Subject, World, admission, automation, credential, guardrails, pulls, task,
+};
 
 use super::events::Teller;
 use super::lease::Lease;
@@ -177,7 +179,7 @@ impl<'a> Leading<'a> {
         self.metrics().undecodable(kind.as_str());
         tracing::warn!(kind = kind.as_str(), object = %key, error, "an object can't be decoded; it is passed over");
         match kind {
-            Kind::Automation => {}
+            Kind::Automation | Kind::Namespace => {}
             Kind::Policy => self.learn(Update::PolicyUnreadable(name)),
             Kind::Task => {
                 let label = metadata.labels.as_ref().and_then(|labels| labels.get(AUTOMATION_LABEL));
@@ -194,6 +196,12 @@ impl<'a> Leading<'a> {
             Kind::Automation => {
                 for update in self.absent_automations(&named) {
                     self.learn(update);
+                }
+            }
+            Kind::Namespace => {
+                let absent = self.world.namespaces().filter(|name| !named.contains(&ObjectKey::new("", name.as_str())));
+                for name in absent.cloned().collect::<Vec<_>>() {
+                    self.learn(Update::NamespaceGone(name));
                 }
             }
             Kind::Policy => {
@@ -283,7 +291,7 @@ impl<'a> Leading<'a> {
         if busy {
             self.world.busy.remove(&subject);
             if let Subject::Task(key) = &subject {
-                self.world.starting.remove(key);
+                self.world.writing.remove(key);
             }
         }
         self.dirty.insert(subject.clone());
@@ -395,6 +403,8 @@ impl<'a> Leading<'a> {
             Subject::Task(key) => task::plan(&self.world, key, settings, now),
             Subject::Credential(key) => credential::plan(&self.world, key, settings, now),
             Subject::Repository(key, name) => credential::plan_verification(&self.world, key, name, settings, now),
+            Subject::Branch(key) => guardrails::plan(&self.world, key, settings, now),
+            Subject::Pulls(key, repository) => pulls::plan(&self.world, key, repository, settings, now),
         }
     }
 
@@ -431,12 +441,12 @@ impl<'a> Leading<'a> {
     fn prepare(&mut self, subject: &Subject, actions: &[Action], now: Timestamp) {
         for action in actions {
             match (action, subject) {
-                (Action::Start, Subject::Task(key)) => {
+                (Action::Start(_) | Action::HandOver { .. } | Action::ClosePull { .. }, Subject::Task(key)) => {
                     let Some(task) = self.world.task(key) else { continue };
                     let credential = CredentialKey::of_task(task);
                     let next = add(now, self.controller.settings.write_interval);
                     self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
-                    self.world.starting.insert(key.clone(), credential);
+                    self.world.writing.insert(key.clone(), credential);
                 }
                 (Action::WriteAutomationStatus(status), Subject::Automation(key)) => {
                     let before = self

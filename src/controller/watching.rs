@@ -1,15 +1,16 @@
-//! The watches of the three kinds, as one stream of news. An object that can't be decoded is told and passed over; what
+//! The watches of the three kinds and of namespaces, as one stream of news. An object that can't be decoded is told and passed over; what
 //! was known of it before stays known.
 
 use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::utils::{Backoff, StreamBackoff};
 use kube::runtime::watcher::{self, Event};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::observe::Update;
@@ -38,11 +39,12 @@ pub(super) enum Kind {
     Automation,
     Task,
     Policy,
+    Namespace,
 }
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Automation, Self::Task, Self::Policy];
+    pub(super) const ALL: [Self; 4] = [Self::Automation, Self::Task, Self::Policy, Self::Namespace];
 
     /// A name for logs and metrics.
     pub(super) fn as_str(self) -> &'static str {
@@ -50,11 +52,12 @@ impl Kind {
             Self::Automation => "AgentAutomation",
             Self::Task => "AgentTask",
             Self::Policy => "AgentPolicy",
+            Self::Namespace => "Namespace",
         }
     }
 }
 
-/// All three watches. It never ends.
+/// All watches. It never ends.
 pub(super) fn watch(client: &Client) -> BoxStream<'static, News> {
     let policies = kind(
         client,
@@ -74,7 +77,17 @@ pub(super) fn watch(client: &Client) -> BoxStream<'static, News> {
         |task| Update::Task(Box::new(task)),
         Update::TaskGone,
     );
-    stream::select(policies, stream::select(automations, tasks)).boxed()
+    let namespaces = kind(
+        client,
+        Kind::Namespace,
+        |namespace: Namespace| {
+            let labels = namespace.labels().clone();
+            Update::Namespace(namespace.name_any(), labels)
+        },
+        |key, _| Update::NamespaceGone(key.name),
+    );
+    let of_cluster = stream::select(policies, namespaces);
+    stream::select(of_cluster, stream::select(automations, tasks)).boxed()
 }
 
 type Gone = fn(ObjectKey, String) -> Update;

@@ -19,6 +19,9 @@ const FUEL: u64 = 50_000;
 /// The most bytes of a rendered prompt, under what a custom resource and GitHub's form can hold.
 pub const MAX_BYTES: usize = 65_536;
 
+/// The most characters of a key.
+const KEY_MAX: usize = 200;
+
 /// The sections as they are written in a manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sections<'a> {
@@ -54,6 +57,9 @@ impl PromptError {
     #[must_use]
     pub fn field(&self) -> String {
         match self {
+            Self::Template {
+                section: Section::Key, ..
+            } => Section::Key.to_string(),
             Self::Template { section, .. } => format!("prompt.{section}"),
             Self::TooLong { .. } => "prompt".to_owned(),
         }
@@ -67,6 +73,8 @@ pub enum Section {
     NonGoals(usize),
     Validation(usize),
     PullRequest,
+    /// What makes tasks duplicates of one another; no part of the prompt itself.
+    Key,
 }
 
 impl fmt::Display for Section {
@@ -76,8 +84,23 @@ impl fmt::Display for Section {
             Self::NonGoals(index) => write!(f, "nonGoals[{index}]"),
             Self::Validation(index) => write!(f, "validation[{index}]"),
             Self::PullRequest => f.write_str("pullRequest"),
+            Self::Key => f.write_str("deduplicate.key"),
         }
     }
+}
+
+/// Renders what makes tasks duplicates of one another.
+///
+/// # Errors
+/// When it is no template, uses a name that is not there, or comes to nothing or to more than a line of 200 characters.
+pub fn render_key(source: &str, context: &Context) -> Result<String, PromptError> {
+    let key = Renderer::new(context).text(Section::Key, source)?;
+    let key = key.trim();
+    let is_line = (1..=KEY_MAX).contains(&key.chars().count()) && !key.chars().any(char::is_control);
+    is_line.then(|| key.to_owned()).ok_or_else(|| PromptError::Template {
+        section: Section::Key,
+        detail: format!("a key is one line of 1 to {KEY_MAX} characters"),
+    })
 }
 
 impl Sections<'_> {

@@ -13,6 +13,7 @@ use crate::plan::observed::{ObservedTask, Refused, Search};
 use crate::plan::world::Verification;
 use crate::plan::{CredentialKey, ObjectKey, search, task as following};
 
+use super::guardrails::is_not_found;
 use super::{Done, Executor, Failure, Known};
 use crate::api::Reason;
 
@@ -181,6 +182,7 @@ impl Executor {
         for id in candidates.difference(taken) {
             let found = match self.github.get_task(&known.token, Some(repository), id).await {
                 Ok(found) => observed(&found),
+                // It may be the one that is looked for.
                 Err(error) if is_not_found(&error) => {
                     whole = false;
                     continue;
@@ -204,7 +206,7 @@ impl Executor {
     }
 
     /// What an answer says of the credential itself.
-    fn lessons(&self, key: &CredentialKey, known: &Known, error: Option<&Error>) -> Vec<Update> {
+    pub(super) fn lessons(&self, key: &CredentialKey, known: &Known, error: Option<&Error>) -> Vec<Update> {
         match error.map(Error::refusal) {
             None => vec![Update::Answered(key.clone())],
             Some(Some(refusal)) => match refusal.kind {
@@ -216,7 +218,7 @@ impl Executor {
         }
     }
 
-    fn refused(&self, error: &Error) -> Refused {
+    pub(super) fn refused(&self, error: &Error) -> Refused {
         error.refusal().map_or_else(
             || Refused {
                 reason: Reason::GitHubUnavailable,
@@ -228,14 +230,7 @@ impl Executor {
     }
 }
 
-/// A task of a list whose details can't be had may be the one that is looked for.
-fn is_not_found(error: &Error) -> bool {
-    error
-        .refusal()
-        .is_some_and(|refusal| matches!(refusal.kind, RefusalKind::NotFound))
-}
-
-fn github_failure(error: &Error) -> Failure {
+pub(super) fn github_failure(error: &Error) -> Failure {
     Failure::GitHub {
         category: error.category(),
         message: error.to_string(),

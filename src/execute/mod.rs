@@ -5,7 +5,9 @@
 //! since nobody else knows it.
 
 mod github;
+mod guardrails;
 mod kubernetes;
+mod pulls;
 mod start;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +19,7 @@ use jiff::Timestamp;
 pub(crate) use kubernetes::failure;
 
 use crate::api::{AgentAutomation, AgentTask};
+use crate::domain::repository::Repository;
 use crate::github::{Client as GitHub, Token};
 use crate::observe::Update;
 use crate::plan::{Action, CredentialKey, ObjectKey, Settings, Subject, World};
@@ -51,6 +54,8 @@ struct Known {
     token: Token,
     user_id: Option<u64>,
     etag: Option<(Timestamp, String)>,
+    kept: guardrails::Kept,
+    pull_etags: BTreeMap<Repository, String>,
 }
 
 /// An action with the objects it is about, as they were when it was planned.
@@ -126,7 +131,7 @@ impl Step {
                     BTreeSet::new()
                 },
             }),
-            Subject::Credential(_) | Subject::Repository(..) => None,
+            Subject::Credential(_) | Subject::Repository(..) | Subject::Branch(_) | Subject::Pulls(..) => None,
         };
         Self {
             subject,
@@ -166,9 +171,16 @@ impl Executor {
                 self.write_automation(*automation, *status).await
             }
             (_, Target::Task { task, .. }, Action::WriteTaskStatus(status)) => self.write_task(*task, *status).await,
-            (_, Target::Task { task, .. }, Action::Start) => self.start(*task).await,
+            (_, Target::Task { task, .. }, Action::Start(admitted)) => self.start(*task, &admitted).await,
             (_, Target::Task { task, taken }, Action::Search) => self.search(&task, &taken).await,
             (_, Target::Task { task, .. }, Action::Observe { id }) => self.observe(*task, &id).await,
+            (_, Target::Task { task, .. }, Action::ObservePull { number }) => self.observe_pull(*task, number).await,
+            (_, Target::Task { task, .. }, Action::HandOver { number, users, teams }) => {
+                self.hand_over(*task, number, &users, &teams).await
+            }
+            (_, Target::Task { task, .. }, Action::ClosePull { number }) => self.close_pull(*task, number).await,
+            (Subject::Branch(key), _, Action::Inspect { guardrails }) => self.inspect(key, guardrails).await,
+            (Subject::Pulls(key, repository), _, Action::ListPulls) => self.list_pulls(key, repository).await,
             (Subject::Credential(key), _, Action::ReadSecret) => self.read_secret(key).await,
             (subject, _, Action::Forget) => self.forget(subject),
             (Subject::Credential(key), _, Action::Poll { since }) => self.poll(key, since).await,
@@ -210,6 +222,8 @@ impl Executor {
                     token,
                     user_id: None,
                     etag: None,
+                    kept: guardrails::Kept::default(),
+                    pull_etags: BTreeMap::new(),
                 };
                 tokens.insert(key.clone(), known);
             }

@@ -11,6 +11,7 @@ use crate::api::task::Attempt;
 use crate::domain::repository::Repository;
 use crate::github::{self, RefusalKind, StartRequest};
 use crate::observe::{Update, observed, refused};
+use crate::plan::action::Admitted;
 use crate::plan::observed::StartOutcome;
 use crate::plan::time::add;
 use crate::plan::{CredentialKey, ObjectKey, start};
@@ -30,13 +31,13 @@ struct Permit {
 }
 
 impl Executor {
-    pub(super) async fn start(&self, task: AgentTask) -> Done {
+    pub(super) async fn start(&self, task: AgentTask, admitted: &Admitted) -> Done {
         let credential = CredentialKey::of_task(&task);
         let known = match self.known(&credential) {
             Ok(known) => known,
             Err(failure) => return Done::failed(failure),
         };
-        let permit = match self.permit(task).await {
+        let permit = match self.permit(task, admitted).await {
             Ok(permit) => permit,
             Err(done) => return done,
         };
@@ -51,18 +52,18 @@ impl Executor {
     }
 
     /// The claim is kept for as long as the write may still arrive.
-    async fn permit(&self, task: AgentTask) -> Result<Permit, Done> {
+    async fn permit(&self, task: AgentTask, admitted: &Admitted) -> Result<Permit, Done> {
         let uid = task.uid().unwrap_or_default();
         self.leadership.claim(&uid).await.map_err(Done::failed)?;
-        let permit = self.write_ahead(task).await;
+        let permit = self.write_ahead(task, admitted).await;
         self.leadership.release(&uid);
         permit
     }
 
     /// A write whose answer is lost is sent again as it is: its version lets one of the two through. A permit that comes
     /// after the attempt's deadline sends nothing, and says so.
-    async fn write_ahead(&self, mut task: AgentTask) -> Result<Permit, Done> {
-        let status = start::write_ahead(&task, &self.identity, &self.settings, self.now());
+    async fn write_ahead(&self, mut task: AgentTask, admitted: &Admitted) -> Result<Permit, Done> {
+        let status = start::write_ahead(&task, admitted, &self.identity, &self.settings, self.now());
         let Some(attempt) = status.attempts.last().cloned() else {
             return Err(Done::default());
         };

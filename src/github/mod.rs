@@ -9,11 +9,14 @@
 
 mod base_url;
 mod client;
+mod conditional;
 mod error;
+mod guardrails;
 mod lenient;
 mod limits;
 mod list;
 pub mod models;
+mod pulls;
 mod refusal;
 mod start;
 mod text;
@@ -24,9 +27,12 @@ mod usage;
 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use client::{Client, Exchange};
+pub use conditional::Conditional;
 pub use error::Error;
+pub use guardrails::{AgentConfiguration, BranchRule};
 pub use limits::{RateSnapshot, RetryAfter};
 pub use list::{List, ListQuery, Listed, Scope};
+pub use pulls::CheckRun;
 pub use refusal::{Refusal, RefusalKind};
 pub use start::{StartOutcome, StartRequest};
 pub use token::{Token, TokenError};

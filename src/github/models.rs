@@ -134,6 +134,34 @@ pub struct PullRequest {
     pub base: Option<GitRef>,
     #[serde(default, deserialize_with = "lenient")]
     pub user: Option<User>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub merged_by: Option<User>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub additions: Option<u32>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub deletions: Option<u32>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub changed_files: Option<u32>,
+    #[serde(default, deserialize_with = "lenient_list")]
+    pub requested_reviewers: Vec<User>,
+    #[serde(default, deserialize_with = "lenient_list")]
+    pub requested_teams: Vec<Team>,
+    #[serde(default, deserialize_with = "lenient_list")]
+    pub labels: Vec<Label>,
+}
+
+/// A team of an organization.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Team {
+    pub slug: String,
+}
+
+/// A label.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Label {
+    pub name: String,
 }
 
 /// One end of a pull request.

@@ -4,10 +4,10 @@ use std::fmt;
 
 use crate::api::AgentTask;
 use crate::api::automation::AutomationStatus;
-use crate::api::task::TaskStatus;
+use crate::api::task::{PolicyRef, TaskStatus};
 use crate::domain::repository::Repository;
 
-use super::world::{CredentialKey, ObjectKey};
+use super::world::{BranchKey, CredentialKey, ObjectKey};
 
 /// What a plan is about. At most one action for a subject is under way at any time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,10 @@ pub enum Subject {
     Task(ObjectKey),
     Credential(CredentialKey),
     Repository(CredentialKey, Repository),
+    /// A branch that work starts from.
+    Branch(BranchKey),
+    /// The pull requests of a repository.
+    Pulls(CredentialKey, Repository),
 }
 
 impl fmt::Display for Subject {
@@ -25,8 +29,19 @@ impl fmt::Display for Subject {
             Self::Task(key) => write!(f, "task {key}"),
             Self::Credential(key) => write!(f, "credential {key}"),
             Self::Repository(key, repository) => write!(f, "repository {repository} with {key}"),
+            Self::Branch(key) => write!(f, "branch {} of {} with {}", key.branch, key.repository, key.credential),
+            Self::Pulls(key, repository) => write!(f, "pull requests of {repository} with {key}"),
         }
     }
+}
+
+/// What a start was admitted with, for the record.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Admitted {
+    /// The policies that allow it.
+    pub allowed_by: Vec<PolicyRef>,
+    /// What is held of budgets for it.
+    pub reserved_nano_credits: i64,
 }
 
 /// One step.
@@ -42,12 +57,26 @@ pub enum Action {
     WriteTaskStatus(Box<TaskStatus>),
     /// Read a Secret.
     ReadSecret,
-    /// Forget a credential or a repository that nothing names any more.
+    /// Forget a credential, a repository or a branch that nothing names any more.
     Forget,
     /// Ask GitHub whether the credential sees the repository.
     VerifyRepository,
     /// Claim, write ahead, send once, record: the start protocol.
-    Start,
+    Start(Box<Admitted>),
+    /// Ask GitHub whether a branch is there, and for its guardrails.
+    Inspect { guardrails: bool },
+    /// List a repository's pull requests.
+    ListPulls,
+    /// Read a pull request, its reviews and its checks.
+    ObservePull { number: i64 },
+    /// Ask for reviews of a pull request and set its labels.
+    HandOver {
+        number: i64,
+        users: Vec<String>,
+        teams: Vec<String>,
+    },
+    /// Close a pull request.
+    ClosePull { number: i64 },
     /// Look for a task whose start was not answered, by its markers.
     Search,
     /// Read a task's details, and its pull request's link where that is missing.
@@ -67,7 +96,12 @@ impl Action {
             Self::ReadSecret => "ReadSecret",
             Self::Forget => "Forget",
             Self::VerifyRepository => "VerifyRepository",
-            Self::Start => "Start",
+            Self::Start(_) => "Start",
+            Self::Inspect { .. } => "Inspect",
+            Self::ListPulls => "ListPulls",
+            Self::ObservePull { .. } => "ObservePull",
+            Self::HandOver { .. } => "HandOver",
+            Self::ClosePull { .. } => "ClosePull",
             Self::Search => "Search",
             Self::Observe { .. } => "Observe",
             Self::Poll { .. } => "Poll",

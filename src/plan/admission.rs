@@ -1,279 +1,485 @@
 //! Which waiting task starts, and what binds the others.
 //!
-//! Tasks are looked at in one order over all namespaces, by age; each is held by the first thing that binds it, and one
-//! that is held does not stand in the way of the next. A task that starts counts at once, so that one pass never starts
-//! more than the caps allow. Policies are asked here, at the moment of the start, as they are now.
+//! Tasks are looked at in one order over all namespaces ([`order`](super::order)); each is held by the first thing that
+//! binds it, and one that is held does not stand in the way of the next. A task that starts counts at once, so that one
+//! pass never starts more than the caps allow. Policies are asked here, at the moment of the start, as they are now, and
+//! what only GitHub knows is asked for last, of tasks that nothing else holds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::task::{Phase, TaskStatus};
-use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
+use crate::api::automation::{OnSpecChange, WhenFull};
+use crate::api::policy::WhenFrozen;
+use crate::api::task::{Bound, Follows, FollowsBecause, Phase, TaskStatus};
+use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::domain::repository::Repository;
 
+use super::action::Admitted;
 use super::credential::{Usability, limited_until, usability};
-use super::policy::{Request, Ruling, holding, rule};
+use super::order::order;
+use super::policy::{Policy, Refusal, Request, Ruling, frozen, rule};
+use super::room::{Binding, Room};
 use super::start::{fence, say};
-use super::time::{LONGEST_ASKED, LONGEST_RETRY, pending};
-use super::world::{CredentialKey, ObjectKey, World, automation_key, is_collected};
-use super::{Action, Planned, Settings, Subject, Why};
+use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, again, pending};
+use super::world::{CredentialKey, ObjectKey, World, is_collected, phase};
+use super::{Action, Planned, Settings, Subject, Why, automation, duplicates, guardrails, pulls, retry};
 
 /// What becomes of a waiting task.
 #[derive(Debug, Clone, PartialEq)]
 enum Verdict {
-    Start,
+    Start(Box<Admitted>),
     /// It can start at this time at the earliest; that is no news for its status.
     Wait(Option<Timestamp>),
-    Hold(Why),
-    End(Phase, Why),
+    Hold(Binding),
+    End(Phase, Binding),
     /// The leader before this one may still write ahead for it: that write is made to fail first.
     Fence,
+    /// Another object for the same cause is made from the automation's spec as it is now.
+    Rebuild(Box<AgentTask>),
+    /// That other object is there, and this one gives way to it.
+    GiveWay(String),
+    /// What only GitHub knows is asked first.
+    Ask(Subject, Action),
 }
 
-/// A plan for each waiting task.
+/// A plan for each waiting task, in the order in which they were looked at, and the questions that have to be asked first.
 #[must_use]
 pub fn plan(world: &World, settings: &Settings, now: Timestamp) -> Vec<(Subject, Planned)> {
-    let mut room = Room::new(world, settings);
-    let mut waiting: Vec<_> = world.waiting().collect();
-    waiting.sort_by_key(|(key, task)| (task.spec.trigger.scheduled_time, (*key).clone()));
-    waiting
-        .into_iter()
-        .filter(|(key, _)| !world.busy.contains(&Subject::Task((*key).clone())))
-        .map(|(key, task)| {
-            (
-                Subject::Task(key.clone()),
-                to_plan(task, &decide(world, &mut room, task, now), now),
-            )
-        })
-        .collect()
+    let mut pass = Pass {
+        world,
+        settings,
+        now,
+        room: Room::new(world, settings, now),
+        stopped: BTreeMap::new(),
+    };
+    let mut plans = Vec::new();
+    for (key, task) in order(world) {
+        if world.busy.contains(&Subject::Task(key.clone())) {
+            continue;
+        }
+        let verdict = pass.decide(task);
+        let (planned, question) = to_plan(task, verdict, now);
+        plans.push((Subject::Task(key.clone()), planned));
+        plans.extend(question);
+    }
+    plans
 }
 
-fn to_plan(task: &AgentTask, verdict: &Verdict, now: Timestamp) -> Planned {
+fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Planned, Option<(Subject, Planned)>) {
     let mut planned = Planned::default();
     if let Some(deadline) = task.spec.start_before.filter(|deadline| *deadline > now) {
         planned.wake_at(deadline);
     }
     match verdict {
-        Verdict::Start => planned.actions.push(Action::Start),
-        Verdict::Wait(Some(time)) => planned.wake_at(*time),
+        Verdict::Start(admitted) => planned.actions.push(Action::Start(admitted)),
+        Verdict::Wait(Some(time)) => planned.wake_at(time),
         Verdict::Wait(None) => {}
         Verdict::Fence => planned.actions.push(write(fence(task, now))),
-        Verdict::Hold(why) => {
-            planned.reasons.push(why.clone());
-            planned.actions.extend(told(task, Phase::Held, why, now));
+        Verdict::Hold(binding) => {
+            if let Some(until) = binding.until.filter(|until| *until > now) {
+                planned.wake_at(until);
+            }
+            planned.actions.extend(told(task, Phase::Held, &binding, now));
+            planned.reasons.push(binding.why);
         }
-        Verdict::End(phase, why) => {
-            planned.reasons.push(why.clone());
-            planned.actions.extend(told(task, *phase, why, now));
+        Verdict::End(phase, binding) => {
+            planned.actions.extend(told(task, phase, &binding, now));
+            planned.reasons.push(binding.why);
+        }
+        Verdict::Rebuild(successor) => planned.actions.push(Action::CreateTask(successor)),
+        Verdict::GiveWay(name) => {
+            let message = format!("the automation's spec changed: task {name} is made from it and takes this one's place");
+            let binding = Binding::new(Reason::SpecChanged, message, None);
+            let mut status = ended(task, Phase::Superseded, &binding, now);
+            status.successor = Some(name);
+            planned.actions.push(write(status));
+            planned.reasons.push(binding.why);
+        }
+        Verdict::Ask(subject, action) => {
+            let message = "GitHub is asked first about what only it knows: the base branch, guardrails, open pull requests";
+            planned.reasons.push(Why::new(Reason::Verifying, message));
+            let question = Planned {
+                actions: vec![action],
+                ..Planned::default()
+            };
+            return (planned, Some((subject, question)));
         }
     }
-    planned
+    (planned, None)
 }
 
 /// The write that tells a task's phase and reason, unless it says so already.
-fn told(task: &AgentTask, phase: Phase, why: &Why, now: Timestamp) -> Option<Action> {
-    let before = task.status.clone().unwrap_or_default();
-    let mut status = before.clone();
-    say(&mut status, phase, why.reason, why.message.clone());
+fn told(task: &AgentTask, phase: Phase, binding: &Binding, now: Timestamp) -> Option<Action> {
     if phase.is_ended() {
-        status.ended_at = Some(now);
-        status.not_before = None;
+        return Some(write(ended(task, phase, binding, now)));
     }
-    (status != before).then(|| write(status))
+    let before = task.status.as_ref();
+    let same_rule = |status: &TaskStatus| {
+        let same = status.phase == phase && status.reason == Some(binding.why.reason);
+        same && status.bound_by == binding.bound
+    };
+    let same_words = |status: &TaskStatus| status.message.as_ref() == Some(&binding.why.message);
+    // The figures in a rule's sentence change with every start; what is told is the rule.
+    if before.is_some_and(|status| same_rule(status) && (binding.bound.is_some() || same_words(status))) {
+        return None;
+    }
+    let mut status = before.cloned().unwrap_or_default();
+    say(&mut status, phase, binding.why.reason, binding.why.message.clone());
+    status.bound_by.clone_from(&binding.bound);
+    Some(write(status))
+}
+
+fn ended(task: &AgentTask, phase: Phase, binding: &Binding, now: Timestamp) -> TaskStatus {
+    let mut status = task.status.clone().unwrap_or_default();
+    say(&mut status, phase, binding.why.reason, binding.why.message.clone());
+    status.bound_by = binding.bound.clone().or(status.bound_by);
+    status.ended_at = Some(now);
+    status.not_before = None;
+    status
 }
 
 fn write(status: TaskStatus) -> Action {
     Action::WriteTaskStatus(Box::new(status))
 }
 
-fn decide(world: &World, room: &mut Room, task: &AgentTask, now: Timestamp) -> Verdict {
-    if world.inherited_claims.contains(&task.uid().unwrap_or_default()) {
-        return Verdict::Fence;
+struct Pass<'a> {
+    world: &'a World,
+    settings: &'a Settings,
+    now: Timestamp,
+    room: Room<'a>,
+    /// Why each automation has stopped itself, if it has.
+    stopped: BTreeMap<ObjectKey, Option<String>>,
+}
+
+impl<'a> Pass<'a> {
+    fn decide(&mut self, task: &'a AgentTask) -> Verdict {
+        let verdict = self.verdict(task);
+        if matches!(verdict, Verdict::Start(_) | Verdict::Ask(..)) {
+            self.room.take(task);
+        }
+        verdict
     }
-    if task.metadata.deletion_timestamp.is_some() {
-        return Verdict::Wait(None);
+
+    fn verdict(&mut self, task: &'a AgentTask) -> Verdict {
+        if self.world.inherited_claims.contains(&task.uid().unwrap_or_default()) {
+            return Verdict::Fence;
+        }
+        if task.metadata.deletion_timestamp.is_some() {
+            return Verdict::Wait(None);
+        }
+        let automation = self.world.automation_of(task);
+        let Some(automation) = automation.filter(|automation| automation.metadata.deletion_timestamp.is_none()) else {
+            return hold(
+                Reason::AutomationGone,
+                "its automation is gone, and it will be collected with it",
+            );
+        };
+        self.over(automation, task)
+            .or_else(|| self.follows(task))
+            .or_else(|| suspended(automation))
+            .or_else(|| self.stopped(automation))
+            .or_else(|| self.ruled(task))
+            .or_else(|| self.frozen(task))
+            .or_else(|| self.given_way(task))
+            .or_else(|| self.early(task))
+            .or_else(|| self.waits(task))
+            .or_else(|| self.retried(task))
+            .or_else(|| self.full(automation, task))
+            .or_else(|| self.room.binds(automation, task).map(Verdict::Hold))
+            .or_else(|| self.room.paced(task).map(Verdict::Wait))
+            .or_else(|| self.stale(automation, task))
+            .unwrap_or_else(|| self.start(task))
     }
-    let automation = world.automation_of(task);
-    let Some(automation) = automation.filter(|automation| automation.metadata.deletion_timestamp.is_none()) else {
-        return hold(
-            Reason::AutomationGone,
-            "its automation is gone, and it will be collected with it",
-        );
-    };
-    let steps = [
-        ended(world, automation, task, now),
-        suspended(automation),
-        ruled(world, task),
-        waits(world, task, now),
-        retried(world, task, now),
-        room.binds(world, automation, task, now),
-    ];
-    let verdict = steps.into_iter().flatten().next().unwrap_or(Verdict::Start);
-    if verdict == Verdict::Start {
-        room.take(world, task);
+
+    fn start(&self, task: &AgentTask) -> Verdict {
+        let policies = self.world.holding(&task.namespace().unwrap_or_default());
+        Verdict::Start(Box::new(Admitted {
+            allowed_by: policies.map(Policy::reference).collect(),
+            reserved_nano_credits: self.room.estimate(task),
+        }))
     }
-    verdict
+
+    /// Its time was dealt with, or its deadline has passed.
+    fn over(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+        let cause = &task.spec.trigger;
+        if self.world.came_late(task) || is_collected(automation, &cause.name, cause.scheduled_time) {
+            return Some(end(
+                Phase::Skipped,
+                Reason::AlreadyDecided,
+                "its scheduled time was dealt with before this object appeared",
+            ));
+        }
+        let deadline = task.spec.start_before.filter(|deadline| *deadline <= self.now)?;
+        let was = task.status.as_ref().and_then(|status| status.message.clone());
+        let because = was.map_or_else(String::new, |was| format!("; it waited because {was}"));
+        let message = format!("it could not start before {deadline}{because}");
+        Some(end(Phase::Expired, Reason::DeadlineExceeded, message))
+    }
+
+    /// It is in the place of another task, which has to have given way.
+    fn follows(&self, task: &AgentTask) -> Option<Verdict> {
+        let follows = task.spec.follows.as_ref()?;
+        let key = ObjectKey::new(task.namespace().unwrap_or_default(), &*follows.name);
+        let Some(other) = self.world.task(&key) else {
+            return None;
+        };
+        let successor = other.status.as_ref().and_then(|status| status.successor.as_deref());
+        if successor == Some(task.name_any().as_str()) {
+            return None;
+        }
+        if successor.is_some() || started_instead(other, follows) {
+            let message = format!("task {} did not give way to it", follows.name);
+            return Some(end(Phase::Skipped, Reason::AlreadyDecided, message));
+        }
+        Some(Verdict::Wait(None))
+    }
+
+    fn stopped(&mut self, automation: &AgentAutomation) -> Option<Verdict> {
+        let (world, now) = (self.world, self.now);
+        let known = self.stopped.entry(ObjectKey::of(automation));
+        let stopped = known.or_insert_with(|| {
+            let failures = retry::failures(world, automation, now);
+            retry::stopped(automation, &failures)
+        });
+        let message = stopped.clone()?;
+        let bound = super::room::bound_to(automation, "failureThreshold");
+        Some(Verdict::Hold(Binding::new(
+            Reason::FailureThreshold,
+            format!("the automation has stopped itself: {message}"),
+            Some(bound),
+        )))
+    }
+
+    fn ruled(&self, task: &AgentTask) -> Option<Verdict> {
+        let binding = |refusal: Refusal| Binding {
+            why: refusal.why,
+            bound: refusal.bound,
+            until: None,
+        };
+        match rule(self.world, &Request::of_task(task)) {
+            Ruling::Allowed => None,
+            Ruling::Held(refusal) => Some(Verdict::Hold(binding(refusal))),
+            Ruling::Denied(refusal) => Some(Verdict::End(Phase::Denied, binding(refusal))),
+        }
+    }
+
+    fn frozen(&self, task: &AgentTask) -> Option<Verdict> {
+        let (policy, open) = frozen(self.world, &task.namespace().unwrap_or_default(), self.now)?;
+        let (name, window, ends) = (policy.name(), open.name, open.ends);
+        let bound = Some(policy.bound(&format!("freezeWindows[{window}]")));
+        let due_inside = task.spec.trigger.scheduled_time >= open.began;
+        Some(match open.due {
+            WhenFrozen::Skip if due_inside => {
+                let message = format!("it came due in the freeze window {window} of AgentPolicy {name}, which skips it");
+                Verdict::End(Phase::Skipped, Binding::new(Reason::PolicyFrozen, message, bound))
+            }
+            WhenFrozen::Skip | WhenFrozen::Hold => {
+                let message = format!("nothing starts in the freeze window {window} of AgentPolicy {name}; it ends at {ends}");
+                Verdict::Hold(Binding {
+                    until: Some(ends),
+                    ..Binding::new(Reason::PolicyFrozen, message, bound)
+                })
+            }
+        })
+    }
+
+    fn given_way(&self, task: &AgentTask) -> Option<Verdict> {
+        let (phase, why) = duplicates::gives_way(self.world, task, self.now)?;
+        Some(end(phase, why.reason, why.message))
+    }
+
+    /// A retry whose time has not come.
+    fn early(&self, task: &AgentTask) -> Option<Verdict> {
+        let after = task.spec.start_after.filter(|after| *after > self.now)?;
+        let number = task.spec.follows.as_ref().map_or(0, |follows| follows.retries);
+        Some(Verdict::Hold(Binding {
+            until: Some(after),
+            ..Binding::new(Reason::RetryBackoff, format!("it is retry {number}, and starts at {after}"), None)
+        }))
+    }
+
+    /// GitHub, or the Secret, keeps it waiting.
+    fn waits(&self, task: &AgentTask) -> Option<Verdict> {
+        let key = CredentialKey::of_task(task);
+        let credential = self.world.credentials.get(&key);
+        match usability(&key, credential) {
+            Usability::Unread => return Some(Verdict::Wait(None)),
+            Usability::Unusable(why) => return Some(hold(why.reason, why.message)),
+            Usability::Usable(_) => {}
+        }
+        let status = task.status.as_ref();
+        let says = |reason| status.is_some_and(|status| status.reason == Some(reason));
+        let limited = limited_until(credential, self.now);
+        if limited.is_some() {
+            let message = "GitHub's rate limit is used up for this credential; it is tried again when GitHub allows";
+            return Some(if says(Reason::RateLimited) {
+                Verdict::Wait(limited)
+            } else {
+                Verdict::Hold(Binding {
+                    until: limited,
+                    ..Binding::new(Reason::RateLimited, message, None)
+                })
+            });
+        }
+        let not_before = status.and_then(|status| status.not_before);
+        pending(not_before, LONGEST_ASKED, self.now)
+            .filter(|_| !says(Reason::CredentialRejected))
+            .map(|time| Verdict::Wait(Some(time)))
+    }
+
+    /// What does not get through to the API server leaves its turn to the next.
+    fn retried(&self, task: &AgentTask) -> Option<Verdict> {
+        let retry = self.world.retries.get(&Subject::Task(ObjectKey::of(task)))?;
+        pending(Some(retry.not_before), LONGEST_RETRY, self.now).map(|time| Verdict::Wait(Some(time)))
+    }
+
+    /// Its automation's own cap, and what that means for it.
+    fn full(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+        let binding = self.room.own_cap(automation)?;
+        Some(match automation.spec.concurrency.when_full {
+            WhenFull::Queue => Verdict::Hold(binding),
+            WhenFull::Skip => {
+                let message = format!("{}, and spec.concurrency.whenFull is Skip", binding.why.message);
+                Verdict::End(
+                    Phase::Skipped,
+                    Binding {
+                        why: Why::new(binding.why.reason, message),
+                        ..binding
+                    },
+                )
+            }
+            WhenFull::KeepLatest => match self.newest_waiting(automation, task) {
+                Some(newest) => {
+                    let message = format!("task {newest} came later, and spec.concurrency.whenFull is KeepLatest");
+                    Verdict::End(Phase::Superseded, Binding::new(Reason::Replaced, message, binding.bound))
+                }
+                None => Verdict::Hold(binding),
+            },
+        })
+    }
+
+    /// The newest waiting task of the automation, if that is another and newer.
+    fn newest_waiting(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<String> {
+        let waiting = self.world.tasks_of(automation).filter(|other| phase(other).is_waiting());
+        let newest = waiting.max_by_key(|other| (other.spec.trigger.scheduled_time, other.name_any()))?;
+        let newer = newest.spec.trigger.scheduled_time > task.spec.trigger.scheduled_time;
+        newer.then(|| newest.name_any())
+    }
+
+    /// The world as it is, just before the start: the spec, the branch and its guardrails, and open pull requests.
+    fn stale(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+        self.outdated(automation, task)
+            .or_else(|| self.branch(task))
+            .or_else(|| self.labelled(task))
+    }
+
+    fn outdated(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+        if automation.metadata.generation == Some(task.spec.automation.generation)
+            || automation.spec.on_spec_change == OnSpecChange::Keep
+        {
+            return None;
+        }
+        let mut spec = match automation::spec_for(self.world, automation, &task.spec.trigger, self.now) {
+            Ok(Some(spec)) => spec,
+            Ok(None) => {
+                let message = "the automation's spec changed, and its trigger is gone";
+                return Some(end(Phase::Superseded, Reason::SpecChanged, message));
+            }
+            Err(why) => return Some(hold(why.reason, why.message)),
+        };
+        let retries = task.spec.follows.as_ref().map_or(0, |follows| follows.retries);
+        if retries > 0 {
+            spec.start_before = task.spec.start_before;
+        }
+        spec.start_after = task.spec.start_after;
+        if is_as_decided(task, &spec) {
+            return None;
+        }
+        spec.follows = Some(Follows {
+            name: task.name_any(),
+            because: FollowsBecause::SpecChange,
+            retries,
+        });
+        let why = format!("retry {retries} generation {}", automation.metadata.generation.unwrap_or_default());
+        let successor = retry::successor(task, spec, &why);
+        Some(if self.world.task(&ObjectKey::of(&successor)).is_some() {
+            Verdict::GiveWay(successor.name_any())
+        } else {
+            Verdict::Rebuild(Box::new(successor))
+        })
+    }
+
+    fn branch(&self, task: &AgentTask) -> Option<Verdict> {
+        let key = guardrails::of_task(task)?;
+        if let Some(question) = guardrails::question(self.world, &key, self.settings, self.now) {
+            return Some(Verdict::Ask(Subject::Branch(key), question));
+        }
+        let facts = self.world.branches.get(&key)?;
+        match &facts.exists {
+            Ok(true) => guardrails::in_the_way(self.world, &key).map(Verdict::Hold),
+            Ok(false) => {
+                let message = format!("the base branch {} is not in {} any more", key.branch, key.repository.as_str());
+                Some(end(Phase::Expired, Reason::BranchGone, message))
+            }
+            Err(refused) => Some(Verdict::Hold(Binding {
+                until: Some(add(facts.checked_at, self.settings.freshness)),
+                ..Binding::new(refused.reason, refused.message.clone(), None)
+            })),
+        }
+    }
+
+    fn labelled(&self, task: &AgentTask) -> Option<Verdict> {
+        let terms = task.spec.deduplicate.as_ref()?;
+        if !duplicates::asks_for_pulls(task) {
+            return None;
+        }
+        let repository = Repository::parse(&task.spec.repository).ok()?;
+        let key = (CredentialKey::of_task(task), repository);
+        let facts = self.world.pulls.get(&key);
+        let checked_at = facts.and_then(|facts| facts.checked_at);
+        if again(checked_at, self.settings.freshness, self.now) <= self.now {
+            return Some(Verdict::Ask(Subject::Pulls(key.0, key.1), Action::ListPulls));
+        }
+        let pull = pulls::labelled(facts?, &terms.key)?;
+        let url = pull.url.as_deref().unwrap_or("a pull request");
+        let message = format!("{url} is open and has the label {}", terms.key);
+        Some(end(Phase::Skipped, Reason::Duplicate, message))
+    }
 }
 
 fn hold(reason: Reason, message: impl Into<String>) -> Verdict {
-    Verdict::Hold(Why::new(reason, message))
+    Verdict::Hold(Binding::new(reason, message, None::<Bound>))
 }
 
-fn ended(world: &World, automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> Option<Verdict> {
-    let cause = &task.spec.trigger;
-    if world.came_late(task) || is_collected(automation, &cause.name, cause.scheduled_time) {
-        let why = Why::new(
-            Reason::AlreadyDecided,
-            "its scheduled time was dealt with before this object appeared",
-        );
-        return Some(Verdict::End(Phase::Skipped, why));
-    }
-    let deadline = task.spec.start_before.filter(|deadline| *deadline <= now)?;
-    let was = task.status.as_ref().and_then(|status| status.message.clone());
-    let because = was.map_or_else(String::new, |was| format!("; it waited because {was}"));
-    let message = format!("it could not start before {deadline}{because}");
-    Some(Verdict::End(
-        Phase::Expired,
-        Why::new(Reason::DeadlineExceeded, message),
-    ))
+fn end(phase: Phase, reason: Reason, message: impl Into<String>) -> Verdict {
+    Verdict::End(phase, Binding::new(reason, message, None))
 }
 
 fn suspended(automation: &AgentAutomation) -> Option<Verdict> {
     automation.spec.suspend.then(|| {
-        hold(
+        Verdict::Hold(Binding::new(
             Reason::Suspended,
             "the automation is suspended: set spec.suspend to false",
-        )
+            Some(super::room::bound_to(automation, "suspend")),
+        ))
     })
 }
 
-fn ruled(world: &World, task: &AgentTask) -> Option<Verdict> {
-    let namespace = task.namespace().unwrap_or_default();
-    let request = Request {
-        namespace: &namespace,
-        repository: &task.spec.repository,
-        base_branch: &task.spec.base_branch,
-        trigger: task.spec.trigger.kind,
-    };
-    match rule(world, request) {
-        Ruling::Allowed(_) => None,
-        Ruling::Unreadable(sentence) => Some(hold(Reason::PolicyUnreadable, sentence)),
-        Ruling::Suspended(sentence) => Some(hold(Reason::PolicySuspended, sentence)),
-        Ruling::Denied(sentence) => Some(Verdict::End(Phase::Denied, Why::new(Reason::PolicyDenied, sentence))),
+/// Whether the task that another was to take the place of will not give way any more.
+fn started_instead(other: &AgentTask, follows: &Follows) -> bool {
+    match follows.because {
+        FollowsBecause::Retry => !retry::is_wanted(other),
+        FollowsBecause::SpecChange => !phase(other).is_waiting(),
     }
 }
 
-fn waits(world: &World, task: &AgentTask, now: Timestamp) -> Option<Verdict> {
-    let key = CredentialKey::of_task(task);
-    let credential = world.credentials.get(&key);
-    match usability(&key, credential) {
-        Usability::Unread => return Some(Verdict::Wait(None)),
-        Usability::Unusable(why) => return Some(Verdict::Hold(why)),
-        Usability::Usable(_) => {}
-    }
-    let limited = limited_until(credential, now);
-    if limited.is_some() {
-        let message = "GitHub's rate limit is used up for this credential; it is tried again when GitHub allows";
-        let told = task
-            .status
-            .as_ref()
-            .is_some_and(|status| status.reason == Some(Reason::RateLimited));
-        return Some(if told {
-            Verdict::Wait(limited)
-        } else {
-            hold(Reason::RateLimited, message)
-        });
-    }
-    let not_before = task.status.as_ref().and_then(|status| status.not_before);
-    let refused = task
-        .status
-        .as_ref()
-        .is_some_and(|status| status.reason == Some(Reason::CredentialRejected));
-    pending(not_before, LONGEST_ASKED, now)
-        .filter(|_| !refused)
-        .map(|time| Verdict::Wait(Some(time)))
-}
-
-/// What does not get through to the API server leaves its turn to the next.
-fn retried(world: &World, task: &AgentTask, now: Timestamp) -> Option<Verdict> {
-    let retry = world.retries.get(&Subject::Task(ObjectKey::of(task)))?;
-    pending(Some(retry.not_before), LONGEST_RETRY, now).map(|time| Verdict::Wait(Some(time)))
-}
-
-/// What is under way, and so what room the caps leave.
-struct Room<'a> {
-    settings: &'a Settings,
-    by_automation: BTreeMap<ObjectKey, i64>,
-    by_policy: BTreeMap<String, i64>,
-    credentials: BTreeSet<CredentialKey>,
-}
-
-impl<'a> Room<'a> {
-    fn new(world: &World, settings: &'a Settings) -> Self {
-        let mut room = Self {
-            settings,
-            by_automation: BTreeMap::new(),
-            by_policy: BTreeMap::new(),
-            credentials: world.starting.values().cloned().collect(),
-        };
-        let claimed = |task: &AgentTask| world.inherited_claims.contains(&task.uid().unwrap_or_default());
-        let started = |key: &ObjectKey| world.starting.contains_key(key);
-        world
-            .active()
-            .for_each(|(_, task)| room.count(world, automation_key(task)));
-        world
-            .unreadable_tasks
-            .values()
-            .for_each(|automation| room.count(world, automation.clone()));
-        world
-            .waiting()
-            .filter(|(key, task)| started(key) || claimed(task))
-            .for_each(|(_, task)| room.count(world, automation_key(task)));
-        room
-    }
-
-    fn count(&mut self, world: &World, automation: ObjectKey) {
-        for policy in holding(world.policies(), &automation.namespace) {
-            *self.by_policy.entry(policy.name_any()).or_default() += 1;
-        }
-        *self.by_automation.entry(automation).or_default() += 1;
-    }
-
-    /// The cap that holds the task now, or the credential that it waits for.
-    fn binds(&self, world: &World, automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> Option<Verdict> {
-        let max = automation.spec.concurrency.max_active;
-        let active = self.by_automation.get(&automation_key(task)).copied().unwrap_or(0);
-        if active >= i64::from(max) {
-            let message = format!("the automation's own cap is reached (spec.concurrency.maxActive is {max})");
-            return Some(hold(Reason::AutomationCap, message));
-        }
-        let namespace = task.namespace().unwrap_or_default();
-        let full =
-            holding(world.policies(), &namespace).find_map(|policy| Some((policy.name_any(), self.full(policy)?)));
-        if let Some((name, max)) = full {
-            let message = format!("the cap of AgentPolicy {name} is reached (spec.maxActive is {max})");
-            return Some(hold(Reason::PolicyCap, message));
-        }
-        self.paced(world, &CredentialKey::of_task(task), now)
-    }
-
-    fn full(&self, policy: &AgentPolicy) -> Option<i32> {
-        let active = self.by_policy.get(&policy.name_any()).copied().unwrap_or(0);
-        policy.spec.max_active.filter(|max| active >= i64::from(*max))
-    }
-
-    /// GitHub asks for writes one at a time and a second apart.
-    fn paced(&self, world: &World, key: &CredentialKey, now: Timestamp) -> Option<Verdict> {
-        if self.credentials.contains(key) {
-            return Some(Verdict::Wait(None));
-        }
-        let next = world.credentials.get(key).and_then(|credential| credential.next_write);
-        pending(next, self.settings.write_interval, now).map(|time| Verdict::Wait(Some(time)))
-    }
-
-    fn take(&mut self, world: &World, task: &AgentTask) {
-        self.count(world, automation_key(task));
-        self.credentials.insert(CredentialKey::of_task(task));
-    }
+/// Whether a task would be made the same way now. Which generation and which policies it was made from does not count.
+fn is_as_decided(task: &AgentTask, spec: &crate::api::task::TaskSpec) -> bool {
+    let mut same = spec.clone();
+    same.automation.clone_from(&task.spec.automation);
+    same.policies.clone_from(&task.spec.policies);
+    same.follows.clone_from(&task.spec.follows);
+    same == task.spec
 }

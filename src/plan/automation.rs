@@ -10,23 +10,30 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 
-use crate::api::automation::{AutomationStatus, Collected, Counts, RejectedCredential, ScheduleStatus, TaskSummary};
+use crate::api::automation::{
+    AutomationStatus, Collected, Counts, Failures, PullRequestCounts, RejectedCredential, Retry as RetryTerms, ScheduleStatus,
+    TaskSummary,
+};
 use crate::api::policy::TriggerKind;
-use crate::api::task::{AUTOMATION_LABEL, AutomationRef, Cause, Phase, PolicyRef, TaskSpec, Usage};
+use crate::api::task::{
+    AUTOMATION_LABEL, AutomationRef, Cause, DeduplicationTerms, Phase, PullRequest, TaskSpec, Usage,
+};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 
 use super::conditions::{Standing, conditions};
 use super::credential::{Usability, usability, verification};
-use super::policy::{Request, Ruling, holding, rule};
+use super::policy::{Policy, Request, Ruling, prompt_sections, rule};
 use super::schedule::{Due, due};
 use super::spec::{Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
-use super::world::{CredentialKey, ObjectKey, Retry, World, counts as counts_against_cap, phase};
-use super::{Action, Planned, Settings, Subject, Why, naming};
+use super::world::{CredentialKey, ObjectKey, Retry, World, counts as counts_against_cap, open_pull, phase};
+use super::{Action, Planned, Settings, Subject, Why, budget, duplicates, guardrails, naming, retry};
 
 const ACTIVE_SHOWN: usize = 10;
 const RECENT_SHOWN: usize = 5;
-const NANO: i64 = 1_000_000_000;
+const NANO: i64 = budget::NANO;
+/// Where a policy caps starts within an hour, what started in it is kept.
+const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// A status that starts under way keep changing is written this often all the same.
 const LONGEST_DEFERRED: SignedDuration = SignedDuration::from_secs(10);
 
@@ -42,7 +49,7 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
     if automation.meta().deletion_timestamp.is_some() {
         return Planned::default();
     }
-    let view = View::new(world, automation);
+    let view = View::new(world, automation, now);
     let schedules = view.schedules(now);
     let mut planned = Planned::default();
     let standing = view.standing_for(&schedules);
@@ -62,14 +69,33 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
 
 /// Whether the automation can start tasks.
 #[must_use]
-pub fn standing(world: &World, automation: &AgentAutomation) -> Standing {
-    View::new(world, automation).standing()
+pub fn standing(world: &World, automation: &AgentAutomation, now: Timestamp) -> Standing {
+    View::new(world, automation, now).standing()
+}
+
+/// The snapshot that an automation's spec, as it is now, would make of a cause; nothing when its trigger is gone.
+///
+/// # Errors
+/// With what is wrong with the spec.
+pub fn spec_for(
+    world: &World,
+    automation: &AgentAutomation,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Option<TaskSpec>, Why> {
+    let view = View::new(world, automation, now);
+    let parsed = view.parsed.as_ref().map_err(|problems| stalled_by(problems).why().clone())?;
+    let Some(schedule) = parsed.schedules.iter().find(|schedule| schedule.name == cause.name) else {
+        return Ok(None);
+    };
+    let unrendered = || Why::new(Reason::InvalidTemplate, "its prompt can't be rendered from the changed spec");
+    view.spec(parsed, schedule, cause.scheduled_time).map(Some).ok_or_else(unrendered)
 }
 
 /// How many scheduled times this pass counts as missed, and when the next is due.
 #[must_use]
 pub fn outlook(world: &World, automation: &AgentAutomation, now: Timestamp) -> (u32, Option<Timestamp>) {
-    let view = View::new(world, automation);
+    let view = View::new(world, automation, now);
     let schedules = view.schedules(now);
     let missed = schedules
         .values()
@@ -89,10 +115,12 @@ struct View<'a> {
     automation: &'a AgentAutomation,
     tasks: Vec<&'a AgentTask>,
     parsed: Result<Parsed<'a>, Vec<Problem>>,
+    failures: Failures,
+    now: Timestamp,
 }
 
 impl<'a> View<'a> {
-    fn new(world: &'a World, automation: &'a AgentAutomation) -> Self {
+    fn new(world: &'a World, automation: &'a AgentAutomation, now: Timestamp) -> Self {
         let mut tasks: Vec<_> = world.tasks_of(automation).collect();
         tasks.sort_by_key(|task| (task.spec.trigger.scheduled_time, task.name_any()));
         Self {
@@ -100,6 +128,8 @@ impl<'a> View<'a> {
             automation,
             tasks,
             parsed: parse(automation),
+            failures: retry::failures(world, automation, now),
+            now,
         }
     }
 
@@ -136,7 +166,7 @@ impl<'a> View<'a> {
 
     fn known(&self, schedule: &ParsedSchedule, now: Timestamp) -> Known {
         let decided_through = self.decided_through(schedule.name);
-        let due = if self.automation.spec.suspend {
+        let due = if self.is_stopped() {
             Due {
                 decided_through,
                 ..Due::default()
@@ -147,6 +177,7 @@ impl<'a> View<'a> {
                 decided_through,
                 self.creation(),
                 &self.existing(schedule.name),
+                self.queue_room(),
                 now,
             )
         };
@@ -154,8 +185,20 @@ impl<'a> View<'a> {
         let next = schedule.schedule.next_after(after, self.creation());
         Known {
             due,
-            next: next.filter(|_| !self.automation.spec.suspend),
+            next: next.filter(|_| !self.is_stopped()),
         }
+    }
+
+    /// A person, or too many failures, keeps its triggers from firing.
+    fn is_stopped(&self) -> bool {
+        self.automation.spec.suspend || retry::stopped(self.automation, &self.failures).is_some()
+    }
+
+    /// How many more of its tasks may wait.
+    fn queue_room(&self) -> usize {
+        let waiting = self.tasks.iter().filter(|task| phase(task).is_waiting()).count();
+        let most = usize::try_from(self.automation.spec.concurrency.max_queued).unwrap_or(0);
+        most.saturating_sub(waiting)
     }
 
     fn existing(&self, trigger: &str) -> BTreeSet<Timestamp> {
@@ -183,17 +226,33 @@ impl<'a> View<'a> {
             .collect()
     }
 
-    /// The snapshot of what is decided for one scheduled time. A prompt that does not render for it is told by the
-    /// automation's condition; the time stays undecided.
+    /// The object for one scheduled time. A prompt that does not render for it is told by the automation's condition; the
+    /// time stays undecided.
     fn task(&self, parsed: &Parsed, schedule: &ParsedSchedule, time: Timestamp) -> Option<AgentTask> {
-        let spec = &self.automation.spec;
         let uid = self.automation.uid().unwrap_or_default();
         let name = self.automation.name_any();
+        let spec = self.spec(parsed, schedule, time)?;
+        let mut object = AgentTask::new(&naming::scheduled_task(&name, &uid, schedule.name, time), spec);
+        object.metadata = ObjectMeta {
+            namespace: self.automation.namespace(),
+            labels: Some(labels(&name)),
+            owner_references: self
+                .automation
+                .controller_owner_ref(&())
+                .map(|owner| vec![unblocking(owner)]),
+            ..object.metadata
+        };
+        Some(object)
+    }
+
+    /// The snapshot of what is decided for one scheduled time.
+    fn spec(&self, parsed: &Parsed, schedule: &ParsedSchedule, time: Timestamp) -> Option<TaskSpec> {
+        let spec = &self.automation.spec;
         let deadline = schedule.terms.starting_deadline_seconds;
-        let task = TaskSpec {
+        Some(TaskSpec {
             automation: AutomationRef {
-                name: name.clone(),
-                uid: uid.clone(),
+                name: self.automation.name_any(),
+                uid: self.automation.uid().unwrap_or_default(),
                 generation: self.automation.meta().generation.unwrap_or_default(),
             },
             trigger: Cause {
@@ -210,29 +269,105 @@ impl<'a> View<'a> {
             secret_ref: spec.credentials.secret_ref.clone(),
             start_policy: spec.start_policy,
             start_before: deadline.map(|seconds| add(time, SignedDuration::from_secs(i64::from(seconds)))),
-            policies: self.policies(),
-        };
-        let mut object = AgentTask::new(&naming::scheduled_task(&name, &uid, schedule.name, time), task);
-        object.metadata = ObjectMeta {
-            namespace: self.automation.namespace(),
-            labels: Some(labels(&name)),
-            owner_references: self
-                .automation
-                .controller_owner_ref(&())
-                .map(|owner| vec![unblocking(owner)]),
-            ..object.metadata
-        };
-        Some(object)
+            start_after: None,
+            priority: spec.priority,
+            deduplicate: self.deduplication(parsed, schedule, time)?,
+            retry: self.retry_terms(),
+            active_deadline_seconds: self.active_deadline(),
+            waiting_deadline_seconds: spec.waiting_deadline_seconds,
+            stale_pull_request: spec.stale_pull_request.clone(),
+            prompt_sections: prompt_sections(self.automation),
+            follows: None,
+            policies: self.policies().map(Policy::reference).collect(),
+        })
     }
 
-    fn policies(&self) -> Vec<PolicyRef> {
-        let namespace = self.automation.namespace().unwrap_or_default();
-        holding(self.world.policies(), &namespace)
-            .map(|policy| PolicyRef {
-                name: policy.name_any(),
-                generation: policy.meta().generation.unwrap_or_default(),
-            })
-            .collect()
+    /// Nothing when the key does not render.
+    fn deduplication(
+        &self,
+        parsed: &Parsed,
+        schedule: &ParsedSchedule,
+        time: Timestamp,
+    ) -> Option<Option<DeduplicationTerms>> {
+        let Some(terms) = &self.automation.spec.deduplicate else {
+            return Some(None);
+        };
+        Some(Some(DeduplicationTerms {
+            key: parsed.key(self.automation, schedule, time).ok()?,
+            during: terms.during.clone(),
+            cooldown: terms.cooldown,
+            on_duplicate: terms.on_duplicate,
+        }))
+    }
+
+    /// What the automation asks for, as far as its policies allow.
+    fn retry_terms(&self) -> Option<RetryTerms> {
+        let allowed = self.policies().filter_map(|policy| policy.spec().max_retries).min();
+        let terms = self.automation.spec.retry.clone()?;
+        Some(RetryTerms {
+            limit: allowed.map_or(terms.limit, |allowed| terms.limit.min(allowed)),
+            ..terms
+        })
+    }
+
+    /// The automation's deadline or that of its policies, whichever is shorter.
+    fn active_deadline(&self) -> Option<i32> {
+        let allowed = self.policies().filter_map(|policy| policy.spec().max_active_deadline_seconds);
+        allowed.chain(self.automation.spec.active_deadline_seconds).min()
+    }
+
+    fn policies(&self) -> impl Iterator<Item = &'a Policy> + use<'a> {
+        self.world.holding(&self.automation.namespace().unwrap_or_default())
+    }
+
+    /// What the automation asks for beyond what its policies allow: it runs all the same, within what they allow.
+    fn narrowed(&self) -> Option<Why> {
+        let spec = &self.automation.spec;
+        let retries = spec.retry.as_ref().map(|retry| retry.limit);
+        let mut sentences = Vec::new();
+        for policy in self.policies() {
+            let limits = policy.spec();
+            let pairs = [
+                ("concurrency.maxActive", Some(spec.concurrency.max_active), "maxActive", limits.max_active),
+                (
+                    "concurrency.maxActive",
+                    Some(spec.concurrency.max_active),
+                    "maxActivePerAutomation",
+                    limits.max_active_per_automation,
+                ),
+                (
+                    "concurrency.maxActive",
+                    Some(spec.concurrency.max_active),
+                    "maxActivePerRepository",
+                    limits.max_active_per_repository,
+                ),
+                (
+                    "maxOpenPullRequests",
+                    spec.max_open_pull_requests,
+                    "maxOpenPullRequestsPerAutomation",
+                    limits.max_open_pull_requests_per_automation,
+                ),
+                ("priority", Some(spec.priority), "maxPriority", limits.max_priority),
+                ("retry.limit", retries, "maxRetries", limits.max_retries),
+                (
+                    "activeDeadlineSeconds",
+                    spec.active_deadline_seconds,
+                    "maxActiveDeadlineSeconds",
+                    limits.max_active_deadline_seconds,
+                ),
+            ];
+            for (field, asked, rule, allowed) in pairs {
+                if let (Some(asked), Some(allowed)) = (asked, allowed)
+                    && asked > allowed
+                {
+                    let name = policy.name();
+                    let sentence =
+                        format!("spec.{field} is {asked}, and AgentPolicy {name} allows {allowed} (spec.{rule})");
+                    sentences.push(sentence);
+                }
+            }
+        }
+        (!sentences.is_empty()).then(|| Why::new(Reason::PolicyNarrows, sentences.join("; ")))
     }
 
     /// Objects that are counted as collected already.
@@ -260,7 +395,9 @@ impl<'a> View<'a> {
         };
         Self::silent(parsed)
             .or_else(|| self.denied())
+            .or_else(|| self.failing())
             .or_else(|| self.unauthorized(parsed))
+            .or_else(|| self.unguarded())
             .or_else(|| self.rejected())
             .unwrap_or_else(|| self.ready())
     }
@@ -306,18 +443,21 @@ impl<'a> View<'a> {
     }
 
     fn denied(&self) -> Option<Standing> {
-        let request = Request {
-            namespace: &self.automation.namespace().unwrap_or_default(),
-            repository: &self.automation.spec.repository,
-            base_branch: &self.automation.spec.branches.base,
-            trigger: TriggerKind::Schedule,
-        };
-        match rule(self.world, request) {
-            Ruling::Allowed(_) => None,
-            Ruling::Unreadable(sentence) => Some(Standing::Stalled(Why::new(Reason::PolicyUnreadable, sentence))),
-            Ruling::Suspended(sentence) => Some(Standing::Stalled(Why::new(Reason::PolicySuspended, sentence))),
-            Ruling::Denied(sentence) => Some(Standing::Stalled(Why::new(Reason::PolicyDenied, sentence))),
+        match rule(self.world, &Request::of_automation(self.automation)) {
+            Ruling::Allowed => None,
+            Ruling::Held(refusal) | Ruling::Denied(refusal) => Some(Standing::Stalled(refusal.why)),
         }
+    }
+
+    fn failing(&self) -> Option<Standing> {
+        let message = retry::stopped(self.automation, &self.failures)?;
+        Some(Standing::Stalled(Why::new(Reason::FailureThreshold, message)))
+    }
+
+    fn unguarded(&self) -> Option<Standing> {
+        let key = guardrails::of_automation(self.automation)?;
+        let binding = guardrails::in_the_way(self.world, &key)?;
+        Some(Standing::Stalled(binding.why))
     }
 
     fn unauthorized(&self, parsed: &Parsed) -> Option<Standing> {
@@ -408,7 +548,7 @@ impl<'a> View<'a> {
 
     /// A start is under way: the status is written once for what comes of it, not before and after.
     fn is_about_to_change(&self) -> bool {
-        let starts = |task: &&AgentTask| self.world.starting.contains_key(&ObjectKey::of(*task));
+        let starts = |task: &&AgentTask| self.world.writing.contains_key(&ObjectKey::of(*task));
         self.tasks.iter().any(starts)
     }
 
@@ -430,7 +570,7 @@ impl<'a> View<'a> {
         let times = self.tasks.iter().filter_map(|task| succeeded_at(task));
         AutomationStatus {
             observed_generation: generation,
-            conditions: conditions(standing, generation, &before.conditions, now),
+            conditions: conditions(standing, self.narrowed().as_ref(), generation, &before.conditions, now),
             active: i32::try_from(active.clone().count()).unwrap_or(i32::MAX),
             active_tasks: active.take(ACTIVE_SHOWN).map(|task| summary(task)).collect(),
             recent_tasks: self.recent(),
@@ -440,11 +580,28 @@ impl<'a> View<'a> {
             last_successful_time: times.max().max(before.last_successful_time),
             schedules: self.schedule_statuses(&before, schedules, &collected),
             missed_runs: before.missed_runs.saturating_add(missed),
-            collected,
             rejected_credential: self.rejected_credential(),
+            pull_requests: self.pull_requests(&collected, &usage),
+            collected,
             counts,
             usage,
+            guardrails: guardrails::of_automation(self.automation)
+                .map(|key| guardrails::statuses(self.world, &key))
+                .unwrap_or_default(),
+            budget: budget::status(self.world, self.automation, now),
+            failures: self.failures.clone(),
         }
+    }
+
+    fn pull_requests(&self, collected: &Collected, usage: &Usage) -> Option<PullRequestCounts> {
+        let kept = || self.tasks.iter().filter(|task| !collected.deleting.contains(&task.name_any()));
+        let mut counts = collected.pull_requests.clone();
+        kept().for_each(|task| add_pull(&mut counts, task));
+        let mut waits: Vec<_> = kept().filter_map(|task| seconds_to_review(pull_of(task)?)).collect();
+        waits.sort_unstable();
+        counts.median_seconds_to_review = waits.get(waits.len().saturating_sub(1) / 2).copied();
+        counts.credits_per_merged = usage.nano_ai_credits.checked_div(counts.merged).map(credits);
+        (counts.opened > 0).then_some(counts)
     }
 
     fn last_schedule_time(&self, schedules: &BTreeMap<&str, Known>, before: Option<Timestamp>) -> Option<Timestamp> {
@@ -505,9 +662,22 @@ impl<'a> View<'a> {
         let mut collected = before.collected.clone();
         let present = |name: &String| self.tasks.iter().any(|task| task.name_any() == *name);
         collected.deleting.retain(present);
-        for task in self.surplus(&collected.deleting, schedules) {
+        let ended_at = |task: &AgentTask| task.status.as_ref().and_then(|status| status.ended_at);
+        let succeeded = self.tasks.iter().filter_map(|task| succeeded_at(task)).max();
+        let after = self.failures.since.max(succeeded).max(before.last_successful_time);
+        if after > before.failures.since.max(before.last_successful_time) {
+            collected.failures = 0;
+        }
+        let surplus = self.surplus(&collected.deleting, schedules);
+        for task in &surplus {
             add_task(&mut collected.counts, &mut collected.usage, task);
+            add_pull(&mut collected.pull_requests, task);
+            budget::collect(&mut collected, task);
+            collected.failures += i32::from(retry::is_failure(task) && ended_at(task) > after);
             collected.deleting.push(task.name_any());
+        }
+        if !surplus.is_empty() {
+            collected.spending = budget::compact(&collected.spending, self.now);
         }
         collected
     }
@@ -539,7 +709,18 @@ impl<'a> View<'a> {
 
     fn may_go(&self, task: &AgentTask, schedules: &BTreeMap<&str, Known>) -> bool {
         let cause = &task.spec.trigger;
-        !counts_against_cap(task) && self.is_past(&cause.name, cause.scheduled_time, schedules)
+        !counts_against_cap(task)
+            && !open_pull(task)
+            && !self.is_remembered(task)
+            && self.is_past(&cause.name, cause.scheduled_time, schedules)
+    }
+
+    /// A cap on starts within an hour, or a cooldown, still counts it.
+    fn is_remembered(&self, task: &AgentTask) -> bool {
+        let rated = || self.policies().any(|policy| policy.spec().max_starts_per_hour.is_some());
+        let started = task.status.as_ref().and_then(budget::started);
+        let recently = started.is_some_and(|at| add(at, RATE_WINDOW) > self.now);
+        (recently && rated()) || duplicates::cools_down_until(task).is_some_and(|until| until > self.now)
     }
 
     /// Whether `collectedThrough` may pass a time: it is decided, and no task up to it is still to start.
@@ -547,7 +728,7 @@ impl<'a> View<'a> {
         let decided = schedules
             .get(trigger)
             .is_none_or(|known| known.due.decided_through >= time);
-        let mut unstarted = self.tasks.iter().filter(|task| may_start(phase(task)));
+        let mut unstarted = self.tasks.iter().filter(|task| may_start(phase(task)) || retry::is_wanted(task));
         let older = |task: &&AgentTask| task.spec.trigger.name == trigger && task.spec.trigger.scheduled_time <= time;
         decided && !unstarted.any(older)
     }
@@ -609,6 +790,23 @@ fn summary(task: &AgentTask) -> TaskSummary {
         pull_request: status.and_then(|status| status.pull_request.as_ref()?.url.clone()),
         reason: status.and_then(|status| status.reason),
     }
+}
+
+fn pull_of(task: &AgentTask) -> Option<&PullRequest> {
+    task.status.as_ref()?.pull_request.as_ref()
+}
+
+fn seconds_to_review(pull: &PullRequest) -> Option<i64> {
+    let waited = pull.first_review_at?.duration_since(pull.created_at?);
+    Some(waited.as_secs())
+}
+
+fn add_pull(counts: &mut PullRequestCounts, task: &AgentTask) {
+    let Some(pull) = pull_of(task) else { return };
+    counts.opened += 1;
+    counts.open += i64::from(pull.is_open());
+    counts.merged += i64::from(pull.merged);
+    counts.closed += i64::from(!pull.merged && !pull.is_open());
 }
 
 fn succeeded_at(task: &AgentTask) -> Option<Timestamp> {

@@ -3,20 +3,30 @@
 //! controller at every step. A plan leaves the shell no choices.
 //!
 //! One file a concern: [`schedule`] says which times are due, [`automation`] turns them into tasks and sums up,
-//! [`admission`] says which waiting task starts, [`start`] what the outcome of a start means, [`search`] what it means
-//! when a lost one is looked for, [`task`] what an observation means, [`credential`] when a Secret is read and GitHub
-//! polled.
+//! [`admission`] says which waiting task starts: in [`order`], by what [`policy`] and its [`freeze`] windows allow, what
+//! [`room`] caps and the [`budget`] leave, which of two [`duplicates`] gives way, and whether [`guardrails`] are met.
+//! [`start`] says what the outcome of a start means, [`search`] what it means when a lost one is looked for, [`task`] what
+//! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`credential`] when a
+//! Secret is read and GitHub polled.
 
 pub mod action;
 pub mod admission;
 pub mod automation;
+pub mod budget;
 pub mod conditions;
 pub mod credential;
+pub mod duplicates;
+pub mod freeze;
+pub mod guardrails;
 pub mod naming;
 pub mod observed;
+pub mod order;
 pub mod policy;
+pub mod pulls;
 #[cfg(test)]
 mod purity;
+pub mod retry;
+pub mod room;
 pub mod schedule;
 pub mod search;
 pub mod settings;

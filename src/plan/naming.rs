@@ -11,8 +11,18 @@ const LENGTH: usize = 8;
 /// part of it: one that is deleted and made again under its old name has other causes.
 #[must_use]
 pub fn scheduled_task(automation: &str, uid: &str, trigger: &str, time: Timestamp) -> String {
+    hashed(automation, &[uid, trigger, &time.as_second().to_string()])
+}
+
+/// The name of a further task for the same cause: a retry, or one made anew from a changed spec.
+#[must_use]
+pub fn successor(automation: &str, uid: &str, trigger: &str, time: Timestamp, why: &str) -> String {
+    hashed(automation, &[uid, trigger, &time.as_second().to_string(), why])
+}
+
+fn hashed(automation: &str, parts: &[&str]) -> String {
     let mut hash = Sha256::new();
-    for part in [uid, trigger, &time.as_second().to_string()] {
+    for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

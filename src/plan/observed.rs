@@ -59,3 +59,46 @@ pub struct Search {
     /// Tasks that carry one of the markers.
     pub matches: Vec<ObservedTask>,
 }
+
+/// A pull request as a list shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenPull {
+    /// GitHub's database id.
+    pub id: i64,
+    pub is_open: bool,
+    pub updated_at: Option<Timestamp>,
+    pub url: Option<String>,
+    pub labels: Vec<String>,
+}
+
+/// What GitHub said, or why it did not say.
+pub type Told<T> = Result<T, String>;
+
+/// What GitHub tells of a branch's guardrails.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuardrailFacts {
+    pub checked_at: Timestamp,
+    pub rules: Told<BranchRules>,
+    /// The number of errors in CODEOWNERS; nothing when there is no such file.
+    pub code_owners: Told<Option<usize>>,
+    pub agent: Told<AgentFacts>,
+}
+
+/// What a branch's active rules require, all of them taken together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BranchRules {
+    /// Nothing when no rule asks for a pull request.
+    pub approvals: Option<i32>,
+    pub code_owner_review: bool,
+    pub status_checks: Vec<String>,
+    pub code_scanning: bool,
+}
+
+/// How the agent is set up in a repository; nothing where GitHub's answer lacks it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AgentFacts {
+    pub firewall: Option<bool>,
+    pub secret_scanning: Option<bool>,
+    pub codeql: Option<bool>,
+    pub workflow_approval: Option<bool>,
+}

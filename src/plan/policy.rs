@@ -1,109 +1,376 @@
-//! What policies say to a request. Every policy that names the namespace holds there; all of them must allow it.
+//! What policies say to a request. Every policy that selects the namespace holds there; all of them must allow it, so the
+//! narrowest wins.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
-use crate::api::AgentPolicy;
-use crate::api::policy::TriggerKind;
+use crate::api::automation::StartPolicy;
+use crate::api::policy::{LabelOperator, LabelRequirement, NamespaceSelector, PolicySpec, PromptSection, TriggerKind};
+use crate::api::task::{Bound, PolicyRef};
+use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use crate::domain::pattern::{Case, Pattern};
 
-use super::World;
+use super::freeze::{self, Window};
+use super::{Why, World};
 
 /// The most policies that a sentence names.
 const NAMED: usize = 3;
 
+/// Labels of a namespace.
+pub type Labels = BTreeMap<String, String>;
+
 /// What is to be allowed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Request<'a> {
-    pub namespace: &'a str,
+    pub namespace: String,
     pub repository: &'a str,
     pub base_branch: &'a str,
     pub trigger: TriggerKind,
+    pub model: &'a str,
+    pub custom_agent: &'a str,
+    pub secret: &'a str,
+    pub start_policy: StartPolicy,
+    /// The optional sections of its prompt.
+    pub sections: Vec<PromptSection>,
+    pub opens_pull_request: bool,
+}
+
+/// A policy, parsed once.
+#[derive(Debug)]
+pub struct Rules {
+    namespaces: Vec<Pattern>,
+    repositories: Vec<Pattern>,
+    base_branches: Vec<Pattern>,
+    models: Vec<Pattern>,
+    custom_agents: Vec<Pattern>,
+    credentials: Vec<Pattern>,
+    release_branches: Vec<Pattern>,
+    pub zone: TimeZone,
+    pub windows: Vec<Window>,
+    /// What can't be read. Nobody knows what it would forbid.
+    problem: Option<String>,
+}
+
+/// A policy with its rules.
+#[derive(Debug)]
+pub struct Policy {
+    pub object: AgentPolicy,
+    pub rules: Rules,
+}
+
+/// Why something may not be, and which rule of which policy says so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    pub why: Why,
+    pub bound: Option<Bound>,
 }
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Ruling<'a> {
-    /// These hold, and all of them allow it.
-    Allowed(Vec<&'a AgentPolicy>),
-    /// It is allowed, but a kill switch is on.
-    Suspended(String),
-    /// A policy can't be read: it may hold for the namespace and forbid anything.
-    Unreadable(String),
+pub enum Ruling {
+    /// All that hold allow it.
+    Allowed,
+    /// It would be allowed, but not now.
+    Held(Refusal),
     /// The sentence names the field that would have to allow it.
-    Denied(String),
+    Denied(Refusal),
 }
 
-/// The policies that hold for a namespace.
-pub fn holding<'a>(
-    policies: impl Iterator<Item = &'a AgentPolicy>,
-    namespace: &str,
-) -> impl Iterator<Item = &'a AgentPolicy> {
-    policies.filter(move |policy| matches(&policy.spec.namespaces, namespace, Case::Sensitive))
+impl Rules {
+    /// Parses a policy. A pattern that can't be read matches nothing; a time that can't be read is a problem.
+    #[must_use]
+    pub fn parse(spec: &PolicySpec) -> Self {
+        let mut problem = None;
+        let zone = TimeZone::get(&spec.time_zone).unwrap_or_else(|_| {
+            let zone = &spec.time_zone;
+            problem.get_or_insert(format!("spec.timeZone: {zone} is no IANA time zone, as in Europe/Berlin"));
+            TimeZone::UTC
+        });
+        let windows = spec.freeze_windows.iter().enumerate().filter_map(|(index, window)| {
+            Window::parse(window, &spec.time_zone)
+                .map_err(|error| problem.get_or_insert(format!("spec.freezeWindows[{index}]: {error}")).len())
+                .ok()
+        });
+        let windows = windows.collect();
+        let release = spec.guardrails.iter().flat_map(|guardrails| &guardrails.release_branches);
+        Self {
+            namespaces: patterns(&spec.namespaces, Case::Sensitive),
+            repositories: patterns(&spec.repositories, Case::Insensitive),
+            base_branches: patterns(&spec.base_branches, Case::Sensitive),
+            models: patterns(&spec.models, Case::Insensitive),
+            custom_agents: patterns(&spec.custom_agents, Case::Sensitive),
+            credentials: patterns(&spec.credentials, Case::Sensitive),
+            release_branches: patterns(release, Case::Sensitive),
+            zone,
+            windows,
+            problem,
+        }
+    }
+
+    /// What in it can't be read.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
 }
 
-/// Asks every policy.
+impl Policy {
+    #[must_use]
+    pub fn new(object: AgentPolicy) -> Self {
+        let rules = Rules::parse(&object.spec);
+        Self { object, rules }
+    }
+
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.object.name_any()
+    }
+
+    #[must_use]
+    pub fn spec(&self) -> &PolicySpec {
+        &self.object.spec
+    }
+
+    /// Whether it holds for a namespace.
+    #[must_use]
+    pub fn selects(&self, namespace: &str, labels: Option<&Labels>) -> bool {
+        let selected = |selector| labels.is_some_and(|labels| selects(selector, labels));
+        any(&self.rules.namespaces, namespace) || self.object.spec.namespace_selector.as_ref().is_some_and(selected)
+    }
+
+    /// It, as it is now.
+    #[must_use]
+    pub fn reference(&self) -> PolicyRef {
+        PolicyRef {
+            name: self.name(),
+            generation: self.object.metadata.generation.unwrap_or_default(),
+        }
+    }
+
+    /// One of its rules.
+    #[must_use]
+    pub fn bound(&self, rule: &str) -> Bound {
+        Bound {
+            kind: "AgentPolicy".to_owned(),
+            name: self.name(),
+            generation: self.object.metadata.generation.unwrap_or_default(),
+            rule: format!("spec.{rule}"),
+        }
+    }
+
+    fn refuses(&self, rule: &str, reason: Reason, message: String) -> Refusal {
+        Refusal {
+            why: Why::new(reason, message),
+            bound: Some(self.bound(rule)),
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    #[must_use]
+    pub fn of_task(task: &'a AgentTask) -> Self {
+        let spec = &task.spec;
+        Self {
+            namespace: task.namespace().unwrap_or_default(),
+            repository: &spec.repository,
+            base_branch: &spec.base_branch,
+            trigger: spec.trigger.kind,
+            model: &spec.agent.model,
+            custom_agent: &spec.agent.custom_agent,
+            secret: &spec.secret_ref.name,
+            start_policy: spec.start_policy,
+            sections: spec.prompt_sections.clone(),
+            opens_pull_request: spec.pull_request.create,
+        }
+    }
+
+    #[must_use]
+    pub fn of_automation(automation: &'a AgentAutomation) -> Self {
+        let spec = &automation.spec;
+        Self {
+            namespace: automation.namespace().unwrap_or_default(),
+            repository: &spec.repository,
+            base_branch: &spec.branches.base,
+            trigger: TriggerKind::Schedule,
+            model: &spec.agent.model,
+            custom_agent: &spec.agent.custom_agent,
+            secret: &spec.credentials.secret_ref.name,
+            start_policy: spec.start_policy,
+            sections: prompt_sections(automation),
+            opens_pull_request: spec.pull_request.create,
+        }
+    }
+}
+
+/// The optional sections that an automation's prompt has.
 #[must_use]
-pub fn rule<'a>(world: &'a World, request: Request) -> Ruling<'a> {
+pub fn prompt_sections(automation: &AgentAutomation) -> Vec<PromptSection> {
+    let prompt = &automation.spec.prompt;
+    let sections = [
+        (PromptSection::NonGoals, !prompt.non_goals.is_empty()),
+        (PromptSection::Validation, !prompt.validation.is_empty()),
+        (PromptSection::PullRequest, prompt.pull_request.is_some()),
+    ];
+    let filled = sections.into_iter().filter(|(_, filled)| *filled);
+    filled.map(|(section, _)| section).collect()
+}
+
+/// Asks every policy that holds.
+#[must_use]
+pub fn rule(world: &World, request: &Request) -> Ruling {
     if let Some(name) = world.unreadable_policies.first() {
-        return Ruling::Unreadable(format!(
+        let message = format!(
             "AgentPolicy {name} can't be read, so nothing starts: mend it, or install the definitions that fit this \
              controller"
-        ));
+        );
+        return Ruling::Held(Refusal {
+            why: Why::new(Reason::PolicyUnreadable, message),
+            bound: None,
+        });
     }
-    let held: Vec<_> = holding(world.policies(), request.namespace).collect();
+    let held: Vec<_> = world.holding(&request.namespace).collect();
     if held.is_empty() {
-        return Ruling::Denied(nobody_speaks(world.policies(), request.namespace));
+        let message = nobody_speaks(world, &request.namespace);
+        return Ruling::Denied(Refusal {
+            why: Why::new(Reason::PolicyDenied, message),
+            bound: None,
+        });
     }
-    if let Some(sentence) = held.iter().find_map(|policy| refusal(policy, request)) {
-        return Ruling::Denied(sentence);
+    if let Some(refusal) = held.iter().find_map(|policy| refusal(policy, request)) {
+        return Ruling::Denied(refusal);
     }
-    match held.iter().find(|policy| policy.spec.suspend) {
-        Some(policy) => Ruling::Suspended(format!(
-            "AgentPolicy {} is suspended: nothing starts until its spec.suspend is false",
-            policy.name_any()
-        )),
-        None => Ruling::Allowed(held),
+    match held.iter().find_map(|policy| unreadable(policy).or_else(|| suspended(policy))) {
+        Some(refusal) => Ruling::Held(refusal),
+        None => Ruling::Allowed,
     }
 }
 
-/// Whether one of the patterns matches. One that can't be read matches nothing.
+/// The freeze window that is open in a namespace, with its policy: the one that ends last.
 #[must_use]
-pub fn matches(patterns: &[String], text: &str, case: Case) -> bool {
-    patterns
-        .iter()
-        .any(|pattern| Pattern::parse(pattern, case).is_ok_and(|pattern| pattern.matches(text)))
+pub fn frozen<'a>(world: &'a World, namespace: &str, now: Timestamp) -> Option<(&'a Policy, freeze::Open<'a>)> {
+    let open = world.holding(namespace).flat_map(|policy| {
+        let windows = policy.rules.windows.iter();
+        windows.filter_map(move |window| Some((policy, window.open_at(now)?)))
+    });
+    open.max_by_key(|(_, open)| open.ends)
 }
 
-fn nobody_speaks<'a>(policies: impl Iterator<Item = &'a AgentPolicy>, namespace: &str) -> String {
-    let names: Vec<_> = policies.map(ResourceExt::name_any).take(NAMED).collect();
+fn patterns<'a>(sources: impl IntoIterator<Item = &'a String>, case: Case) -> Vec<Pattern> {
+    let parsed = sources.into_iter().filter_map(|source| Pattern::parse(source, case).ok());
+    parsed.collect()
+}
+
+fn any(patterns: &[Pattern], text: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(text))
+}
+
+fn selects(selector: &NamespaceSelector, labels: &Labels) -> bool {
+    let equal = selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value));
+    equal && selector.match_expressions.iter().all(|requirement| meets(requirement, labels))
+}
+
+fn meets(requirement: &LabelRequirement, labels: &Labels) -> bool {
+    let value = labels.get(&requirement.key);
+    let listed = value.is_some_and(|value| requirement.values.contains(value));
+    match requirement.operator {
+        LabelOperator::In => listed,
+        LabelOperator::NotIn => !listed,
+        LabelOperator::Exists => value.is_some(),
+        LabelOperator::DoesNotExist => value.is_none(),
+    }
+}
+
+fn nobody_speaks(world: &World, namespace: &str) -> String {
+    let names: Vec<_> = world.policies().map(ResourceExt::name_any).take(NAMED).collect();
     if names.is_empty() {
         return format!(
             "there is no AgentPolicy, and without one nothing starts: create one whose spec.namespaces names {namespace}"
         );
     }
     format!(
-        "no AgentPolicy holds for this namespace: spec.namespaces of {} must name {namespace}",
+        "no AgentPolicy holds for this namespace: spec.namespaces or spec.namespaceSelector of {} must name {namespace}",
         names.join(" or ")
     )
 }
 
-fn refusal(policy: &AgentPolicy, request: Request) -> Option<String> {
-    let spec = &policy.spec;
+fn unreadable(policy: &Policy) -> Option<Refusal> {
+    let problem = policy.rules.problem()?;
+    let message = format!("AgentPolicy {}, {problem}: nothing starts until it is corrected", policy.name());
+    Some(Refusal {
+        why: Why::new(Reason::PolicyUnreadable, message),
+        bound: None,
+    })
+}
+
+fn suspended(policy: &Policy) -> Option<Refusal> {
+    let said = policy.spec().suspend_message.as_ref();
+    let because = said.map_or_else(String::new, |said| format!(" ({said})"));
+    let name = policy.name();
+    let message = format!("AgentPolicy {name} is suspended{because}: nothing starts until its spec.suspend is false");
+    let suspended = policy.spec().suspend;
+    suspended.then(|| policy.refuses("suspend", Reason::PolicySuspended, message))
+}
+
+fn refusal(policy: &Policy, request: &Request) -> Option<Refusal> {
+    let deny = |field: &str, message: String| policy.refuses(field, Reason::PolicyDenied, message);
+    if let Some((field, wanted, has)) = unlisted(policy, request) {
+        let name = policy.name();
+        let message = format!("AgentPolicy {name} does not allow it: spec.{field} must name {wanted} ({has})");
+        return Some(deny(field, message));
+    }
+    let name = policy.name();
+    let missing = policy
+        .spec()
+        .required_prompt_sections
+        .iter()
+        .find(|section| !request.sections.contains(section));
+    if let Some(section) = missing {
+        let message = format!(
+            "AgentPolicy {name} requires a section of the prompt: fill in spec.prompt.{}",
+            section.field()
+        );
+        return Some(deny("requiredPromptSections", message));
+    }
+    (!request.opens_pull_request && !policy.spec().required_reviewers.is_empty()).then(|| {
+        let message =
+            format!("AgentPolicy {name} requires reviewers, and there is nothing to review: set spec.pullRequest.create");
+        deny("requiredReviewers", message)
+    })
+}
+
+/// The first list that lacks what is asked for, with what that is and what the list has.
+fn unlisted(policy: &Policy, request: &Request) -> Option<(&'static str, String, String)> {
+    let (spec, rules) = (policy.spec(), &policy.rules);
+    let lists: [(&'static str, &[Pattern], &[String], &str, &str); 5] = [
+        ("repositories", &rules.repositories, &spec.repositories, request.repository, ""),
+        ("baseBranches", &rules.base_branches, &spec.base_branches, request.base_branch, ""),
+        ("models", &rules.models, &spec.models, request.model, "* for GitHub's choice"),
+        ("customAgents", &rules.custom_agents, &spec.custom_agents, request.custom_agent, "* for GitHub's own agent"),
+        ("credentials", &rules.credentials, &spec.credentials, request.secret, ""),
+    ];
+    for (field, patterns, sources, text, unnamed) in lists {
+        if !any(patterns, text) {
+            let wanted = if text.is_empty() { unnamed } else { text };
+            return Some((field, wanted.to_owned(), allows(sources)));
+        }
+    }
     let kinds: Vec<_> = spec.triggers.iter().map(|kind| kind.as_str().to_owned()).collect();
-    let (field, wanted, list) = if !matches(&spec.repositories, request.repository, Case::Insensitive) {
-        ("repositories", request.repository, &spec.repositories)
-    } else if !matches(&spec.base_branches, request.base_branch, Case::Sensitive) {
-        ("baseBranches", request.base_branch, &spec.base_branches)
-    } else if !spec.triggers.contains(&request.trigger) {
-        ("triggers", request.trigger.as_str(), &kinds)
-    } else {
-        return None;
-    };
-    let has = allows(list);
-    let name = policy.name_any();
-    Some(format!(
-        "AgentPolicy {name} does not allow it: spec.{field} must name {wanted} ({has})"
-    ))
+    if !spec.triggers.contains(&request.trigger) {
+        return Some(("triggers", request.trigger.as_str().to_owned(), allows(&kinds)));
+    }
+    let starts: Vec<_> = spec.start_policies.iter().map(|start| start.as_str().to_owned()).collect();
+    if !spec.start_policies.contains(&request.start_policy) {
+        return Some(("startPolicies", request.start_policy.as_str().to_owned(), allows(&starts)));
+    }
+    let named = spec.base_branches.iter().any(|branch| branch == request.base_branch);
+    if any(&rules.release_branches, request.base_branch) && !named {
+        let has = "it is a release branch, which a pattern does not name".to_owned();
+        return Some(("baseBranches", request.base_branch.to_owned(), has));
+    }
+    None
 }
 
 fn allows(list: &[String]) -> String {
@@ -117,38 +384,48 @@ fn allows(list: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::policy::PolicySpec;
+    use crate::api::policy::Guardrails;
 
     fn policy(name: &str, change: impl FnOnce(&mut PolicySpec)) -> AgentPolicy {
-        let mut spec = PolicySpec {
-            namespaces: vec!["payments".to_owned(), "team-*".to_owned()],
-            repositories: vec!["acme/*".to_owned()],
-            base_branches: vec!["main".to_owned(), "release/*".to_owned()],
-            triggers: vec![TriggerKind::Schedule],
-            max_active: None,
-            suspend: false,
-        };
+        let mut spec: PolicySpec = serde_saphyr::from_str(
+            "{namespaces: [payments, 'team-*'], repositories: ['acme/*'], baseBranches: [main, 'release/*'],
+              triggers: [Schedule], models: ['*'], customAgents: ['*'], credentials: [github-agent-token],
+              startPolicies: [AtMostOnce]}",
+        )
+        .unwrap();
         change(&mut spec);
         AgentPolicy::new(name, spec)
     }
 
-    fn say(policies: &[AgentPolicy]) -> String {
-        let request = Request {
-            namespace: "payments",
+    fn say(policies: &[AgentPolicy], change: impl FnOnce(&mut Request)) -> String {
+        let mut request = Request {
+            namespace: "payments".to_owned(),
             repository: "acme/payments-api",
             base_branch: "main",
             trigger: TriggerKind::Schedule,
+            model: "",
+            custom_agent: "",
+            secret: "github-agent-token",
+            start_policy: StartPolicy::AtMostOnce,
+            sections: vec![PromptSection::Validation],
+            opens_pull_request: true,
         };
+        change(&mut request);
         let mut world = World::default();
         for policy in policies {
             world.put_policy(policy.clone());
         }
-        match rule(&world, request) {
-            Ruling::Allowed(by) => {
-                let names: Vec<_> = by.iter().map(|policy| policy.name_any()).collect();
+        let labels = [("agents".to_owned(), "yes".to_owned())].into();
+        world.put_namespace("payments".to_owned(), labels);
+        match rule(&world, &request) {
+            Ruling::Allowed => {
+                let names: Vec<_> = world.holding("payments").map(Policy::name).collect();
                 format!("allowed by {}", names.join(", "))
             }
-            Ruling::Suspended(sentence) | Ruling::Denied(sentence) | Ruling::Unreadable(sentence) => sentence,
+            Ruling::Held(refusal) | Ruling::Denied(refusal) => {
+                let rule = refusal.bound.map_or_else(String::new, |bound| format!(" [{}]", bound.rule));
+                format!("{}{rule}", refusal.why.message)
+            }
         }
     }
 
@@ -156,44 +433,138 @@ mod tests {
     fn policies_and_what_they_say() {
         let one = |change: fn(&mut PolicySpec)| vec![policy("a", change)];
         let two = |a: fn(&mut PolicySpec), b: fn(&mut PolicySpec)| vec![policy("a", a), policy("b", b)];
-        let table: Vec<(Vec<AgentPolicy>, &str)> = vec![
+        let plain: fn(&mut Request) = |_| ();
+        let selector = |key: &str, operator, values: &[&str]| NamespaceSelector {
+            match_expressions: vec![LabelRequirement {
+                key: key.to_owned(),
+                operator,
+                values: values.iter().map(|value| (*value).to_owned()).collect(),
+            }],
+            ..NamespaceSelector::default()
+        };
+        let by_label = |selector: NamespaceSelector| {
+            vec![policy("a", |p| {
+                p.namespaces.clear();
+                p.namespace_selector = Some(selector);
+            })]
+        };
+        let nobody = "no AgentPolicy holds for this namespace: spec.namespaces or spec.namespaceSelector of a must name \
+                      payments";
+        type Row = (Vec<AgentPolicy>, fn(&mut Request), &'static str);
+        let table: Vec<Row> = vec![
             (
                 vec![],
+                plain,
                 "there is no AgentPolicy, and without one nothing starts: create one whose spec.namespaces names payments",
             ),
-            (one(|_| ()), "allowed by a"),
-            (two(|_| (), |_| ()), "allowed by a, b"),
+            (one(|_| ()), plain, "allowed by a"),
+            (two(|_| (), |_| ()), plain, "allowed by a, b"),
             (
                 two(|p| p.namespaces = vec!["team-*".to_owned()], |p| p.namespaces.clear()),
-                "no AgentPolicy holds for this namespace: spec.namespaces of a or b must name payments",
+                plain,
+                "no AgentPolicy holds for this namespace: spec.namespaces or spec.namespaceSelector of a or b must name \
+                 payments",
             ),
+            (by_label(selector("agents", LabelOperator::In, &["yes"])), plain, "allowed by a"),
+            (by_label(selector("agents", LabelOperator::In, &["no"])), plain, nobody),
+            (by_label(selector("agents", LabelOperator::NotIn, &["no"])), plain, "allowed by a"),
+            (by_label(selector("agents", LabelOperator::Exists, &[])), plain, "allowed by a"),
+            (by_label(selector("agents", LabelOperator::DoesNotExist, &[])), plain, nobody),
             (
                 two(|_| (), |p| p.repositories = vec!["acme/web".to_owned()]),
-                "AgentPolicy b does not allow it: spec.repositories must name acme/payments-api (it has acme/web)",
+                plain,
+                "AgentPolicy b does not allow it: spec.repositories must name acme/payments-api (it has acme/web) \
+                 [spec.repositories]",
             ),
-            (
-                one(|p| p.repositories = vec!["ACME/Payments-API".to_owned()]),
-                "allowed by a",
-            ),
+            (one(|p| p.repositories = vec!["ACME/Payments-API".to_owned()]), plain, "allowed by a"),
             (
                 one(|p| p.base_branches.clear()),
-                "AgentPolicy a does not allow it: spec.baseBranches must name main (it is empty and so allows nothing)",
+                plain,
+                "AgentPolicy a does not allow it: spec.baseBranches must name main (it is empty and so allows nothing) \
+                 [spec.baseBranches]",
+            ),
+            (
+                one(|p| p.models = vec!["gpt-*".to_owned()]),
+                plain,
+                "AgentPolicy a does not allow it: spec.models must name * for GitHub's choice (it has gpt-*) \
+                 [spec.models]",
+            ),
+            (one(|p| p.models = vec!["gpt-*".to_owned()]), |r| r.model = "gpt-6", "allowed by a"),
+            (
+                one(|p| p.custom_agents.clear()),
+                |r| r.custom_agent = "migrator",
+                "AgentPolicy a does not allow it: spec.customAgents must name migrator (it is empty and so allows \
+                 nothing) [spec.customAgents]",
+            ),
+            (
+                one(|_| ()),
+                |r| r.secret = "admin-token",
+                "AgentPolicy a does not allow it: spec.credentials must name admin-token (it has github-agent-token) \
+                 [spec.credentials]",
+            ),
+            (
+                one(|_| ()),
+                |r| r.start_policy = StartPolicy::AtLeastOnce,
+                "AgentPolicy a does not allow it: spec.startPolicies must name AtLeastOnce (it has AtMostOnce) \
+                 [spec.startPolicies]",
             ),
             (
                 one(|p| p.triggers.clear()),
-                "AgentPolicy a does not allow it: spec.triggers must name Schedule (it is empty and so allows nothing)",
+                plain,
+                "AgentPolicy a does not allow it: spec.triggers must name Schedule (it is empty and so allows nothing) \
+                 [spec.triggers]",
+            ),
+            (
+                one(|p| p.required_prompt_sections = vec![PromptSection::Validation, PromptSection::NonGoals]),
+                plain,
+                "AgentPolicy a requires a section of the prompt: fill in spec.prompt.nonGoals \
+                 [spec.requiredPromptSections]",
+            ),
+            (
+                one(|p| p.required_reviewers.teams = vec!["platform".to_owned()]),
+                |r| r.opens_pull_request = false,
+                "AgentPolicy a requires reviewers, and there is nothing to review: set spec.pullRequest.create \
+                 [spec.requiredReviewers]",
+            ),
+            (
+                one(|p| {
+                    p.guardrails = Some(Guardrails {
+                        release_branches: vec!["release/*".to_owned()],
+                        ..Guardrails::default()
+                    });
+                }),
+                |r| r.base_branch = "release/2",
+                "AgentPolicy a does not allow it: spec.baseBranches must name release/2 (it is a release branch, which a \
+                 pattern does not name) [spec.baseBranches]",
             ),
             (
                 one(|p| p.suspend = true),
-                "AgentPolicy a is suspended: nothing starts until its spec.suspend is false",
+                plain,
+                "AgentPolicy a is suspended: nothing starts until its spec.suspend is false [spec.suspend]",
+            ),
+            (
+                one(|p| {
+                    p.suspend = true;
+                    p.suspend_message = Some("incident 42".to_owned());
+                }),
+                plain,
+                "AgentPolicy a is suspended (incident 42): nothing starts until its spec.suspend is false [spec.suspend]",
+            ),
+            (
+                one(|p| p.time_zone = "Mars/Olympus".to_owned()),
+                plain,
+                "AgentPolicy a, spec.timeZone: Mars/Olympus is no IANA time zone, as in Europe/Berlin: nothing starts \
+                 until it is corrected",
             ),
             (
                 two(|p| p.suspend = true, |p| p.triggers.clear()),
-                "AgentPolicy b does not allow it: spec.triggers must name Schedule (it is empty and so allows nothing)",
+                plain,
+                "AgentPolicy b does not allow it: spec.triggers must name Schedule (it is empty and so allows nothing) \
+                 [spec.triggers]",
             ),
         ];
-        for (policies, expected) in table {
-            assert_eq!(say(&policies), expected);
+        for (policies, change, expected) in table {
+            assert_eq!(say(&policies, change), expected);
         }
     }
 }

@@ -30,17 +30,19 @@ pub struct Due {
 }
 
 /// What is due of one schedule at `now`. `existing` are the times that have an object; `anchor` is the automation's
-/// creation.
+/// creation; `room` is how many more objects may wait, of which the newest times get theirs.
 #[must_use]
 pub fn due(
     schedule: &ParsedSchedule,
     decided_through: Timestamp,
     anchor: Timestamp,
     existing: &BTreeSet<Timestamp>,
+    room: usize,
     now: Timestamp,
 ) -> Due {
     let wanted = wanted(schedule, decided_through, anchor, now);
-    let create: Vec<_> = wanted.iter().copied().filter(|time| !existing.contains(time)).collect();
+    let mut create: Vec<_> = wanted.iter().copied().filter(|time| !existing.contains(time)).collect();
+    create.drain(..create.len().saturating_sub(room));
     let newest = schedule.schedule.latest_at_or_before(now, decided_through, anchor);
     let through = match (create.first(), newest) {
         (Some(&first), _) => schedule
@@ -113,6 +115,7 @@ mod tests {
         deadline: Option<i32>,
         decided: &'static str,
         existing: &'static [&'static str],
+        room: usize,
         now: &'static str,
         expected: (&'static str, u32, &'static str),
     }
@@ -127,6 +130,7 @@ mod tests {
                 deadline: None,
                 decided: "06:00",
                 existing: &["06:00"],
+                room: 100,
                 now: "06:59",
                 expected: ("", 0, "06:00"),
             },
@@ -136,6 +140,7 @@ mod tests {
                 deadline: None,
                 decided: "06:00",
                 existing: &[],
+                room: 100,
                 now: "07:00",
                 expected: ("07:00", 0, "06:00"),
             },
@@ -145,6 +150,7 @@ mod tests {
                 deadline: None,
                 decided: "06:00",
                 existing: &["07:00"],
+                room: 100,
                 now: "07:00",
                 expected: ("", 0, "07:00"),
             },
@@ -154,6 +160,7 @@ mod tests {
                 deadline: None,
                 decided: "06:00",
                 existing: &[],
+                room: 100,
                 now: "10:30",
                 expected: ("10:00", 3, "09:00"),
             },
@@ -163,6 +170,7 @@ mod tests {
                 deadline: None,
                 decided: "06:00",
                 existing: &["07:00"],
+                room: 100,
                 now: "10:30",
                 expected: ("10:00", 2, "09:00"),
             },
@@ -172,6 +180,7 @@ mod tests {
                 deadline: Some(60),
                 decided: "06:00",
                 existing: &[],
+                room: 100,
                 now: "10:30",
                 expected: ("", 4, "10:00"),
             },
@@ -181,6 +190,7 @@ mod tests {
                 deadline: Some(1800),
                 decided: "06:00",
                 existing: &[],
+                room: 100,
                 now: "07:30",
                 expected: ("07:00", 0, "06:00"),
             },
@@ -190,6 +200,7 @@ mod tests {
                 deadline: None,
                 decided: "06:00",
                 existing: &[],
+                room: 100,
                 now: "10:30",
                 expected: ("07:00 08:00 09:00 10:00", 0, "06:00"),
             },
@@ -199,6 +210,7 @@ mod tests {
                 deadline: None,
                 decided: "06:00",
                 existing: &["07:00", "09:00"],
+                room: 100,
                 now: "10:30",
                 expected: ("08:00 10:00", 0, "07:00"),
             },
@@ -208,6 +220,7 @@ mod tests {
                 deadline: Some(2 * 3600),
                 decided: "06:00",
                 existing: &[],
+                room: 100,
                 now: "10:30",
                 expected: ("09:00 10:00", 2, "08:00"),
             },
@@ -217,6 +230,7 @@ mod tests {
                 deadline: None,
                 decided: "06:00",
                 existing: &[],
+                room: 100,
                 now: "10:30",
                 expected: ("", 4, "10:00"),
             },
@@ -226,8 +240,29 @@ mod tests {
                 deadline: None,
                 decided: "06:00",
                 existing: &[],
+                room: 100,
                 now: "10:01",
                 expected: ("10:00", 3, "09:00"),
+            },
+            Case {
+                what: "all, and room for two: the newest wait",
+                missed_runs: All,
+                deadline: None,
+                decided: "06:00",
+                existing: &["07:00"],
+                room: 2,
+                now: "10:30",
+                expected: ("09:00 10:00", 1, "08:00"),
+            },
+            Case {
+                what: "one due, and no room",
+                missed_runs: Latest,
+                deadline: None,
+                decided: "06:00",
+                existing: &[],
+                room: 0,
+                now: "07:00",
+                expected: ("", 1, "07:00"),
             },
             Case {
                 what: "the clock went back",
@@ -235,6 +270,7 @@ mod tests {
                 deadline: None,
                 decided: "06:00",
                 existing: &["06:00"],
+                room: 100,
                 now: "05:00",
                 expected: ("", 0, "06:00"),
             },
@@ -253,7 +289,7 @@ mod tests {
                 schedule,
             };
             let existing: BTreeSet<_> = case.existing.iter().map(|time| at(time)).collect();
-            let due = due(&parsed, at(case.decided), at("00:00"), &existing, at(case.now));
+            let due = due(&parsed, at(case.decided), at("00:00"), &existing, case.room, at(case.now));
             let got = (say(&due.create), due.missed, say(&[due.decided_through]));
             let (create, missed, through) = case.expected;
             assert_eq!(got, (create.to_owned(), missed, through.to_owned()), "{}", case.what);
@@ -274,7 +310,7 @@ mod tests {
             terms: &terms,
             schedule,
         };
-        let due = due(&parsed, at("00:00"), at("00:00"), &BTreeSet::new(), at("05:00"));
+        let due = due(&parsed, at("00:00"), at("00:00"), &BTreeSet::new(), usize::MAX, at("05:00"));
         assert_eq!((due.create.len(), due.missed), (100, 200));
     }
 }

@@ -21,6 +21,12 @@ pub struct Settings {
     pub status_interval: SignedDuration,
     /// Between two looks at a credential or repository that can't be used.
     pub recheck_interval: SignedDuration,
+    /// A start needs a look at its branch, and where it matters at open pull requests, that is no older.
+    pub freshness: SignedDuration,
+    /// Between two lists of a repository's pull requests when one has just changed.
+    pub pull_poll_min: SignedDuration,
+    /// Between two lists of a repository's pull requests when none has changed for long.
+    pub pull_poll_max: SignedDuration,
 }
 
 impl Default for Settings {
@@ -34,6 +40,9 @@ impl Default for Settings {
             poll_max: SignedDuration::from_secs(60),
             status_interval: SignedDuration::from_secs(1),
             recheck_interval: SignedDuration::from_secs(15),
+            freshness: SignedDuration::from_secs(30),
+            pull_poll_min: SignedDuration::from_secs(30),
+            pull_poll_max: SignedDuration::from_mins(10),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::api::policy::TriggerKind;
 use crate::api::reason::Reason;
 use crate::domain::branch::Branch;
 use crate::domain::pattern::{Case, Pattern};
-use crate::domain::prompt::{Context, PromptError, Sections};
+use crate::domain::prompt::{Context, PromptError, Sections, render_key};
 use crate::domain::repository::Repository;
 use crate::domain::schedule::Schedule;
 
@@ -88,7 +88,25 @@ impl Parsed<'_> {
         schedule: &ParsedSchedule,
         time: Timestamp,
     ) -> Result<String, PromptError> {
-        render(automation, &self.repository, schedule, time)
+        render(automation, &self.repository, schedule, time, |context| {
+            sections(&automation.spec).render(context)
+        })
+    }
+
+    /// The key that makes the task of one scheduled time a duplicate of others; empty without terms for that.
+    ///
+    /// # Errors
+    /// When it does not render.
+    pub fn key(
+        &self,
+        automation: &AgentAutomation,
+        schedule: &ParsedSchedule,
+        time: Timestamp,
+    ) -> Result<String, PromptError> {
+        render(automation, &self.repository, schedule, time, |context| {
+            let terms = automation.spec.deduplicate.as_ref();
+            terms.map_or(Ok(String::new()), |terms| render_key(&terms.key, context))
+        })
     }
 }
 
@@ -97,8 +115,9 @@ fn render(
     repository: &Repository,
     schedule: &ParsedSchedule,
     time: Timestamp,
+    text: impl FnOnce(&Context) -> Result<String, PromptError>,
 ) -> Result<String, PromptError> {
-    sections(&automation.spec).render(&Context {
+    text(&Context {
         namespace: &automation.namespace().unwrap_or_default(),
         automation: &automation.name_any(),
         trigger: schedule.name,
@@ -118,9 +137,14 @@ fn template_problem(
 ) -> Option<Problem> {
     let made_up = Repository::parse("owner/name").ok();
     let repository = repository.or(made_up.as_ref())?;
-    let error = schedules
-        .iter()
-        .find_map(|schedule| render(automation, repository, schedule, Timestamp::UNIX_EPOCH).err())?;
+    let key = automation.spec.deduplicate.as_ref().map(|terms| terms.key.as_str());
+    let error = schedules.iter().find_map(|schedule| {
+        let rendered = render(automation, repository, schedule, Timestamp::UNIX_EPOCH, |context| {
+            sections(&automation.spec).render(context)?;
+            key.map_or(Ok(String::new()), |key| render_key(key, context))
+        });
+        rendered.err()
+    })?;
     Some(problem(error.field(), Reason::InvalidTemplate, error))
 }
 

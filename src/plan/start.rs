@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use crate::api::task::{Attempt, AttemptOutcome, GitHubTask, Phase, TaskStatus};
 use crate::api::{AgentTask, Reason};
 
+use super::action::Admitted;
 use super::observed::{ObservedTask, Refused, StartOutcome};
 use super::time::add;
 use super::{Settings, naming};
@@ -26,7 +27,13 @@ const MESSAGE_MAX: usize = 500;
 
 /// The status to write before a task's request is sent, with a new attempt as its last.
 #[must_use]
-pub fn write_ahead(task: &AgentTask, identity: &str, settings: &Settings, now: Timestamp) -> TaskStatus {
+pub fn write_ahead(
+    task: &AgentTask,
+    admitted: &Admitted,
+    identity: &str,
+    settings: &Settings,
+    now: Timestamp,
+) -> TaskStatus {
     let mut status = task.status.clone().unwrap_or_default();
     let number = next_number(&status);
     status.attempts.push(Attempt {
@@ -40,6 +47,8 @@ pub fn write_ahead(task: &AgentTask, identity: &str, settings: &Settings, now: T
     });
     keep_newest(&mut status.attempts);
     status.not_before = None;
+    status.allowed_by.clone_from(&admitted.allowed_by);
+    status.reserved_nano_credits = Some(admitted.reserved_nano_credits).filter(|nano| *nano > 0);
     say(
         &mut status,
         Phase::Starting,
@@ -205,6 +214,8 @@ fn lost(status: &mut TaskStatus, number: i32, reason: &str) {
 
 fn wait(status: &mut TaskStatus, reason: Reason, message: String, not_before: Timestamp) {
     status.not_before = Some(not_before);
+    status.reserved_nano_credits = None;
+    status.bound_by = None;
     say(status, Phase::Held, reason, message);
 }
 
@@ -213,6 +224,7 @@ fn hold_or_fail(status: &mut TaskStatus, number: i32, refused: &Refused, now: Ti
     if matches!(refused.reason, Reason::StartRejected | Reason::RepositoryMoved) {
         status.failure = Some(message.clone());
         status.ended_at = Some(now);
+        status.reserved_nano_credits = None;
         say(status, Phase::Failed, refused.reason, message);
         return;
     }

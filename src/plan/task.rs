@@ -18,7 +18,7 @@ use super::observed::{ListedTask, ObservedTask};
 use super::start::{bounded, say, settle};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, TaskFacts, World};
-use super::{Action, Planned, Settings, Subject, search, start};
+use super::{Action, Planned, Settings, Subject, pulls, retry, search, start};
 
 /// A task that lists do not show (it may be archived) is read by its id this often.
 const UNLISTED: SignedDuration = SignedDuration::from_mins(5);
@@ -39,18 +39,75 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
         Phase::Pending | Phase::Held => Planned::default(),
         Phase::Starting => plan_starting(status, now),
         Phase::Unknown => plan_unknown(world, key, task, status, settings, now),
-        _ => plan_following(world.facts.get(key), status, settings, now),
+        _ => plan_started(world, key, task, status, settings, now),
     };
     if let Some(until) = hindered(world, task, settings, now) {
         let wanted = planned.actions.len();
         planned
             .actions
-            .retain(|action| matches!(action, Action::WriteTaskStatus(_)));
+            .retain(|action| matches!(action, Action::WriteTaskStatus(_) | Action::CreateTask(_)));
         if planned.actions.len() < wanted {
             planned.wake_at(until);
         }
     }
     planned
+}
+
+/// A task that GitHub has, or had: what follows it comes first, then what is asked of GitHub.
+fn plan_started(
+    world: &World,
+    key: &ObjectKey,
+    task: &AgentTask,
+    status: &TaskStatus,
+    settings: &Settings,
+    now: Timestamp,
+) -> Planned {
+    if let Some(step) = retry::plan(world, task) {
+        return Planned {
+            actions: vec![step],
+            ..Planned::default()
+        };
+    }
+    let deadline = deadline(task, status);
+    if let Some((_, next)) = deadline.as_ref().filter(|(due, _)| *due <= now) {
+        let mut next = next.clone();
+        next.ended_at = Some(now);
+        return Planned {
+            actions: vec![Action::WriteTaskStatus(Box::new(next))],
+            ..Planned::default()
+        };
+    }
+    let mut planned = plan_following(world.facts.get(key), status, settings, now);
+    if let Some((due, _)) = deadline {
+        planned.wake_at(due);
+    }
+    if planned.actions.is_empty() {
+        pulls::plan_task(world, key, task, now, &mut planned);
+    }
+    planned
+}
+
+/// When a running task is given up here, and the status that says so. GitHub has no way to stop it.
+fn deadline(task: &AgentTask, status: &TaskStatus) -> Option<(Timestamp, TaskStatus)> {
+    if status.phase != Phase::Running {
+        return None;
+    }
+    let after = |since: Option<Timestamp>, seconds: Option<i32>| {
+        Some(add(since?, SignedDuration::from_secs(i64::from(seconds?))))
+    };
+    let page = status.task.as_ref().and_then(|task| task.url.clone()).unwrap_or_default();
+    let active = after(status.started_at, task.spec.active_deadline_seconds).map(|due| {
+        let message = format!("it did not end before {due} and may go on at GitHub, where it counts until it ends: {page}");
+        (due, Reason::ActiveDeadline, message)
+    });
+    let waiting = after(status.waiting_since, task.spec.waiting_deadline_seconds).map(|due| {
+        let message = format!("nobody answered the agent before {due}; it may go on at GitHub: {page}");
+        (due, Reason::WaitingDeadline, message)
+    });
+    let (due, reason, message) = active.into_iter().chain(waiting).min_by_key(|(due, ..)| *due)?;
+    let mut next = status.clone();
+    say(&mut next, Phase::TimedOut, reason, message.trim_end_matches([' ', ':']));
+    Some((due, next))
 }
 
 /// What an observation makes of a status; `None` when there is nothing new in it.
@@ -104,6 +161,8 @@ fn progress(next: &mut TaskStatus, seen: &ObservedTask, now: Timestamp) {
             (Phase::Running, Reason::InProgress, message)
         }
     };
+    let waits = reason == Reason::WaitingForUser;
+    next.waiting_since = waits.then(|| next.waiting_since.unwrap_or(now));
     if phase.is_ended() {
         next.ended_at = Some(now);
         next.failure = said.filter(|_| phase != Phase::Succeeded);
@@ -120,10 +179,12 @@ fn finished(status: &TaskStatus) -> String {
     }
 }
 
-/// What is known of a pull request is kept where a look did not resolve it.
+/// What is known of a pull request is kept where a look did not resolve it, or where it has been read itself.
 fn merge_pull(known: Option<PullRequest>, seen: Option<&PullRequest>) -> Option<PullRequest> {
     match (known, seen) {
-        (Some(known), Some(seen)) if known.id == seen.id && seen.number.is_none() => Some(known),
+        (Some(known), Some(seen)) if known.id == seen.id && (seen.number.is_none() || known.updated_at.is_some()) => {
+            Some(known)
+        }
         (known, seen) => seen.cloned().or(known),
     }
 }

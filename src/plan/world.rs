@@ -10,13 +10,15 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::automation::{ScheduleStatus, SecretKeyRef};
-use crate::api::task::{Phase, TaskStatus};
+use crate::api::task::{Phase, PullRequest, TaskStatus};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask};
 use crate::domain::repository::Repository;
 use crate::domain::task_state::TaskState;
 
 use super::Subject;
-use super::observed::{ListedTask, Refused, Search};
+use super::budget::{self, Ledger};
+use super::observed::{GuardrailFacts, ListedTask, Refused, Search, SeenPull};
+use super::policy::{Labels, Policy};
 
 /// A namespaced object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,12 +120,41 @@ pub struct Verification {
     pub result: Result<(), Refused>,
 }
 
+/// A branch of a repository, as a credential sees it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BranchKey {
+    pub credential: CredentialKey,
+    pub repository: Repository,
+    pub branch: String,
+}
+
+/// What is known of a branch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BranchFacts {
+    pub checked_at: Timestamp,
+    /// The Secret version it was asked with.
+    pub resource_version: String,
+    /// Whether it is there.
+    pub exists: Result<bool, Refused>,
+    pub guardrails: Option<GuardrailFacts>,
+}
+
+/// The pull requests of a repository, as a credential sees them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PullFacts {
+    pub checked_at: Option<Timestamp>,
+    /// Those that changed last, by number.
+    pub pulls: BTreeMap<i64, SeenPull>,
+}
+
 /// What was seen of a task at GitHub since this process started.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TaskFacts {
     pub listed: Option<ListedTask>,
     /// When its details were last read.
     pub observed_at: Option<Timestamp>,
+    /// When its pull request's details were last read.
+    pub pull_observed_at: Option<Timestamp>,
     /// The last look for it, while its start is unknown.
     pub search: Option<Search>,
 }
@@ -147,18 +178,30 @@ const GRAVES: usize = 10_000;
 pub struct World {
     automations: BTreeMap<ObjectKey, AgentAutomation>,
     tasks: BTreeMap<ObjectKey, AgentTask>,
-    policies: BTreeMap<String, AgentPolicy>,
+    policies: BTreeMap<String, Policy>,
+    namespaces: BTreeMap<String, Labels>,
+    /// The policies that hold for each namespace, by name.
+    scopes: BTreeMap<String, Vec<String>>,
     tasks_by_automation: Index<ObjectKey>,
+    tasks_by_key: Index<SameKey>,
+    tasks_by_repository: Index<(CredentialKey, String)>,
     automations_by_credential: Index<CredentialKey>,
     tasks_by_credential: Index<CredentialKey>,
     waiting: BTreeSet<ObjectKey>,
     active: BTreeSet<ObjectKey>,
+    /// Tasks whose pull requests wait for people.
+    open_pulls: BTreeSet<ObjectKey>,
+    /// When tasks started, or may have.
+    starts: BTreeSet<(Timestamp, ObjectKey)>,
+    ledger: Ledger,
     /// Policies that can't be decoded. They may forbid anything.
     pub unreadable_policies: BTreeSet<String>,
     /// Tasks that can't be decoded, with their automations. They may be at work.
     pub unreadable_tasks: BTreeMap<ObjectKey, ObjectKey>,
     pub credentials: BTreeMap<CredentialKey, Credential>,
     pub repositories: BTreeMap<(CredentialKey, Repository), Verification>,
+    pub branches: BTreeMap<BranchKey, BranchFacts>,
+    pub pulls: BTreeMap<(CredentialKey, Repository), PullFacts>,
     pub facts: BTreeMap<ObjectKey, TaskFacts>,
     /// When each automation's status was last written by this process.
     pub status_written: BTreeMap<ObjectKey, Timestamp>,
@@ -175,8 +218,8 @@ pub struct World {
     late: BTreeSet<String>,
     /// What an action is under way for.
     pub busy: BTreeSet<Subject>,
-    /// Tasks whose start is under way, and their credentials.
-    pub starting: BTreeMap<ObjectKey, CredentialKey>,
+    /// Tasks about which a write to GitHub is under way, and their credentials.
+    pub writing: BTreeMap<ObjectKey, CredentialKey>,
     /// What did not get through.
     pub retries: BTreeMap<Subject, Retry>,
 }
@@ -191,7 +234,51 @@ impl World {
     }
 
     pub fn policies(&self) -> impl Iterator<Item = &AgentPolicy> + Clone {
-        self.policies.values()
+        self.policies.values().map(|policy| &policy.object)
+    }
+
+    /// The policies that hold for a namespace.
+    pub fn holding(&self, namespace: &str) -> impl Iterator<Item = &Policy> + use<'_> {
+        let names = self.scopes.get(namespace).cloned().unwrap_or_else(|| self.scope(namespace));
+        names.into_iter().filter_map(|name| self.policies.get(&name))
+    }
+
+    /// Whether a policy holds for a namespace.
+    #[must_use]
+    pub fn holds(&self, policy: &Policy, namespace: &str) -> bool {
+        policy.selects(namespace, self.namespaces.get(namespace))
+    }
+
+    /// What was spent and what is held.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Tasks of a namespace with the same key in the same repository, one of which may be a duplicate of the other.
+    pub fn with_key_of(&self, task: &AgentTask) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
+        let same = same_key(task);
+        let keys = same.into_iter().flat_map(|same| self.tasks_by_key.of(&same).cloned().collect::<Vec<_>>());
+        keys.filter_map(|key| self.tasks.get_key_value(&key))
+    }
+
+    /// Tasks in a repository whose pull requests a credential follows.
+    pub fn tasks_in(&self, key: &CredentialKey, repository: &Repository) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
+        let keys = self.tasks_by_repository.of(&(key.clone(), folded(repository.as_str())));
+        keys.cloned().collect::<Vec<_>>().into_iter().filter_map(|key| self.tasks.get_key_value(&key))
+    }
+
+    /// Tasks whose pull requests wait for people.
+    pub fn open_pulls(&self) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
+        self.open_pulls.iter().filter_map(|key| self.tasks.get_key_value(key))
+    }
+
+    /// Tasks that started, or may have, since then, the oldest first.
+    pub fn started_since(&self, time: Timestamp) -> impl Iterator<Item = (Timestamp, &AgentTask)> {
+        let starts = self.starts.iter().rev().take_while(move |(at, _)| *at > time);
+        let mut starts: Vec<_> = starts.filter_map(|(at, key)| Some((*at, self.tasks.get(key)?))).collect();
+        starts.reverse();
+        starts.into_iter()
     }
 
     #[must_use]
@@ -262,6 +349,8 @@ impl World {
         }
         self.automations_by_credential
             .insert(CredentialKey::of_automation(&automation), &key);
+        self.ledger.enter_status(&key, automation.status.as_ref());
+        self.enter(&key.namespace);
         self.automations.insert(key, stripped(automation));
         true
     }
@@ -279,8 +368,16 @@ impl World {
         self.unreadable_tasks.remove(&key);
         self.tasks_by_automation.insert(automation_key(&task), &key);
         self.tasks_by_credential.insert(CredentialKey::of_task(&task), &key);
+        self.tasks_by_repository.insert(in_repository(&task), &key);
+        if let Some(same) = same_key(&task) {
+            self.tasks_by_key.insert(same, &key);
+        }
         set(&mut self.waiting, &key, phase(&task).is_waiting());
         set(&mut self.active, &key, counts(&task));
+        set(&mut self.open_pulls, &key, open_pull(&task));
+        self.starts.extend(started(&task).map(|at| (at, key.clone())));
+        self.ledger.enter_task(&automation_key(&task), &task);
+        self.enter(&key.namespace);
         self.tasks.insert(key, stripped(task));
         true
     }
@@ -294,12 +391,33 @@ impl World {
     /// Takes a policy in, unless a newer version is known. Says whether it was news.
     pub fn put_policy(&mut self, policy: AgentPolicy) -> bool {
         let name = policy.name_any();
-        if !is_news(self.policies.get(&name), &policy) {
+        if !is_news(self.policies.get(&name).map(|policy| &policy.object), &policy) {
             return false;
         }
         self.unreadable_policies.remove(&name);
-        self.policies.insert(name, stripped(policy));
+        self.policies.insert(name, Policy::new(stripped(policy)));
+        self.rescope();
         true
+    }
+
+    /// Takes a namespace's labels in. Says whether they are news.
+    pub fn put_namespace(&mut self, name: String, labels: Labels) -> bool {
+        let news = self.namespaces.insert(name.clone(), labels.clone()) != Some(labels);
+        if news {
+            self.scopes.remove(&name);
+            self.enter(&name);
+        }
+        news
+    }
+
+    pub fn remove_namespace(&mut self, name: &str) {
+        self.namespaces.remove(name);
+        self.scopes.remove(name);
+    }
+
+    /// The namespaces whose labels are known.
+    pub fn namespaces(&self) -> impl Iterator<Item = &String> {
+        self.namespaces.keys()
     }
 
     /// Forgets an automation, unless the one of that name is another by now.
@@ -339,6 +457,25 @@ impl World {
     pub fn remove_policy(&mut self, name: &str) {
         self.policies.remove(name);
         self.unreadable_policies.remove(name);
+        self.rescope();
+    }
+
+    fn scope(&self, namespace: &str) -> Vec<String> {
+        let labels = self.namespaces.get(namespace);
+        let held = self.policies.iter().filter(|(_, policy)| policy.selects(namespace, labels));
+        held.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn enter(&mut self, namespace: &str) {
+        if !self.scopes.contains_key(namespace) {
+            let scope = self.scope(namespace);
+            self.scopes.insert(namespace.to_owned(), scope);
+        }
+    }
+
+    fn rescope(&mut self) {
+        let namespaces: Vec<_> = std::mem::take(&mut self.scopes).into_keys().collect();
+        namespaces.iter().for_each(|namespace| self.enter(namespace));
     }
 
     /// A time is decided only once its object is known, so an object that is new here and whose time is decided is late.
@@ -346,8 +483,12 @@ impl World {
         let cause = &task.spec.trigger;
         let is_new = self.tasks.get(key).is_none_or(|known| known.uid() != task.uid());
         let automation = self.automation_of(task);
+        let follows = task.spec.follows.as_ref();
+        let has_predecessor =
+            follows.is_some_and(|follows| self.tasks.contains_key(&ObjectKey::new(key.namespace.clone(), &*follows.name)));
         self.is_complete
             && is_new
+            && !has_predecessor
             && automation.is_some_and(|automation| is_decided(automation, &cause.name, cause.scheduled_time))
     }
 
@@ -355,6 +496,7 @@ impl World {
         if let Some(known) = self.automations.get(key) {
             let credential = CredentialKey::of_automation(known);
             self.automations_by_credential.remove(&credential, key);
+            self.ledger.leave_status(key, known.status.as_ref());
         }
     }
 
@@ -362,9 +504,18 @@ impl World {
         if let Some(known) = self.tasks.get(key) {
             self.tasks_by_automation.remove(&automation_key(known), key);
             self.tasks_by_credential.remove(&CredentialKey::of_task(known), key);
+            self.tasks_by_repository.remove(&in_repository(known), key);
+            if let Some(same) = same_key(known) {
+                self.tasks_by_key.remove(&same, key);
+            }
+            if let Some(at) = started(known) {
+                self.starts.remove(&(at, key.clone()));
+            }
+            self.ledger.leave_task(&automation_key(known), known);
         }
         self.waiting.remove(key);
         self.active.remove(key);
+        self.open_pulls.remove(key);
     }
 }
 
@@ -420,6 +571,36 @@ impl Graves {
             self.uids.remove(&oldest);
         }
     }
+}
+
+/// Namespace, repository and key.
+type SameKey = (String, String, String);
+
+fn same_key(task: &AgentTask) -> Option<SameKey> {
+    let terms = task.spec.deduplicate.as_ref()?;
+    let namespace = task.namespace().unwrap_or_default();
+    Some((namespace, folded(&task.spec.repository), terms.key.clone()))
+}
+
+fn in_repository(task: &AgentTask) -> (CredentialKey, String) {
+    (CredentialKey::of_task(task), folded(&task.spec.repository))
+}
+
+/// GitHub tells no case in names of repositories.
+#[must_use]
+pub fn folded(repository: &str) -> String {
+    repository.to_ascii_lowercase()
+}
+
+/// Whether a task's pull request waits for people.
+#[must_use]
+pub fn open_pull(task: &AgentTask) -> bool {
+    let pull = task.status.as_ref().and_then(|status| status.pull_request.as_ref());
+    pull.is_some_and(PullRequest::is_open)
+}
+
+fn started(task: &AgentTask) -> Option<Timestamp> {
+    budget::started(task.status.as_ref()?)
 }
 
 /// The automation that a task names.

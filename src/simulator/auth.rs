@@ -37,6 +37,9 @@ pub enum Access {
 pub struct Permissions {
     pub agent_tasks: Access,
     pub pull_requests: Access,
+    pub contents: Access,
+    pub administration: Access,
+    pub checks: Access,
 }
 
 impl Default for Permissions {
@@ -44,6 +47,9 @@ impl Default for Permissions {
         Self {
             agent_tasks: Access::Write,
             pull_requests: Access::Read,
+            contents: Access::Read,
+            administration: Access::Read,
+            checks: Access::Read,
         }
     }
 }
@@ -107,6 +113,22 @@ impl Token {
         } else {
             Ok(())
         }
+    }
+
+    pub(super) fn may_write_pulls(&self) -> Result<(), Refusal> {
+        self.may(self.permissions.pull_requests, Access::Write)
+    }
+
+    pub(super) fn may_read_contents(&self) -> Result<(), Refusal> {
+        self.may(self.permissions.contents, Access::Read)
+    }
+
+    pub(super) fn may_read_administration(&self) -> Result<(), Refusal> {
+        self.may(self.permissions.administration, Access::Read)
+    }
+
+    pub(super) fn may_read_checks(&self) -> Result<(), Refusal> {
+        self.may(self.permissions.checks, Access::Read)
     }
 
     fn may(&self, granted: Access, wanted: Access) -> Result<(), Refusal> {

@@ -395,7 +395,7 @@ impl State {
         );
     }
 
-    fn account(&self, login: &str) -> Result<Account, ControlError> {
+    pub(super) fn account(&self, login: &str) -> Result<Account, ControlError> {
         self.accounts
             .get(login)
             .cloned()
@@ -411,7 +411,10 @@ impl State {
         Ok(match change {
             PullChange::Ready => Change::Ready,
             PullChange::Draft => Change::Draft,
-            PullChange::Merge => Change::Merge,
+            PullChange::Merge => Change::Merge(None),
+            PullChange::MergeBy { login } => Change::Merge(Some(self.account(&login)?)),
+            PullChange::Label(label) => Change::Label(label),
+            PullChange::Check { conclusion } => Change::Check(conclusion),
             PullChange::Close => Change::Close,
             PullChange::Reopen => Change::Reopen,
             PullChange::Review { by, state, body } => {

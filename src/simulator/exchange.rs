@@ -204,6 +204,13 @@ impl State {
             Route::ListPulls(repository) => self.list_pulls(&repository, context),
             Route::GetPull(repository, number) => self.get_pull(&repository, number, context),
             Route::ListReviews(repository, number) => self.list_reviews(&repository, number, context),
+            Route::GetBranchRules(repository, branch) => self.get_branch_rules(&repository, &branch, context),
+            Route::GetCodeownersErrors(repository) => self.get_codeowners_errors(&repository, context),
+            Route::GetAgentConfiguration(repository) => self.get_agent_configuration(&repository, context),
+            Route::ListCheckRuns(repository, reference) => self.list_check_runs(&repository, &reference, context),
+            Route::RequestReviewers(repository, number) => self.request_reviewers(&repository, number, context),
+            Route::AddLabels(repository, number) => self.add_labels(&repository, number, context),
+            Route::UpdatePull(repository, number) => self.update_pull(&repository, number, context),
             Route::Graphql => graphql::answer(self, context),
             Route::GetUser => Ok(Reply::ok(render::own_account(&context.caller.user, &self.base_url))),
             Route::GetRateLimit => {

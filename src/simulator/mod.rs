@@ -38,7 +38,7 @@ pub use self::{
     fault::{Effect, Failure, Fault, When},
     limit::{Limits, PrimaryLimit, SecondaryLimits, Throttle},
     pull::{PullChange, PullRecord, ReviewState},
-    repository::Repository,
+    repository::{AgentSettings, CodeOwners, Repository, Rule},
     route::Operation,
     script::{End, Leaves, Script, SessionScript, SessionState},
     state::{Behaviour, RequestRecord},

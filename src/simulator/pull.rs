@@ -21,6 +21,9 @@ pub struct PullRecord {
     pub draft: bool,
     pub merged: bool,
     pub reviews: usize,
+    pub labels: Vec<String>,
+    pub requested_reviewers: Vec<String>,
+    pub requested_teams: Vec<String>,
 }
 
 /// What a person does to a pull request.
@@ -30,9 +33,18 @@ pub enum PullChange {
     /// It is no draft any more.
     Ready,
     Draft,
+    /// By the repository's owner.
     Merge,
+    MergeBy {
+        login: String,
+    },
     Close,
     Reopen,
+    Label(String),
+    /// One check, named `test`, ends so, or begins where this is none.
+    Check {
+        conclusion: Option<String>,
+    },
     Review {
         by: String,
         state: ReviewState,
@@ -77,7 +89,13 @@ pub(super) struct PullLife {
     pub merged_at: Option<Timestamp>,
     pub closed_at: Option<Timestamp>,
     pub changed_at: Option<Timestamp>,
+    pub merged_by: Option<Account>,
     pub reviews: Vec<Review>,
+    pub labels: Vec<String>,
+    pub requested_reviewers: Vec<Account>,
+    pub requested_teams: Vec<String>,
+    /// The conclusion of its one check, if it has one and that has ended.
+    pub check: Option<Option<String>>,
 }
 
 /// An open or once open pull request.
@@ -147,6 +165,9 @@ impl<'a> Pull<'a> {
             draft: !self.life.ready,
             merged: self.life.merged_at.is_some(),
             reviews: self.life.reviews.len(),
+            labels: self.life.labels.clone(),
+            requested_reviewers: self.life.requested_reviewers.iter().map(|by| by.login.clone()).collect(),
+            requested_teams: self.life.requested_teams.clone(),
         }
     }
 }
@@ -159,18 +180,37 @@ pub(super) fn node_id(id: u64) -> String {
 impl PullLife {
     /// Applies what a person does; a review carries its reviewer's account and its id.
     pub fn change(&mut self, change: Change, now: Timestamp) {
-        self.changed_at = Some(now);
+        // GitHub does not count a check as a change of the pull request.
+        if !matches!(change, Change::Check(_)) {
+            self.changed_at = Some(now);
+        }
         match change {
             Change::Ready => self.ready = true,
             Change::Draft => self.ready = false,
-            Change::Merge => {
+            Change::Merge(by) => {
                 self.ready = true;
+                self.merged_by = by;
                 self.merged_at = Some(now);
                 self.closed_at = Some(now);
             }
             Change::Close => self.closed_at = Some(now),
             Change::Reopen => self.closed_at = self.merged_at,
-            Change::Review(review) => self.reviews.push(review),
+            Change::Review(review) => {
+                self.requested_reviewers.retain(|asked| asked.login != review.by.login);
+                self.reviews.push(review);
+            }
+            Change::Label(label) => {
+                if !self.labels.contains(&label) {
+                    self.labels.push(label);
+                }
+            }
+            Change::Check(conclusion) => self.check = Some(conclusion),
+            Change::Ask(users, teams) => {
+                let logins: Vec<_> = self.requested_reviewers.iter().map(|asked| asked.login.clone()).collect();
+                self.requested_reviewers.extend(users.into_iter().filter(|user| !logins.contains(&user.login)));
+                let new: Vec<_> = teams.into_iter().filter(|team| !self.requested_teams.contains(team)).collect();
+                self.requested_teams.extend(new);
+            }
         }
     }
 }
@@ -179,8 +219,11 @@ impl PullLife {
 pub(super) enum Change {
     Ready,
     Draft,
-    Merge,
+    Merge(Option<Account>),
     Close,
     Reopen,
     Review(Review),
+    Label(String),
+    Check(Option<String>),
+    Ask(Vec<Account>, Vec<String>),
 }

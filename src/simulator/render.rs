@@ -320,7 +320,15 @@ impl State {
             "statuses_url": format!("{api}/statuses/{head_sha}"),
         });
         let rest = json!({
-            "labels": [], "milestone": null, "assignees": [], "requested_reviewers": [], "requested_teams": [],
+            "labels": pull.life.labels.iter().map(|label| label_json(label)).collect::<Vec<_>>(),
+            "milestone": null, "assignees": [],
+            "requested_reviewers": pull
+                .life
+                .requested_reviewers
+                .iter()
+                .map(|asked| account(asked, &self.base_url))
+                .collect::<Vec<_>>(),
+            "requested_teams": pull.life.requested_teams.iter().map(|slug| self.team_json(slug)).collect::<Vec<_>>(),
             "author_association": "CONTRIBUTOR", "auto_merge": null, "active_lock_reason": null,
             "created_at": time(pull.created_at),
             "updated_at": time(pull.updated_at),
@@ -357,7 +365,9 @@ impl State {
     pub(super) fn whole_pull_json(&self, pull: &Pull<'_>) -> Value {
         let mut value = self.pull_json(pull);
         let merged = pull.life.merged_at.is_some();
-        let merged_by = merged.then(|| account(&self.accounts.owner_of(pull.repository), &self.base_url));
+        let owner = || self.accounts.owner_of(pull.repository);
+        let by = merged.then(|| pull.life.merged_by.clone().unwrap_or_else(owner));
+        let merged_by = by.map(|by| account(&by, &self.base_url));
         let more = json!({
             "merged": merged,
             "mergeable": pull.is_open().then_some(true),
@@ -369,6 +379,40 @@ impl State {
         });
         merge(&mut value, more);
         value
+    }
+
+    fn team_json(&self, slug: &str) -> Value {
+        json!({
+            "id": 1, "node_id": format!("T_{slug}"), "name": slug, "slug": slug, "description": null,
+            "privacy": "closed", "permission": "pull", "notification_setting": "notifications_enabled",
+            "type": "organization", "organization_id": 1,
+            "url": format!("{}/organizations/1/team/1", self.base_url),
+            "html_url": format!("{WEB}/orgs/acme/teams/{slug}"),
+            "members_url": format!("{}/organizations/1/team/1/members{{/member}}", self.base_url),
+            "repositories_url": format!("{}/organizations/1/team/1/repos", self.base_url),
+            "parent": null,
+        })
+    }
+
+    /// The one check run of a pull request's head.
+    pub(super) fn check_run_json(&self, pull: &Pull<'_>, conclusion: Option<&str>) -> Value {
+        let head = sha(pull.id());
+        let url = format!("{}/repos/{}/check-runs/{}", self.base_url, pull.repository.name, pull.id());
+        json!({
+            "id": pull.id(), "node_id": format!("CR_{:08x}", pull.id()), "external_id": "", "name": "test",
+            "head_sha": head, "url": url, "html_url": null, "details_url": null,
+            "status": if conclusion.is_some() { "completed" } else { "in_progress" },
+            "conclusion": conclusion,
+            "started_at": time(pull.created_at),
+            "completed_at": conclusion.map(|_| time(pull.created_at)),
+            "output": {
+                "title": null, "summary": null, "text": null, "annotations_count": 0,
+                "annotations_url": format!("{url}/annotations"),
+            },
+            "check_suite": {"id": pull.id()},
+            "app": null,
+            "pull_requests": [],
+        })
     }
 
     pub(super) fn review_json(&self, pull: &Pull<'_>, review: &Review) -> Value {
@@ -393,6 +437,14 @@ impl State {
             "author_association": "MEMBER",
         })
     }
+}
+
+/// A label; its colour is GitHub's default.
+pub(super) fn label_json(name: &str) -> Value {
+    json!({
+        "id": 1, "node_id": format!("LA_{name}"), "name": name, "description": null, "color": "ededed",
+        "default": false, "url": format!("https://api.github.com/repos/o/r/labels/{name}"),
+    })
 }
 
 pub(super) fn rate_limit(primary: PrimaryLimit) -> Value {

@@ -25,6 +25,55 @@ pub struct Repository {
     pub protected: Vec<String>,
     #[serde(default = "yes")]
     pub private: bool,
+    /// Active rules by branch.
+    #[serde(default)]
+    pub rules: BTreeMap<String, Vec<Rule>>,
+    #[serde(default)]
+    pub codeowners: CodeOwners,
+    #[serde(default)]
+    pub agent: AgentSettings,
+}
+
+/// A rule of a branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Rule {
+    PullRequest { approvals: u32, code_owners: bool },
+    RequiredStatusChecks { contexts: Vec<String> },
+    CodeScanning,
+}
+
+/// Whether there is a CODEOWNERS file, and what GitHub thinks of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeOwners {
+    #[default]
+    Missing,
+    Valid,
+    /// With so many errors.
+    Errors(u32),
+}
+
+/// How the agent is set up in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "they are GitHub's switches")]
+pub struct AgentSettings {
+    pub firewall: bool,
+    pub workflow_approval: bool,
+    pub codeql: bool,
+    pub secret_scanning: bool,
+}
+
+impl Default for AgentSettings {
+    fn default() -> Self {
+        Self {
+            firewall: true,
+            workflow_approval: true,
+            codeql: true,
+            secret_scanning: true,
+        }
+    }
 }
 
 fn main() -> String {
@@ -46,6 +95,9 @@ impl Repository {
             branches: Vec::new(),
             protected: Vec::new(),
             private: true,
+            rules: BTreeMap::new(),
+            codeowners: CodeOwners::default(),
+            agent: AgentSettings::default(),
         }
     }
 

@@ -17,6 +17,13 @@ pub enum Operation {
     ListPulls,
     GetPull,
     ListReviews,
+    GetBranchRules,
+    GetCodeownersErrors,
+    GetAgentConfiguration,
+    ListCheckRuns,
+    RequestReviewers,
+    AddLabels,
+    UpdatePull,
     Graphql,
     GetUser,
     GetRateLimit,
@@ -43,6 +50,13 @@ pub(super) enum Route {
     ListPulls(RepositoryName),
     GetPull(RepositoryName, u64),
     ListReviews(RepositoryName, u64),
+    GetBranchRules(RepositoryName, String),
+    GetCodeownersErrors(RepositoryName),
+    GetAgentConfiguration(RepositoryName),
+    ListCheckRuns(RepositoryName, String),
+    RequestReviewers(RepositoryName, u64),
+    AddLabels(RepositoryName, u64),
+    UpdatePull(RepositoryName, u64),
     Graphql,
     GetUser,
     GetRateLimit,
@@ -64,6 +78,17 @@ impl Operation {
             Self::ListPulls => "https://docs.github.com/rest/pulls/pulls#list-pull-requests",
             Self::GetPull => "https://docs.github.com/rest/pulls/pulls#get-a-pull-request",
             Self::ListReviews => "https://docs.github.com/rest/pulls/reviews#list-reviews-for-a-pull-request",
+            Self::GetBranchRules => "https://docs.github.com/rest/repos/rules#get-rules-for-a-branch",
+            Self::GetCodeownersErrors => "https://docs.github.com/rest/repos/repos#list-codeowners-errors",
+            Self::GetAgentConfiguration => {
+                "https://docs.github.com/rest/copilot/copilot-cloud-agent-repository-management#get-copilot-cloud-agent-configuration-for-a-repository"
+            }
+            Self::ListCheckRuns => "https://docs.github.com/rest/checks/runs#list-check-runs-for-a-git-reference",
+            Self::RequestReviewers => {
+                "https://docs.github.com/rest/pulls/review-requests#request-reviewers-for-a-pull-request"
+            }
+            Self::AddLabels => "https://docs.github.com/rest/issues/labels#add-labels-to-an-issue",
+            Self::UpdatePull => "https://docs.github.com/rest/pulls/pulls#update-a-pull-request",
             Self::Graphql => "https://docs.github.com/graphql",
             Self::GetUser => "https://docs.github.com/rest/users/users#get-the-authenticated-user",
             Self::GetRateLimit => "https://docs.github.com/rest/rate-limit/rate-limit",
@@ -88,6 +113,21 @@ impl Route {
                 Some(Self::StartTask(full(owner, repo)))
             }
             path if method == Method::GET => Self::parse_get(path),
+            ["repos", owner, repo, rest @ ..] => Self::parse_write(method, full(owner, repo), rest),
+            ["repositories", id, rest @ ..] => Self::parse_write(method, RepositoryName::Id(id.parse().ok()?), rest),
+            _ => None,
+        }
+    }
+
+    fn parse_write(method: &Method, repository: RepositoryName, rest: &[&str]) -> Option<Self> {
+        match rest {
+            ["pulls", number, "requested_reviewers"] if method == Method::POST => {
+                Some(Self::RequestReviewers(repository, number.parse().ok()?))
+            }
+            ["issues", number, "labels"] if method == Method::POST => {
+                Some(Self::AddLabels(repository, number.parse().ok()?))
+            }
+            ["pulls", number] if method == Method::PATCH => Some(Self::UpdatePull(repository, number.parse().ok()?)),
             _ => None,
         }
     }
@@ -114,6 +154,12 @@ impl Route {
             ["branches", branch @ ..] if !branch.is_empty() => Some(Self::GetBranch(repository, branch.join("/"))),
             ["pulls"] => Some(Self::ListPulls(repository)),
             ["pulls", number] => Some(Self::GetPull(repository, number.parse().ok()?)),
+            ["rules", "branches", branch @ ..] if !branch.is_empty() => {
+                Some(Self::GetBranchRules(repository, branch.join("/")))
+            }
+            ["codeowners", "errors"] => Some(Self::GetCodeownersErrors(repository)),
+            ["copilot", "cloud-agent", "configuration"] => Some(Self::GetAgentConfiguration(repository)),
+            ["commits", reference, "check-runs"] => Some(Self::ListCheckRuns(repository, (*reference).to_owned())),
             ["pulls", number, "reviews"] => Some(Self::ListReviews(repository, number.parse().ok()?)),
             _ => None,
         }
@@ -131,6 +177,13 @@ impl Route {
             Self::ListPulls(_) => Operation::ListPulls,
             Self::GetPull(..) => Operation::GetPull,
             Self::ListReviews(..) => Operation::ListReviews,
+            Self::GetBranchRules(..) => Operation::GetBranchRules,
+            Self::GetCodeownersErrors(_) => Operation::GetCodeownersErrors,
+            Self::GetAgentConfiguration(_) => Operation::GetAgentConfiguration,
+            Self::ListCheckRuns(..) => Operation::ListCheckRuns,
+            Self::RequestReviewers(..) => Operation::RequestReviewers,
+            Self::AddLabels(..) => Operation::AddLabels,
+            Self::UpdatePull(..) => Operation::UpdatePull,
             Self::Graphql => Operation::Graphql,
             Self::GetUser => Operation::GetUser,
             Self::GetRateLimit => Operation::GetRateLimit,

@@ -8,7 +8,8 @@ use crate::run;
 /// A Monday, six in the morning in Berlin.
 const NOW: &str = "2026-03-30T06:00:00+02:00";
 const POLICY: &str = "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: default}\n\
-                      spec: {namespaces: [payments], repositories: [acme/*], baseBranches: [main], triggers: [Schedule]}\n";
+                      spec: {namespaces: [payments], repositories: [acme/*], baseBranches: [main], triggers: [Schedule],\n\
+                      \x20 models: ['*'], customAgents: ['*'], credentials: ['*'], startPolicies: [AtMostOnce, AtLeastOnce]}\n";
 
 /// An automation that fires at [`NOW`] and was created on the Friday before; `more` goes below its spec.
 fn automation(name: &str, more: &str) -> String {

@@ -190,7 +190,8 @@ fn samples() -> [(&'static str, Value); 3] {
         "suspend": false,
     });
     let policy = json!({
-        "namespaces": ["payments"], "repositories": ["acme/*"], "baseBranches": ["main"], "triggers": ["Schedule"],
+        "namespaces": ["payments"], "repositories": ["acme/*"], "baseBranches": ["main"], "triggers": ["Schedule"], "models": ["*"],
+            "customAgents": ["*"], "credentials": ["*"], "startPolicies": ["AtMostOnce", "AtLeastOnce"],
         "maxActive": 3, "suspend": false,
     });
     let task = json!({

@@ -271,7 +271,8 @@ impl Team<'_> {
         let policies: Api<AgentPolicy> = Api::all(self.fleet.client.clone());
         if policies.get_opt(&self.namespace).await.unwrap().is_none() {
             let spec = json!({
-                "namespaces": [self.namespace], "repositories": ["acme/*"], "baseBranches": ["*"], "triggers": ["Schedule"],
+                "namespaces": [self.namespace], "repositories": ["acme/*"], "baseBranches": ["*"], "triggers": ["Schedule"], "models": ["*"],
+            "customAgents": ["*"], "credentials": ["*"], "startPolicies": ["AtMostOnce", "AtLeastOnce"],
             });
             let policy = AgentPolicy::new(&self.namespace, serde_json::from_value(spec).unwrap());
             policies.create(&PostParams::default(), &policy).await.unwrap();

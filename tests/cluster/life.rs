@@ -43,6 +43,10 @@ spec:
   repositories: [acme/payments-api]
   baseBranches: [main]
   triggers: [Schedule]
+  models: ["*"]
+  customAgents: ["*"]
+  credentials: ["*"]
+  startPolicies: [AtMostOnce]
   maxActive: 3
 "#;
 

@@ -187,6 +187,7 @@ async fn tokens_end_in_the_middle() {
     let narrowed = Permissions {
         agent_tasks: Access::Read,
         pull_requests: Access::None,
+        ..Permissions::default()
     };
     let table = [
         (Effect::RevokeToken, 401, 401),

@@ -11,6 +11,7 @@ fn permissions(agent_tasks: Access, pull_requests: Access) -> Permissions {
     Permissions {
         agent_tasks,
         pull_requests,
+        ..Permissions::default()
     }
 }
 

@@ -5,11 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agent_automation::api::automation::{
-    Agent, AutomationSpec, Branches, Concurrency, Credentials, HistoryLimits, MissedRuns, Prompt, PullRequestRequest,
-    ScheduleTrigger, SecretKeyRef, StartPolicy, Trigger,
-};
-use agent_automation::api::policy::{PolicySpec, TriggerKind};
+use agent_automation::api::automation::{MissedRuns, StartPolicy};
 use agent_automation::api::{AgentAutomation, AgentPolicy, AgentTask, definitions};
 use agent_automation::controller::Controller;
 use agent_automation::controller::lease::Terms;
@@ -23,6 +19,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -67,6 +64,9 @@ pub struct Team {
     pub missed_runs: MissedRuns,
     pub deadline: Option<i32>,
     pub history: i32,
+    pub repository: String,
+    /// Further fields of the spec.
+    pub more: Value,
 }
 
 impl Team {
@@ -79,6 +79,8 @@ impl Team {
             missed_runs: MissedRuns::Latest,
             deadline: None,
             history: 5,
+            repository: REPOSITORY.to_owned(),
+            more: json!({}),
         }
     }
 }
@@ -147,30 +149,37 @@ impl Stage {
     }
 
     pub async fn policy(&self, max_active: Option<i32>) {
-        let spec = PolicySpec {
-            namespaces: vec![NAMESPACE.to_owned()],
-            repositories: vec!["acme/*".to_owned()],
-            base_branches: vec!["main".to_owned()],
-            triggers: vec![TriggerKind::Schedule],
-            max_active,
-            suspend: false,
-        };
+        self.policy_with(json!({ "maxActive": max_active })).await;
+    }
+
+    /// A policy that allows what the teams ask for, and further fields of its spec.
+    pub async fn policy_with(&self, more: Value) {
+        let mut spec = json!({
+            "namespaces": [NAMESPACE],
+            "repositories": ["acme/*"],
+            "baseBranches": ["main"],
+            "triggers": ["Schedule"],
+            "models": ["*"],
+            "customAgents": ["*"],
+            "credentials": ["github-agent-token"],
+            "startPolicies": ["AtMostOnce", "AtLeastOnce"],
+        });
+        merge(&mut spec, &more);
         let api: Api<AgentPolicy> = Api::all(self.people.client());
-        api.create(&PostParams::default(), &AgentPolicy::new("default", spec))
-            .await
-            .unwrap();
+        let policy = AgentPolicy::new("default", serde_json::from_value(spec).unwrap());
+        api.create(&PostParams::default(), &policy).await.unwrap();
     }
 
     /// Changes the policy, as a platform team does.
-    pub async fn change_policy(&self, change: serde_json::Value) {
+    pub async fn change_policy(&self, change: Value) {
         let api: Api<AgentPolicy> = Api::all(self.people.client());
-        let patch = Patch::Merge(serde_json::json!({ "spec": change }));
+        let patch = Patch::Merge(json!({ "spec": change }));
         api.patch("default", &PatchParams::default(), &patch).await.unwrap();
     }
 
     pub async fn annotate_task(&self, name: &str, key: &str, value: &str) {
         let api: Api<AgentTask> = Api::namespaced(self.people.client(), NAMESPACE);
-        let patch = Patch::Merge(serde_json::json!({"metadata": {"annotations": {key: value}}}));
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
         api.patch(name, &PatchParams::default(), &patch).await.unwrap();
     }
 
@@ -181,7 +190,7 @@ impl Stage {
 
     pub async fn replace_token(&self, token: &str) {
         let api: Api<Secret> = Api::namespaced(self.people.client(), NAMESPACE);
-        let patch = Patch::Merge(serde_json::json!({"data": {"token": ByteString(token.as_bytes().to_vec())}}));
+        let patch = Patch::Merge(json!({"data": {"token": ByteString(token.as_bytes().to_vec())}}));
         api.patch("github-agent-token", &PatchParams::default(), &patch)
             .await
             .unwrap();
@@ -311,52 +320,41 @@ fn settings() -> Settings {
     Settings {
         poll_min: SignedDuration::from_secs(2),
         poll_max: SignedDuration::from_secs(10),
+        pull_poll_min: SignedDuration::from_secs(10),
         ..Settings::default()
     }
 }
 
 fn automation(team: &Team) -> AgentAutomation {
-    let schedule = ScheduleTrigger {
-        cron: team.every.clone(),
-        time_zone: "UTC".to_owned(),
-        starting_deadline_seconds: team.deadline,
-        missed_runs: team.missed_runs,
-    };
-    let spec = AutomationSpec {
-        repository: REPOSITORY.to_owned(),
-        branches: Branches {
-            base: "main".to_owned(),
-            allow: vec!["main".to_owned()],
-        },
-        triggers: vec![Trigger {
-            name: "tick".to_owned(),
-            schedule: Some(schedule),
-        }],
-        prompt: Prompt {
-            goal: "Update {{ repository.name }}.".to_owned(),
-            non_goals: Vec::new(),
-            validation: Vec::new(),
-            pull_request: None,
-        },
-        agent: Agent::default(),
-        pull_request: PullRequestRequest { create: true },
-        concurrency: Concurrency {
-            max_active: team.max_active,
-        },
-        credentials: Credentials {
-            secret_ref: SecretKeyRef {
-                name: "github-agent-token".to_owned(),
-                key: "token".to_owned(),
-            },
-        },
-        start_policy: team.start_policy,
-        suspend: false,
-        history_limits: HistoryLimits {
-            succeeded: team.history,
-            failed: team.history,
-        },
-    };
-    AgentAutomation::new(&team.name, spec)
+    let mut spec = json!({
+        "repository": team.repository,
+        "branches": {"base": "main", "allow": ["main"]},
+        "triggers": [{"name": "tick", "schedule": {
+            "cron": team.every,
+            "timeZone": "UTC",
+            "startingDeadlineSeconds": team.deadline,
+            "missedRuns": team.missed_runs,
+        }}],
+        "prompt": {"goal": "Update {{ repository.name }}."},
+        "concurrency": {"maxActive": team.max_active},
+        "credentials": {"secretRef": {"name": "github-agent-token", "key": "token"}},
+        "startPolicy": team.start_policy,
+        "historyLimits": {"succeeded": team.history, "failed": team.history},
+    });
+    merge(&mut spec, &team.more);
+    AgentAutomation::new(&team.name, serde_json::from_value(spec).unwrap())
+}
+
+/// Fields of `more` come in place of those of `value`.
+pub fn merge(value: &mut Value, more: &Value) {
+    match (value, more) {
+        (Value::Object(fields), Value::Object(more)) => {
+            for (name, more) in more {
+                merge(fields.entry(name.clone()).or_insert(Value::Null), more);
+            }
+        }
+        (value, more) => *value = more.clone(),
+    }
 }
 
 /// Runs one play on a runtime of its own: one thread, paused time.

@@ -94,9 +94,14 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
         | Action::ReadSecret
         | Action::Forget
         | Action::VerifyRepository
-        | Action::Start
+        | Action::Start(_)
         | Action::Search
         | Action::Observe { .. }
+        | Action::Inspect { .. }
+        | Action::ListPulls
+        | Action::ObservePull { .. }
+        | Action::HandOver { .. }
+        | Action::ClosePull { .. }
         | Action::Poll { .. } => None,
     }
 }
@@ -156,19 +161,24 @@ impl Passes<'_> {
 
     fn carry_out(&self, key: &ObjectKey, action: Action) -> Option<(Step, Option<TaskStatus>)> {
         match action {
-            Action::Start => {
+            Action::Start(admitted) => {
                 let task = self.world.task(key)?;
                 Some((
                     Step::Start,
-                    Some(start::write_ahead(task, "", &self.settings, self.now)),
+                    Some(start::write_ahead(task, &admitted, "", &self.settings, self.now)),
                 ))
             }
             Action::WriteTaskStatus(status) => Some((Step::into_phase(status.phase), Some(*status))),
             Action::Search => Some((Step::Search, None)),
             Action::Observe { id } => Some((Step::Observe { id }, None)),
+            Action::ObservePull { number } => Some((Step::ObservePull { number }, None)),
+            Action::HandOver { number, .. } => Some((Step::HandOver { number }, None)),
+            Action::ClosePull { number } => Some((Step::ClosePull { number }, None)),
             Action::CreateTask(_)
             | Action::DeleteTask { .. }
             | Action::WriteAutomationStatus(_)
+            | Action::Inspect { .. }
+            | Action::ListPulls
             | Action::ReadSecret
             | Action::Forget
             | Action::VerifyRepository

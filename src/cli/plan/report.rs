@@ -67,6 +67,15 @@ pub enum Step {
     Observe {
         id: String,
     },
+    ObservePull {
+        number: i64,
+    },
+    HandOver {
+        number: i64,
+    },
+    ClosePull {
+        number: i64,
+    },
 }
 
 /// Why it is as it is.
@@ -128,6 +137,9 @@ impl Step {
             Self::WriteStatus => "write its phase".to_owned(),
             Self::Search => "look for it at GitHub by its markers".to_owned(),
             Self::Observe { id } => format!("ask GitHub about {id}"),
+            Self::ObservePull { number } => format!("ask GitHub about pull request {number}"),
+            Self::HandOver { number } => format!("ask for reviews of pull request {number} and set its labels"),
+            Self::ClosePull { number } => format!("close pull request {number}, which is stale"),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! What only a cluster can give is stood in for: an object in Git has no uid and no creation time, and nobody has looked
 //! at its Secret or its repository.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -13,8 +13,9 @@ use crate::api::{AgentAutomation, AgentPolicy, AgentTask};
 use crate::cli::manifest::{DEFAULT_NAMESPACE, Manifests, Object};
 use crate::domain::repository::Repository;
 use crate::observe::{self, Update};
-use crate::plan::world::{SecretState, Verification, automation_key};
-use crate::plan::{CredentialKey, ObjectKey, World};
+use crate::plan::credential::{Usability, usability};
+use crate::plan::world::{BranchFacts, SecretState, Verification, automation_key};
+use crate::plan::{CredentialKey, ObjectKey, World, guardrails};
 
 /// Stands for a Secret's version where no file tells it.
 const SOME_VERSION: &str = "0";
@@ -121,6 +122,27 @@ fn credentials(world: &mut World, secrets: &BTreeMap<ObjectKey, Option<String>>,
             };
             observe::apply(world, Update::Verified(key, repository, seen));
         }
+    }
+    branches(world, now);
+}
+
+/// Branches count as there. What guards them only GitHub knows.
+fn branches(world: &mut World, now: Timestamp) {
+    let of_automations = world.automations().filter_map(|(_, automation)| guardrails::of_automation(automation));
+    let of_tasks = world.tasks().filter_map(|(_, task)| guardrails::of_task(task));
+    let branches: BTreeSet<_> = of_automations.chain(of_tasks).collect();
+    for branch in branches {
+        let credential = world.credentials.get(&branch.credential);
+        let Usability::Usable(resource_version) = usability(&branch.credential, credential) else {
+            continue;
+        };
+        let facts = BranchFacts {
+            checked_at: now,
+            resource_version,
+            exists: Ok(true),
+            guardrails: None,
+        };
+        observe::apply(world, Update::Inspected(branch, Box::new(facts)));
     }
 }
 

@@ -14,8 +14,9 @@ use crate::api::task::{Phase, TaskStatus};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use crate::domain::task_state::TaskState;
 
+use super::action::Admitted;
 use super::observed::{ObservedTask, StartOutcome};
-use super::world::{Credential, SecretState};
+use super::world::{BranchFacts, Credential, SecretState};
 use super::{Action, CredentialKey, ObjectKey, Planned, Settings, Subject, World};
 
 const NOW: &str = "2026-11-22T06:00:00Z";
@@ -44,7 +45,8 @@ fn automation(name: &str, max_active: i32) -> AgentAutomation {
 fn policy(max_active: Option<i32>) -> AgentPolicy {
     let mut policy: AgentPolicy = yaml(
         "{apiVersion: agentautomation.dev/v1alpha1, kind: AgentPolicy, metadata: {name: default},
-          spec: {namespaces: [payments], repositories: ['acme/*'], baseBranches: [main], triggers: [Schedule]}}",
+          spec: {namespaces: [payments], repositories: ['acme/*'], baseBranches: [main], triggers: [Schedule],
+                 models: ['*'], customAgents: ['*'], credentials: ['token*'], startPolicies: [AtMostOnce, AtLeastOnce]}}",
     );
     policy.spec.max_active = max_active;
     policy
@@ -83,6 +85,9 @@ fn world(tasks: Vec<AgentTask>, change: impl FnOnce(&mut World)) -> World {
     }
     for index in 0..3 {
         world.credentials.insert(credential(index), usable());
+        let mut branch = super::guardrails::of_automation(&automation("one", 1)).unwrap();
+        branch.credential = credential(index);
+        world.branches.insert(branch, seen());
     }
     change(&mut world);
     world
@@ -100,6 +105,16 @@ fn credential(index: usize) -> CredentialKey {
 fn with_credential(mut task: AgentTask, index: usize) -> AgentTask {
     task.spec.secret_ref = credential(index).secret;
     task
+}
+
+/// The branch was looked at just now, and is there.
+fn seen() -> BranchFacts {
+    BranchFacts {
+        checked_at: at(0),
+        resource_version: "7".to_owned(),
+        exists: Ok(true),
+        guardrails: None,
+    }
 }
 
 fn usable() -> Credential {
@@ -142,7 +157,7 @@ fn said(status: &TaskStatus) -> String {
 }
 
 fn written_ahead() -> TaskStatus {
-    super::start::write_ahead(&due("one", "a", 0, None), "me", &Settings::default(), at(0))
+    super::start::write_ahead(&due("one", "a", 0, None), &Admitted::default(), "me", &Settings::default(), at(0))
 }
 
 fn observed(id: &str, prompt: &str) -> ObservedTask {

@@ -50,7 +50,8 @@ impl Cluster {
             client: plane.admin_client().await?,
         };
         let policy = json!({
-            "namespaces": [NAMESPACE], "repositories": ["acme/*"], "baseBranches": ["main"], "triggers": ["Schedule"],
+            "namespaces": [NAMESPACE], "repositories": ["acme/*"], "baseBranches": ["main"], "triggers": ["Schedule"], "models": ["*"],
+            "customAgents": ["*"], "credentials": ["*"], "startPolicies": ["AtMostOnce", "AtLeastOnce"],
         });
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         let policy = json!({"apiVersion": "agentautomation.dev/v1alpha1", "kind": "AgentPolicy", "metadata": {"name": NAMESPACE}, "spec": policy});

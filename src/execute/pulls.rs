@@ -1,0 +1,165 @@
+//! Pull requests at GitHub: lists, details, and what is asked for them.
+
+use crate::api::AgentTask;
+use crate::domain::repository::Repository;
+use crate::github::{Conditional, Error};
+use crate::observe::{Update, read_pull, seen_pull};
+use crate::plan::pulls;
+use crate::plan::{CredentialKey, ObjectKey};
+
+use super::github::github_failure;
+use super::{Done, Executor, Failure, Known, span};
+
+impl Executor {
+    pub(super) async fn list_pulls(&self, key: CredentialKey, repository: Repository) -> Done {
+        let known = match self.known(&key) {
+            Ok(known) => known,
+            Err(failure) => return Done::failed(failure),
+        };
+        let etag = known.pull_etags.get(&repository).map(String::as_str);
+        let began = self.now();
+        let answer = self.github.recent_pulls(&known.token, &repository, etag).await;
+        let mut updates = self.lessons(&key, &known, answer.as_ref().err());
+        let pulls = match answer {
+            Ok(Conditional::NotModified) => None,
+            Ok(Conditional::Fresh { value, etag }) => {
+                self.learn(&key, &known.version, |known| {
+                    match etag {
+                        Some(etag) => known.pull_etags.insert(repository.clone(), etag),
+                        None => known.pull_etags.remove(&repository),
+                    };
+                });
+                Some(value.iter().filter_map(seen_pull).collect())
+            }
+            Err(error) => {
+                let failure = Some(github_failure(&error));
+                return Done { updates, failure };
+            }
+        };
+        updates.push(Update::PullsListed(key, repository, began, pulls));
+        Done { updates, failure: None }
+    }
+
+    /// Reads a pull request's details and writes what is new in them, in one write.
+    pub(super) async fn observe_pull(&self, task: AgentTask, number: i64) -> Done {
+        let (key, credential) = (ObjectKey::of(&task), CredentialKey::of_task(&task));
+        let (Ok(known), Ok(repository)) = (self.known(&credential), Repository::parse(&task.spec.repository)) else {
+            return Done::failed(Failure::Credential);
+        };
+        let number = u64::try_from(number).unwrap_or_default();
+        let seen = match self.read_pull(&known, &repository, number).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                return Done {
+                    updates: self.lessons(&credential, &known, Some(&error)),
+                    failure: Some(github_failure(&error)),
+                };
+            }
+        };
+        let mut updates = vec![Update::Answered(credential), Update::PullObserved(key, self.now())];
+        let status = task.status.clone().unwrap_or_default();
+        let Some(next) = pulls::observe(&status, &seen) else {
+            return Done { updates, failure: None };
+        };
+        let written = self.write_task(task, next).await;
+        updates.extend(written.updates);
+        Done {
+            updates,
+            failure: written.failure,
+        }
+    }
+
+    /// What the token may not read of it is left out.
+    async fn read_pull(
+        &self,
+        known: &Known,
+        repository: &Repository,
+        number: u64,
+    ) -> Result<crate::api::task::PullRequest, Error> {
+        let pull = self.github.get_pull(&known.token, repository, number).await?;
+        let reviews = self.github.list_reviews(&known.token, repository, number).await?;
+        let sha = pull.head.as_ref().and_then(|head| head.sha.clone());
+        let checks = match sha {
+            Some(sha) => match self.github.list_check_runs(&known.token, repository, &sha).await {
+                Ok(checks) => checks,
+                Err(error) if error.refusal().is_some() => Vec::new(),
+                Err(error) => return Err(error),
+            },
+            None => Vec::new(),
+        };
+        Ok(read_pull(&pull, &reviews.items, &checks))
+    }
+
+    /// Asks for reviews and sets labels, and writes down that it did or what GitHub said to it.
+    pub(super) async fn hand_over(&self, task: AgentTask, number: i64, users: &[String], teams: &[String]) -> Done {
+        let credential = CredentialKey::of_task(&task);
+        let (Ok(known), Ok(repository)) = (self.known(&credential), Repository::parse(&task.spec.repository)) else {
+            return Done::failed(Failure::Credential);
+        };
+        let number = u64::try_from(number).unwrap_or_default();
+        let answer = self.ask(&known, &repository, number, users, teams, &task.spec.pull_request.labels).await;
+        let mut updates = self.lessons(&credential, &known, answer.as_ref().err());
+        let said = match answer {
+            Ok(()) => "done".to_owned(),
+            Err(error) if is_final(&error) => format!("GitHub refused: {error}"),
+            Err(error) => {
+                let failure = Some(github_failure(&error));
+                return Done { updates, failure };
+            }
+        };
+        let Some(next) = pulls::handed_over(&task.status.clone().unwrap_or_default(), &said) else {
+            return Done { updates, failure: None };
+        };
+        let written = self.write_task(task, next).await;
+        updates.extend(written.updates);
+        Done {
+            updates,
+            failure: written.failure,
+        }
+    }
+
+    async fn ask(
+        &self,
+        known: &Known,
+        repository: &Repository,
+        number: u64,
+        users: &[String],
+        teams: &[String],
+        labels: &[String],
+    ) -> Result<(), Error> {
+        let asks = !users.is_empty() || !teams.is_empty();
+        if asks {
+            self.github.request_reviewers(&known.token, repository, number, users, teams).await?;
+        }
+        if labels.is_empty() {
+            return Ok(());
+        }
+        if asks {
+            tokio::time::sleep(span(self.settings.write_interval)).await;
+        }
+        self.github.add_labels(&known.token, repository, number, labels).await
+    }
+
+    pub(super) async fn close_pull(&self, task: AgentTask, number: i64) -> Done {
+        let credential = CredentialKey::of_task(&task);
+        let (Ok(known), Ok(repository)) = (self.known(&credential), Repository::parse(&task.spec.repository)) else {
+            return Done::failed(Failure::Credential);
+        };
+        let closed = u64::try_from(number).unwrap_or_default();
+        let answer = self.github.close_pull(&known.token, &repository, closed).await;
+        match answer {
+            Ok(()) => self.observe_pull(task, number).await,
+            Err(error) => Done {
+                updates: self.lessons(&credential, &known, Some(&error)),
+                failure: Some(github_failure(&error)),
+            },
+        }
+    }
+}
+
+/// Asking again would not help: the request is at fault, or the token lacks the permission.
+fn is_final(error: &Error) -> bool {
+    use crate::github::RefusalKind::{BadRequest, Invalid, NotFound, PermissionMissing};
+    let refusal = error.refusal();
+    refusal.is_some_and(|refusal| matches!(refusal.kind, BadRequest | Invalid | NotFound | PermissionMissing))
+}

@@ -1,0 +1,150 @@
+//! Pull requests after they were opened: what changed, their checks, and the few things that are asked for them.
+
+use bytes::Bytes;
+use http::Method;
+use serde::{Deserialize, Serialize};
+
+use super::client::{Call, Client, READ_TIMEOUT};
+use super::conditional::Conditional;
+use super::error::Error;
+use super::lenient::{lenient, lenient_list};
+use super::models::PullRequest;
+use super::refusal::Verdict;
+use super::token::Token;
+use crate::domain::repository::Repository;
+
+/// A check of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CheckRun {
+    #[serde(default, deserialize_with = "lenient")]
+    pub name: Option<String>,
+    /// `queued`, `in_progress`, `completed`, …
+    #[serde(default, deserialize_with = "lenient")]
+    pub status: Option<String>,
+    /// `success`, `failure`, `neutral`, `cancelled`, `skipped`, `timed_out`, `action_required`; once it is completed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub conclusion: Option<String>,
+}
+
+impl Client {
+    /// The hundred pull requests that changed last, in any state.
+    pub async fn recent_pulls(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        etag: Option<&str>,
+    ) -> Result<Conditional<Vec<PullRequest>>, Error> {
+        let url = self
+            .url(&["repos", repo.owner(), repo.name(), "pulls"])?
+            .with("state", "all")
+            .with("sort", "updated")
+            .with("direction", "desc")
+            .with("per_page", "100");
+        let call = Call {
+            etag,
+            ..Call::new("recent_pulls", token, url)
+        };
+        let answer: Conditional<Pulls> = self.read_if_changed(call).await?;
+        Ok(answer.map(|pulls| pulls.0))
+    }
+
+    /// The newest hundred check runs of a commit.
+    pub async fn list_check_runs(&self, token: &Token, repo: &Repository, sha: &str) -> Result<Vec<CheckRun>, Error> {
+        let url = self
+            .url(&["repos", repo.owner(), repo.name(), "commits", sha, "check-runs"])?
+            .with("per_page", "100");
+        let call = Call::new("list_check_runs", token, url);
+        match self.read_if_changed::<CheckRuns>(call).await? {
+            Conditional::Fresh { value, .. } => Ok(value.check_runs),
+            Conditional::NotModified => Ok(Vec::new()),
+        }
+    }
+
+    /// Asks for reviews. Asking again changes nothing.
+    pub async fn request_reviewers(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        number: u64,
+        reviewers: &[String],
+        team_reviewers: &[String],
+    ) -> Result<(), Error> {
+        let number = number.to_string();
+        let url = ["repos", repo.owner(), repo.name(), "pulls", &number, "requested_reviewers"];
+        let body = Reviewers {
+            reviewers,
+            team_reviewers,
+        };
+        self.write("request_reviewers", token, &url, Method::POST, &body).await
+    }
+
+    /// Adds labels. Adding them again changes nothing.
+    pub async fn add_labels(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        number: u64,
+        labels: &[String],
+    ) -> Result<(), Error> {
+        let number = number.to_string();
+        let url = ["repos", repo.owner(), repo.name(), "issues", &number, "labels"];
+        self.write("add_labels", token, &url, Method::POST, &Labels { labels }).await
+    }
+
+    /// Closes a pull request. Closing it again changes nothing.
+    pub async fn close_pull(&self, token: &Token, repo: &Repository, number: u64) -> Result<(), Error> {
+        let number = number.to_string();
+        let url = ["repos", repo.owner(), repo.name(), "pulls", &number];
+        self.write("close_pull", token, &url, Method::PATCH, &State { state: "closed" }).await
+    }
+
+    /// Sends a change, once.
+    async fn write(
+        &self,
+        operation: &'static str,
+        token: &Token,
+        segments: &[&str],
+        method: Method,
+        body: &impl Serialize,
+    ) -> Result<(), Error> {
+        let call = Call::new(operation, token, self.url(segments)?);
+        let body = serde_json::to_vec(body).map_err(|error| Error::Undecodable {
+            operation,
+            reason: error.to_string(),
+        })?;
+        let (_, verdict) = self.exchange(&call, method, Bytes::from(body), READ_TIMEOUT).await?;
+        match verdict {
+            Verdict::Success => Ok(()),
+            Verdict::NotModified => Err(Error::Server { operation, status: 304 }),
+            Verdict::Undecided(status) => Err(Error::Server { operation, status }),
+            Verdict::Refused(refusal) => Err(Error::Refused { operation, refusal }),
+        }
+    }
+}
+
+/// A list of which each element is read for itself.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Pulls(#[serde(deserialize_with = "lenient_list")] Vec<PullRequest>);
+
+#[derive(Deserialize)]
+struct CheckRuns {
+    #[serde(default, deserialize_with = "lenient_list")]
+    check_runs: Vec<CheckRun>,
+}
+
+#[derive(Serialize)]
+struct Reviewers<'a> {
+    reviewers: &'a [String],
+    team_reviewers: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Labels<'a> {
+    labels: &'a [String],
+}
+
+#[derive(Serialize)]
+struct State {
+    state: &'static str,
+}

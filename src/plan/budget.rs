@@ -1,0 +1,309 @@
+//! What was spent, what is held for what is under way, and what a task is taken to cost.
+//!
+//! A task is charged to the hour in which it started: its estimate from its write-ahead on, its real cost once that is
+//! known. So a window never overshoots by more than running tasks cost beyond their estimates. What the history let go is
+//! in its automation's status, by the hour and later by the day; an entry that reaches into a window counts wholly.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use crate::api::automation::{AutomationStatus, BudgetStatus, Collected, Spending};
+use crate::api::task::{Phase, TaskStatus};
+use crate::api::{AgentAutomation, AgentTask};
+
+use super::policy::Policy;
+use super::world::{ObjectKey, World, counts};
+
+/// Billionths in a credit.
+pub const NANO: i64 = 1_000_000_000;
+/// The newest costs that an estimate is made from.
+const COSTS: usize = 20;
+/// A month and a day, wherever it begins.
+const KEPT: SignedDuration = SignedDuration::from_hours(32 * 24);
+/// Hours are told apart for two days: each zone's today and yesterday.
+const BY_THE_HOUR: SignedDuration = SignedDuration::from_hours(48);
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+
+/// An amount that is known, and one that is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Charge {
+    pub spent: i64,
+    pub reserved: i64,
+}
+
+/// Charges by when they began and how long that was in seconds.
+type Hours = BTreeMap<(i64, i64), Charge>;
+
+/// All charges, kept as objects come and go.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    automations: BTreeMap<ObjectKey, Hours>,
+    namespaces: BTreeMap<String, Hours>,
+}
+
+/// A day or a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub name: &'static str,
+    pub begins: Timestamp,
+    pub ends: Timestamp,
+}
+
+impl Ledger {
+    pub(super) fn enter_task(&mut self, key: &ObjectKey, task: &AgentTask) {
+        self.change_by_task(key, task, 1);
+    }
+
+    pub(super) fn leave_task(&mut self, key: &ObjectKey, task: &AgentTask) {
+        self.change_by_task(key, task, -1);
+    }
+
+    pub(super) fn enter_status(&mut self, key: &ObjectKey, status: Option<&AutomationStatus>) {
+        self.change_by_status(key, status, 1);
+    }
+
+    pub(super) fn leave_status(&mut self, key: &ObjectKey, status: Option<&AutomationStatus>) {
+        self.change_by_status(key, status, -1);
+    }
+
+    /// What an automation was charged since then.
+    #[must_use]
+    pub fn of_automation(&self, key: &ObjectKey, since: Timestamp) -> Charge {
+        self.automations.get(key).map_or_else(Charge::default, |hours| sum(hours, since))
+    }
+
+    /// What a namespace's automations were charged since then.
+    #[must_use]
+    pub fn of_namespace(&self, namespace: &str, since: Timestamp) -> Charge {
+        self.namespaces.get(namespace).map_or_else(Charge::default, |hours| sum(hours, since))
+    }
+
+    fn change_by_task(&mut self, key: &ObjectKey, task: &AgentTask, sign: i64) {
+        let charge = charge(task).filter(|(_, charge)| *charge != Charge::default());
+        if let Some((at, charge)) = charge {
+            self.change(key, (floor(at, HOUR), HOUR), charge, sign);
+        }
+    }
+
+    fn change_by_status(&mut self, key: &ObjectKey, status: Option<&AutomationStatus>, sign: i64) {
+        for entry in status.iter().flat_map(|status| &status.collected.spending) {
+            let charge = Charge {
+                spent: entry.nano_ai_credits,
+                reserved: 0,
+            };
+            self.change(key, (entry.from.as_second(), i64::from(entry.hours) * HOUR), charge, sign);
+        }
+    }
+
+    fn change(&mut self, key: &ObjectKey, at: (i64, i64), charge: Charge, sign: i64) {
+        change(self.automations.entry(key.clone()).or_default(), at, charge, sign);
+        change(self.namespaces.entry(key.namespace.clone()).or_default(), at, charge, sign);
+    }
+}
+
+/// What a task is charged, and when it started; nothing while it has not.
+#[must_use]
+pub fn charge(task: &AgentTask) -> Option<(Timestamp, Charge)> {
+    let status = task.status.as_ref()?;
+    let at = started(status)?;
+    let known = status.usage.as_ref().map(|usage| usage.nano_ai_credits);
+    let held = status.reserved_nano_credits.unwrap_or(0);
+    let charge = match known {
+        Some(spent) if !counts(task) => Charge { spent, reserved: 0 },
+        known => Charge {
+            spent: 0,
+            reserved: held.max(known.unwrap_or(0)),
+        },
+    };
+    Some((at, charge))
+}
+
+/// When a task started, or may have.
+#[must_use]
+pub fn started(status: &TaskStatus) -> Option<Timestamp> {
+    let written = || {
+        let may = matches!(status.phase, Phase::Starting | Phase::Unknown) || status.reserved_nano_credits.is_some();
+        status.attempts.last().filter(|_| may).map(|attempt| attempt.written_at)
+    };
+    status.started_at.or_else(written)
+}
+
+/// What a task of an automation is taken to cost: what the automation says, or what nine in ten of its last tasks stayed
+/// below, or what the policies say at most.
+#[must_use]
+pub fn estimate(world: &World, automation: &AgentAutomation) -> i64 {
+    let stated = automation.spec.budget.as_ref().and_then(|budget| budget.estimate_per_task);
+    if let Some(credits) = stated {
+        return credits.saturating_mul(NANO);
+    }
+    let policies = || {
+        let namespace = automation.namespace().unwrap_or_default();
+        let held = world.holding(&namespace);
+        let stated = held.filter_map(|policy| policy.spec().budget.as_ref());
+        stated.map(|budget| budget.estimate_per_task.saturating_mul(NANO)).max()
+    };
+    ninth_of_ten(newest_costs(world, automation)).or_else(policies).unwrap_or(0)
+}
+
+/// Whether anything is budgeted for an automation.
+#[must_use]
+pub fn is_budgeted(world: &World, automation: &AgentAutomation) -> bool {
+    let namespace = automation.namespace().unwrap_or_default();
+    automation.spec.budget.is_some() || world.holding(&namespace).any(|policy| policy.spec().budget.is_some())
+}
+
+/// The day and the month that an instant lies in.
+#[must_use]
+pub fn windows(zone: &TimeZone, now: Timestamp) -> [Window; 2] {
+    let local = now.to_zoned(zone.clone());
+    let instant = |zoned: Result<jiff::Zoned, jiff::Error>| zoned.map_or(now, |zoned| zoned.timestamp());
+    let day = local.start_of_day();
+    let month = local.first_of_month().and_then(|first| first.start_of_day());
+    let tomorrow = local.tomorrow().and_then(|next| next.start_of_day());
+    let next = local.last_of_month().and_then(|last| last.tomorrow()?.start_of_day());
+    [
+        Window {
+            name: "day",
+            begins: instant(day),
+            ends: instant(tomorrow),
+        },
+        Window {
+            name: "month",
+            begins: instant(month),
+            ends: instant(next),
+        },
+    ]
+}
+
+/// What the namespaces that a policy holds for were charged since then.
+#[must_use]
+pub fn of_policy(world: &World, policy: &Policy, since: Timestamp) -> Charge {
+    let namespaces = world.ledger().namespaces.keys();
+    namespaces
+        .filter(|namespace| world.holds(policy, namespace))
+        .map(|namespace| world.ledger().of_namespace(namespace, since))
+        .fold(Charge::default(), Charge::plus)
+}
+
+/// Where an automation's own budget stands, if it has one.
+#[must_use]
+pub fn status(world: &World, automation: &AgentAutomation, now: Timestamp) -> Option<BudgetStatus> {
+    automation.spec.budget.as_ref()?;
+    let key = ObjectKey::of(automation);
+    let [day, month] = windows(&TimeZone::UTC, now).map(|window| world.ledger().of_automation(&key, window.begins));
+    Some(BudgetStatus {
+        day_spent: day.spent,
+        day_reserved: day.reserved,
+        month_spent: month.spent,
+        month_reserved: month.reserved,
+    })
+}
+
+/// Keeps what a task cost that the history lets go.
+pub fn collect(collected: &mut Collected, task: &AgentTask) {
+    let usage = task.status.as_ref().and_then(|status| status.usage.as_ref());
+    if let Some(usage) = usage {
+        collected.costs.push(usage.nano_ai_credits);
+        let surplus = collected.costs.len().saturating_sub(COSTS);
+        collected.costs.drain(..surplus);
+    }
+    if let Some((at, charge)) = charge(task)
+        && charge.spent + charge.reserved > 0
+    {
+        let entry = entry(floor(at, HOUR), HOUR, charge.spent + charge.reserved);
+        collected.spending.extend(entry);
+    }
+}
+
+/// Adds up what is of the same hour, or of the same day where that is long enough ago, and drops what no window reaches.
+#[must_use]
+pub fn compact(spending: &[Spending], now: Timestamp) -> Vec<Spending> {
+    let hours_from = now.saturating_sub(BY_THE_HOUR).map_or(i64::MIN, Timestamp::as_second);
+    let kept_from = now.saturating_sub(KEPT).map_or(i64::MIN, Timestamp::as_second);
+    let mut sums: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+    for item in spending {
+        let (from, length) = (item.from.as_second(), i64::from(item.hours) * HOUR);
+        let at = if from < hours_from { (floor(item.from, DAY), DAY) } else { (from, length) };
+        if from >= kept_from {
+            let sum = sums.entry(at).or_default();
+            *sum = sum.saturating_add(item.nano_ai_credits);
+        }
+    }
+    let entries = sums.into_iter();
+    entries.filter_map(|((from, length), nano)| entry(from, length, nano)).collect()
+}
+
+impl Charge {
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            spent: self.spent.saturating_add(other.spent),
+            reserved: self.reserved.saturating_add(other.reserved),
+        }
+    }
+
+    #[must_use]
+    pub fn total(self) -> i64 {
+        self.spent.saturating_add(self.reserved)
+    }
+}
+
+fn entry(from: i64, length: i64, nano_ai_credits: i64) -> Option<Spending> {
+    Some(Spending {
+        from: Timestamp::from_second(from).ok()?,
+        hours: i32::try_from(length / HOUR).ok()?,
+        nano_ai_credits,
+    })
+}
+
+fn floor(at: Timestamp, length: i64) -> i64 {
+    at.as_second().div_euclid(length) * length
+}
+
+fn change(hours: &mut Hours, at: (i64, i64), charge: Charge, sign: i64) {
+    let known = hours.entry(at).or_default();
+    *known = Charge {
+        spent: known.spent.saturating_add(sign * charge.spent),
+        reserved: known.reserved.saturating_add(sign * charge.reserved),
+    };
+    if *known == Charge::default() {
+        hours.remove(&at);
+    }
+}
+
+fn sum(hours: &Hours, since: Timestamp) -> Charge {
+    let since = since.as_second();
+    let reach = hours.range((since - DAY, 0)..);
+    reach
+        .filter(|((from, length), _)| from + length > since)
+        .map(|(_, charge)| *charge)
+        .fold(Charge::default(), Charge::plus)
+}
+
+fn newest_costs(world: &World, automation: &AgentAutomation) -> Vec<i64> {
+    let mut ended: Vec<_> = world
+        .tasks_of(automation)
+        .filter(|task| !counts(task))
+        .filter_map(|task| {
+            let status = task.status.as_ref()?;
+            Some((status.ended_at?, status.usage.as_ref()?.nano_ai_credits))
+        })
+        .collect();
+    ended.sort_unstable();
+    let collected = automation.status.iter().flat_map(|status| &status.collected.costs).copied();
+    let mut costs: Vec<i64> = collected.chain(ended.into_iter().map(|(_, cost)| cost)).collect();
+    let surplus = costs.len().saturating_sub(COSTS);
+    costs.drain(..surplus);
+    costs
+}
+
+fn ninth_of_ten(mut costs: Vec<i64>) -> Option<i64> {
+    costs.sort_unstable();
+    let last = costs.len().checked_sub(1)?;
+    costs.get((last * 9).div_ceil(10)).copied()
+}
+

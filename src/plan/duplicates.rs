@@ -1,0 +1,94 @@
+//! Tasks that are about the same: which one gives way.
+//!
+//! Two tasks of a namespace with the same key in the same repository are about the same, unless they have the same cause:
+//! a retry is no duplicate of what it retries. The newer gives way, or the older where it still waits and the terms say
+//! `Replace`.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::api::automation::{DuplicateWhile, OnDuplicate};
+use crate::api::task::{DeduplicationTerms, Phase};
+use crate::api::{AgentTask, Reason};
+
+use super::time::add;
+use super::world::{World, counts, open_pull, phase};
+use super::{Why, budget};
+
+/// Why a task gives way to another that is about the same, and how it ends.
+#[must_use]
+pub fn gives_way(world: &World, task: &AgentTask, now: Timestamp) -> Option<(Phase, Why)> {
+    let terms = task.spec.deduplicate.as_ref()?;
+    let others = world.with_key_of(task).filter(|(_, other)| !same_cause(task, other));
+    let others: Vec<_> = others.map(|(_, other)| other).collect();
+    let newer = others.iter().find(|other| replaces(other, task));
+    if let Some(newer) = newer {
+        let why = Why::new(Reason::Replaced, format!("task {} is about the same and newer", newer.name_any()));
+        return Some((Phase::Superseded, why));
+    }
+    let in_the_way = others.iter().find_map(|other| Some((*other, in_the_way(terms, task, other, now)?)));
+    in_the_way.map(|(other, how)| (Phase::Skipped, Why::new(Reason::Duplicate, sentence(terms, other, &how))))
+}
+
+/// Whether an open pull request with the task's key as a label is in its way.
+#[must_use]
+pub fn asks_for_pulls(task: &AgentTask) -> bool {
+    let terms = task.spec.deduplicate.as_ref();
+    terms.is_some_and(|terms| terms.during.contains(&DuplicateWhile::PullRequestOpen))
+}
+
+/// Until when a task that started is in the way of others with its key.
+#[must_use]
+pub fn cools_down_until(task: &AgentTask) -> Option<Timestamp> {
+    let cooldown = task.spec.deduplicate.as_ref()?.cooldown?;
+    let at = budget::started(task.status.as_ref()?)?;
+    Some(add(at, cooldown.duration()))
+}
+
+fn same_cause(task: &AgentTask, other: &AgentTask) -> bool {
+    task.spec.automation.uid == other.spec.automation.uid
+        && task.spec.trigger.name == other.spec.trigger.name
+        && task.spec.trigger.scheduled_time == other.spec.trigger.scheduled_time
+}
+
+fn is_older(task: &AgentTask, other: &AgentTask) -> bool {
+    let age = |task: &AgentTask| (task.spec.trigger.scheduled_time, task.name_any());
+    age(task) < age(other)
+}
+
+fn replaces(newer: &AgentTask, older: &AgentTask) -> bool {
+    let terms = newer.spec.deduplicate.as_ref();
+    is_older(older, newer)
+        && phase(newer).is_waiting()
+        && terms.is_some_and(|terms| {
+            terms.on_duplicate == OnDuplicate::Replace && terms.during.contains(&DuplicateWhile::Queued)
+        })
+}
+
+fn in_the_way(terms: &DeduplicationTerms, task: &AgentTask, other: &AgentTask, now: Timestamp) -> Option<String> {
+    let state = terms.during.iter().find_map(|during| match during {
+        DuplicateWhile::Queued => (phase(other).is_waiting() && is_older(other, task)).then_some("waits"),
+        DuplicateWhile::Active => counts(other).then_some("is under way"),
+        DuplicateWhile::PullRequestOpen => open_pull(other).then_some("has an open pull request"),
+    });
+    if let Some(state) = state {
+        return Some(state.to_owned());
+    }
+    let cooldown = terms.cooldown?;
+    let at = budget::started(other.status.as_ref()?)?;
+    let until = add(at, cooldown.duration());
+    (at <= now && now < until).then(|| format!("started at {at}, less than {cooldown} ago"))
+}
+
+fn sentence(terms: &DeduplicationTerms, other: &AgentTask, how: &str) -> String {
+    let status = other.status.as_ref();
+    let id = status.and_then(|status| Some(format!(", {} at GitHub", status.task.as_ref()?.id)));
+    let pull = status.and_then(|status| Some(format!(", {}", status.pull_request.as_ref()?.url.as_ref()?)));
+    format!(
+        "task {} has the same key ({}) and {how}{}{}",
+        other.name_any(),
+        terms.key,
+        id.unwrap_or_default(),
+        pull.unwrap_or_default()
+    )
+}

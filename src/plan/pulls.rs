@@ -1,0 +1,198 @@
+//! Pull requests after their tasks: when they are listed and read, what is asked for them, and what an observation means.
+//!
+//! One list call for each repository and poll, whatever the number of pull requests; details only of those that changed.
+//! The controller asks for reviews and sets labels, and closes what is stale where the automation says so. It never merges,
+//! approves, or marks a draft as ready.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::AgentTask;
+use crate::api::automation::StaleAction;
+use crate::api::task::{Checks, PullRequest, TaskStatus};
+use crate::domain::repository::Repository;
+
+use super::credential::{Usability, limited_until, usability};
+use super::observed::SeenPull;
+use super::time::{add, again, pending};
+use super::world::{CredentialKey, ObjectKey, PullFacts, World, open_pull, phase};
+use super::{Action, Planned, Settings, Subject};
+
+/// Between two looks at checks that have not ended; GitHub does not count those as a change of the pull request.
+const CHECKS_EVERY: SignedDuration = SignedDuration::from_mins(2);
+/// Pull requests are polled this many times more often than the age of the newest change.
+const AGE_PER_POLL: i32 = 20;
+
+/// Lists a repository's pull requests while a task's waits for people; forgets them when none does.
+#[must_use]
+pub fn plan(
+    world: &World,
+    key: &CredentialKey,
+    repository: &Repository,
+    settings: &Settings,
+    now: Timestamp,
+) -> Planned {
+    let mut planned = Planned::default();
+    if world.busy.contains(&Subject::Pulls(key.clone(), repository.clone())) {
+        return planned;
+    }
+    let facts = world.pulls.get(&(key.clone(), repository.clone()));
+    let in_use = world.tasks_in(key, repository).any(|(_, task)| open_pull(task) || phase(task).is_waiting());
+    if !in_use {
+        planned.actions.extend(facts.map(|_| Action::Forget));
+        return planned;
+    }
+    let open = || world.tasks_in(key, repository).filter(|(_, task)| open_pull(task));
+    let Some(changed) = open().filter_map(|(_, task)| changed(task)).max() else {
+        return planned;
+    };
+    let credential = world.credentials.get(key);
+    let Usability::Usable(_) = usability(key, credential) else {
+        return planned;
+    };
+    let age = now.duration_since(changed.min(now)) / AGE_PER_POLL;
+    let interval = age.clamp(settings.pull_poll_min, settings.pull_poll_max);
+    let asked = facts.and_then(|facts| facts.checked_at);
+    let due = again(asked, interval, now).max(limited_until(credential, now).unwrap_or(now));
+    if due <= now {
+        planned.actions.push(Action::ListPulls);
+    } else {
+        planned.wake_at(due);
+    }
+    planned
+}
+
+/// What is to be done about the pull request of a task.
+pub fn plan_task(world: &World, key: &ObjectKey, task: &AgentTask, now: Timestamp, planned: &mut Planned) {
+    let Some(status) = &task.status else { return };
+    let Some((pull, number)) = status.pull_request.as_ref().and_then(|pull| Some((pull, pull.number?))) else {
+        return;
+    };
+    let read_at = world.facts.get(key).and_then(|facts| facts.pull_observed_at);
+    if let Some(due) = reading_due(world, task, pull, number, read_at, now) {
+        if due <= now {
+            planned.actions.push(Action::ObservePull { number });
+            return;
+        }
+        planned.wake_at(due);
+    }
+    if !pull.is_open() {
+        return;
+    }
+    let (users, teams) = reviewers(world, task);
+    let asks = !users.is_empty() || !teams.is_empty() || !task.spec.pull_request.labels.is_empty();
+    if pull.handed_over.is_none() && asks {
+        when_it_may_write(world, task, now, planned, Action::HandOver { number, users, teams });
+        return;
+    }
+    plan_stale(world, task, pull, number, now, planned);
+}
+
+/// What reading a pull request makes of a status; `None` when there is nothing new in it.
+#[must_use]
+pub fn observe(status: &TaskStatus, seen: &PullRequest) -> Option<TaskStatus> {
+    let known = status.pull_request.as_ref()?;
+    if known.id != seen.id || seen.updated_at < known.updated_at {
+        return None;
+    }
+    let mut next = status.clone();
+    next.pull_request = Some(PullRequest {
+        handed_over: known.handed_over.clone(),
+        stale: known.stale && seen.updated_at == known.updated_at,
+        first_review_at: known.first_review_at.or(seen.first_review_at),
+        ..seen.clone()
+    });
+    (next != *status).then_some(next)
+}
+
+/// The status after reviewers were asked and labels set, or GitHub said no.
+#[must_use]
+pub fn handed_over(status: &TaskStatus, said: &str) -> Option<TaskStatus> {
+    let mut next = status.clone();
+    let pull = next.pull_request.as_mut()?;
+    pull.handed_over = Some(super::start::bounded(said));
+    Some(next)
+}
+
+/// An open pull request that somebody gave the task's key as a label.
+#[must_use]
+pub fn labelled<'a>(facts: &'a PullFacts, key: &str) -> Option<&'a SeenPull> {
+    let mut open = facts.pulls.values().filter(|pull| pull.is_open);
+    open.find(|pull| pull.labels.iter().any(|label| label == key))
+}
+
+fn changed(task: &AgentTask) -> Option<Timestamp> {
+    let status = task.status.as_ref()?;
+    let pull = status.pull_request.as_ref()?;
+    pull.updated_at.or(status.ended_at).or(status.started_at)
+}
+
+/// When a pull request is read next: at once after a list showed a change, and while its checks have not ended.
+fn reading_due(
+    world: &World,
+    task: &AgentTask,
+    pull: &PullRequest,
+    number: i64,
+    read_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let repository = Repository::parse(&task.spec.repository).ok()?;
+    let facts = world.pulls.get(&(CredentialKey::of_task(task), repository));
+    let listed = facts.and_then(|facts| facts.pulls.get(&number));
+    let news = listed.is_some_and(|listed| listed.updated_at > pull.updated_at || listed.is_open != pull.is_open());
+    let unread = pull.is_open() && pull.updated_at.is_none();
+    if news || unread {
+        return Some(again(read_at, SignedDuration::from_secs(10), now));
+    }
+    (pull.is_open() && pull.checks == Some(Checks::Pending)).then(|| again(read_at, CHECKS_EVERY, now))
+}
+
+/// Users and teams that the automation names and those that its policies require.
+fn reviewers(world: &World, task: &AgentTask) -> (Vec<String>, Vec<String>) {
+    let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
+    let required: Vec<_> = world.holding(namespace).map(|policy| &policy.spec().required_reviewers).collect();
+    let all = || [&task.spec.pull_request.reviewers].into_iter().chain(required.iter().copied());
+    let distinct = |names: BTreeSet<&String>| names.into_iter().cloned().collect();
+    let users = distinct(all().flat_map(|reviewers| &reviewers.users).collect());
+    (users, distinct(all().flat_map(|reviewers| &reviewers.teams).collect()))
+}
+
+fn plan_stale(
+    world: &World,
+    task: &AgentTask,
+    pull: &PullRequest,
+    number: i64,
+    now: Timestamp,
+    planned: &mut Planned,
+) {
+    let (Some(terms), Some(updated_at)) = (&task.spec.stale_pull_request, pull.updated_at) else {
+        return;
+    };
+    let due = add(updated_at, terms.after.duration());
+    if due > now {
+        planned.wake_at(due);
+    } else if !pull.stale {
+        let mut next = task.status.clone().unwrap_or_default();
+        if let Some(pull) = &mut next.pull_request {
+            pull.stale = true;
+        }
+        planned.actions.push(Action::WriteTaskStatus(Box::new(next)));
+    } else if terms.action == StaleAction::Close {
+        when_it_may_write(world, task, now, planned, Action::ClosePull { number });
+    }
+}
+
+/// GitHub asks for writes one at a time and a second apart, starts included.
+fn when_it_may_write(world: &World, task: &AgentTask, now: Timestamp, planned: &mut Planned, action: Action) {
+    let key = CredentialKey::of_task(task);
+    if world.writing.values().any(|writing| *writing == key) {
+        planned.wake_at(add(now, SignedDuration::from_secs(2)));
+        return;
+    }
+    let next = world.credentials.get(&key).and_then(|credential| credential.next_write);
+    match pending(next, SignedDuration::from_secs(5), now) {
+        Some(time) => planned.wake_at(time),
+        None => planned.actions.push(action),
+    }
+}
