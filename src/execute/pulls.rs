@@ -1,6 +1,7 @@
 //! Pull requests at GitHub: lists, details, and what is asked for them.
 
 use crate::api::AgentTask;
+use crate::api::task::{PullRequest, TaskStatus};
 use crate::domain::repository::Repository;
 use crate::github::{Conditional, Error};
 use crate::observe::{Update, read_pull, seen_pull};
@@ -75,7 +76,7 @@ impl Executor {
         known: &Known,
         repository: &Repository,
         number: u64,
-    ) -> Result<crate::api::task::PullRequest, Error> {
+    ) -> Result<PullRequest, Error> {
         let pull = self.github.get_pull(&known.token, repository, number).await?;
         let reviews = self.github.list_reviews(&known.token, repository, number).await?;
         let sha = pull.head.as_ref().and_then(|head| head.sha.clone());
@@ -149,10 +150,32 @@ impl Executor {
         let answer = self.github.close_pull(&known.token, &repository, closed).await;
         match answer {
             Ok(()) => self.observe_pull(task, number).await,
-            Err(error) => Done {
-                updates: self.lessons(&credential, &known, Some(&error)),
-                failure: Some(github_failure(&error)),
-            },
+            Err(error) => {
+                let updates = self.lessons(&credential, &known, Some(&error));
+                let status = task.status.clone().unwrap_or_default();
+                let refused = is_final(&error).then(|| pulls::close_refused(&status, &error.to_string()));
+                self.write_what_was_said(task, refused.flatten(), updates, &error).await
+            }
+        }
+    }
+
+    /// A final answer is written down; any other is a failure, and is tried again.
+    async fn write_what_was_said(
+        &self,
+        task: AgentTask,
+        next: Option<TaskStatus>,
+        mut updates: Vec<Update>,
+        error: &Error,
+    ) -> Done {
+        let Some(next) = next else {
+            let failure = Some(github_failure(error));
+            return Done { updates, failure };
+        };
+        let written = self.write_task(task, next).await;
+        updates.extend(written.updates);
+        Done {
+            updates,
+            failure: written.failure,
         }
     }
 }

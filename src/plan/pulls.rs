@@ -99,6 +99,7 @@ pub fn observe(status: &TaskStatus, seen: &PullRequest) -> Option<TaskStatus> {
     let mut next = status.clone();
     next.pull_request = Some(PullRequest {
         handed_over: known.handed_over.clone(),
+        close_refused: known.close_refused.clone(),
         stale: known.stale && seen.updated_at == known.updated_at,
         first_review_at: known.first_review_at.or(seen.first_review_at),
         ..seen.clone()
@@ -112,6 +113,15 @@ pub fn handed_over(status: &TaskStatus, said: &str) -> Option<TaskStatus> {
     let mut next = status.clone();
     let pull = next.pull_request.as_mut()?;
     pull.handed_over = Some(super::start::bounded(said));
+    Some(next)
+}
+
+/// The status after GitHub refused to close a pull request.
+#[must_use]
+pub fn close_refused(status: &TaskStatus, said: &str) -> Option<TaskStatus> {
+    let mut next = status.clone();
+    let pull = next.pull_request.as_mut()?;
+    pull.close_refused = Some(super::start::bounded(said));
     Some(next)
 }
 
@@ -178,7 +188,7 @@ fn plan_stale(
             pull.stale = true;
         }
         planned.actions.push(Action::WriteTaskStatus(Box::new(next)));
-    } else if terms.action == StaleAction::Close {
+    } else if terms.action == StaleAction::Close && pull.close_refused.is_none() {
         when_it_may_write(world, task, now, planned, Action::ClosePull { number });
     }
 }

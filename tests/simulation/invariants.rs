@@ -4,19 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agent_automation::api::automation::StartPolicy;
 use agent_automation::api::policy::PolicySpec;
-use agent_automation::api::task::{Phase, TaskStatus};
+use agent_automation::api::task::{Phase, PullRequest, TaskStatus};
 use agent_automation::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use agent_automation::domain::task_state::TaskState;
+use agent_automation::plan::budget;
 use agent_automation::simulator::{Simulator, TaskRecord};
 use harness::memory::{Verb, Write};
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
 use crate::stage::{Stage, TOKEN, Team};
 
+/// An automation, a scheduled time, and the number of the retry.
+type Cause = (String, Timestamp, i32);
+
+/// A controller has heard of a policy after this long, and has ended what it had begun before.
+const HEARD: SignedDuration = SignedDuration::from_secs(60);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const NANO: i64 = 1_000_000_000;
+
 /// Hears every write and remembers what it needs.
 pub struct Watcher {
-    policy: Option<PolicySpec>,
+    /// Each version of the policy, and since when it holds: a controller may not have heard of the newest yet.
+    policies: Vec<(Timestamp, Option<PolicySpec>)>,
+    /// What each task that started is known to have cost, or what is held for it, and when it started.
+    charges: BTreeMap<String, (Timestamp, i64)>,
     /// Of tasks that a person deleted: they may still be at work, and nobody counts them.
     deleted: BTreeSet<String>,
     /// How many creates of each automation arrived so late that their time was decided.
@@ -25,20 +38,24 @@ pub struct Watcher {
     pub broken: Vec<String>,
     github: Simulator,
     /// Of every task object that ever was, by uid.
-    causes: BTreeMap<String, (String, Timestamp)>,
+    causes: BTreeMap<String, Cause>,
+    /// The newest status of every task object, by uid.
+    statuses: BTreeMap<String, (String, TaskStatus)>,
     seen: usize,
 }
 
 impl Watcher {
     pub fn new(github: Simulator) -> Self {
         Self {
-            policy: None,
+            policies: Vec::new(),
+            charges: BTreeMap::new(),
             deleted: BTreeSet::new(),
             late: BTreeMap::new(),
             teams: BTreeMap::new(),
             broken: Vec::new(),
             github,
             causes: BTreeMap::new(),
+            statuses: BTreeMap::new(),
             seen: 0,
         }
     }
@@ -65,7 +82,7 @@ impl Watcher {
     }
 
     fn once(&mut self, tasks: &[TaskRecord]) {
-        let mut causes: BTreeMap<&(String, Timestamp), Vec<&str>> = BTreeMap::new();
+        let mut causes: BTreeMap<&Cause, Vec<&str>> = BTreeMap::new();
         for task in tasks {
             let Some(cause) = self.causes.get(uid(&task.prompt)) else {
                 self.broken.push(format!("task {} has no object", task.id));
@@ -75,7 +92,7 @@ impl Watcher {
         }
         let twice = causes
             .iter()
-            .filter(|((automation, _), ids)| ids.len() > 1 && self.at_most_once(automation));
+            .filter(|((automation, ..), ids)| ids.len() > 1 && self.at_most_once(automation));
         let told: Vec<_> = twice
             .map(|(cause, ids)| format!("1: {cause:?} was started {} times", ids.len()))
             .collect();
@@ -88,45 +105,80 @@ impl Watcher {
             .is_none_or(|team| team.start_policy == StartPolicy::AtMostOnce)
     }
 
+    /// What holds at the instant of a start, which is when the newest task appeared.
     fn within_caps(&mut self, tasks: &[TaskRecord]) {
-        let active: Vec<_> = tasks
-            .iter()
-            .filter(|task| !is_over(task) && !self.deleted.contains(uid(&task.prompt)))
-            .collect();
-        let policy = self.policy.as_ref();
-        if policy.is_none_or(|policy| policy.suspend) {
-            self.broken.push("4: a task was started against the policy".to_owned());
+        let Some(newest) = tasks.iter().max_by_key(|task| task.created_at) else {
+            return;
+        };
+        let counted = |task: &&TaskRecord| !self.deleted.contains(uid(&task.prompt));
+        let active: Vec<_> = tasks.iter().filter(|task| !is_over(task)).filter(counted).collect();
+        let automation = |task: &TaskRecord| self.causes.get(uid(&task.prompt)).map(|(automation, ..)| automation.clone());
+        let own = automation(newest);
+        let of_own = active.iter().filter(|task| automation(task) == own).count();
+        let here = active.iter().filter(|task| task.repository == newest.repository).count();
+        let since = newest.created_at - HOUR;
+        let lately: BTreeSet<_> = tasks.iter().filter(counted).filter(|task| task.created_at > since).map(|task| uid(&task.prompt)).collect();
+        let waiting_pulls = self.waiting_pulls(own.as_deref());
+        let policies = self.policies_at(newest.created_at);
+        let mut broken = Vec::new();
+        if policies.iter().all(|policy| policy.suspend) {
+            broken.push("4: a task was started against the policy".to_owned());
         }
-        let cap = policy
-            .and_then(|policy| usize::try_from(policy.max_active?).ok())
-            .unwrap_or(usize::MAX);
-        if active.len() > cap {
-            self.broken.push(format!(
-                "3: {} tasks at once under a policy that allows {cap}",
-                active.len()
-            ));
-        }
-        let mut counts: BTreeMap<&str, i32> = BTreeMap::new();
-        for task in active {
-            if let Some((automation, _)) = self.causes.get(uid(&task.prompt)) {
-                *counts.entry(automation).or_default() += 1;
+        let over = |count: usize, cap: fn(&PolicySpec) -> Option<i32>| {
+            let caps = policies.iter().map(|policy| cap(policy));
+            let most = caps.map(|cap| cap.map_or(usize::MAX, |cap| usize::try_from(cap).unwrap())).max();
+            count > most.unwrap_or(0)
+        };
+        let table: [(&str, usize, fn(&PolicySpec) -> Option<i32>); 5] = [
+            ("active", active.len(), |policy| policy.max_active),
+            ("active in the repository", here, |policy| policy.max_active_per_repository),
+            ("active for the automation", of_own, |policy| policy.max_active_per_automation),
+            ("started within an hour", lately.len(), |policy| policy.max_starts_per_hour),
+            ("waiting for a review", waiting_pulls, |policy| policy.max_open_pull_requests_per_automation),
+        ];
+        for (what, count, cap) in table {
+            if over(count, cap) {
+                broken.push(format!("3: {count} {what} under {policies:?}"));
             }
         }
-        let over: Vec<_> = counts
-            .iter()
-            .filter(|(automation, count)| {
-                self.teams
-                    .get(**automation)
-                    .is_some_and(|team| **count > team.max_active)
-            })
-            .map(|(automation, count)| format!("3: {count} tasks of {automation} at once"))
-            .collect();
-        self.broken.extend(over);
+        broken.extend(self.over_budget(newest, &policies));
+        let team = own.as_ref().and_then(|name| self.teams.get(name));
+        if team.is_some_and(|team| of_own > usize::try_from(team.max_active).unwrap()) {
+            broken.push(format!("3: {of_own} tasks of {own:?} at once"));
+        }
+        self.broken.extend(broken);
+    }
+
+    /// What started today, at its known cost or what is held for it, was within a budget when the newest started.
+    fn over_budget(&self, newest: &TaskRecord, policies: &[&PolicySpec]) -> Option<String> {
+        let day = newest.created_at.to_zoned(TimeZone::UTC).start_of_day().unwrap().timestamp();
+        let today = self.charges.iter().filter(|(uid, (at, _))| *at >= day && !self.deleted.contains(*uid));
+        let charged: i64 = today.map(|(_, (_, nano))| nano).sum();
+        let limits = policies.iter().map(|policy| policy.budget.as_ref().and_then(|budget| budget.credits_per_day));
+        let most = limits.map(|limit| limit.map_or(i64::MAX, |limit| limit * NANO)).max()?;
+        (charged > most).then(|| format!("3: {charged} charged today, of {most}"))
+    }
+
+    /// Pull requests of an automation that are open, and tasks that may open one, as their objects tell.
+    fn waiting_pulls(&self, automation: Option<&str>) -> usize {
+        let live = self.statuses.iter().filter(|(uid, (name, _))| Some(name.as_str()) == automation && !self.deleted.contains(*uid));
+        let waits = |status: &TaskStatus| {
+            let pull = status.pull_request.as_ref();
+            status.phase.is_active() || pull.is_some_and(PullRequest::is_open)
+        };
+        live.filter(|(_, (_, status))| waits(status)).count()
     }
 
     fn policy(&mut self, write: &Write) {
         let policy = write.after.as_ref().map(|object| decode::<AgentPolicy>(object));
-        self.policy = policy.map(|policy| policy.spec);
+        self.policies.push((write.at, policy.map(|policy| policy.spec)));
+    }
+
+    /// The versions of the policy that a start at that time may have been admitted by.
+    fn policies_at(&self, at: Timestamp) -> Vec<&PolicySpec> {
+        let newest_old = self.policies.iter().rposition(|(since, _)| at.duration_since(*since) > HEARD).unwrap_or(0);
+        let may = self.policies.iter().skip(newest_old).filter(|(since, _)| *since <= at);
+        may.filter_map(|(_, policy)| policy.as_ref()).collect()
     }
 
     fn task(&mut self, write: &Write) {
@@ -135,7 +187,15 @@ impl Watcher {
             self.deleted.insert(task.metadata.uid.unwrap());
         }
         if let Some(task) = write.after.as_ref().map(|object| decode::<AgentTask>(object)) {
-            let cause = (task.spec.automation.name.clone(), task.spec.trigger.scheduled_time);
+            let retries = task.spec.follows.as_ref().map_or(0, |follows| follows.retries);
+            let cause = (task.spec.automation.name.clone(), task.spec.trigger.scheduled_time, retries);
+            let uid = task.metadata.uid.clone().unwrap();
+            match budget::charge(&task) {
+                Some((at, charge)) => self.charges.insert(uid.clone(), (at, charge.total())),
+                None => self.charges.remove(&uid),
+            };
+            let status = task.status.clone().unwrap_or_default();
+            self.statuses.insert(uid, (task.spec.automation.name.clone(), status));
             self.causes.insert(task.metadata.uid.clone().unwrap(), cause);
             let reason = task.status.as_ref().and_then(|status| status.reason);
             if reason == Some(Reason::AlreadyDecided) {
@@ -227,7 +287,14 @@ fn nothing_pending(stage: &Stage) -> Vec<String> {
 
 /// Each scheduled time has had an object, or is counted. (Invariant 2.)
 pub fn every_time_is_decided(stage: &Stage) -> Vec<String> {
-    let causes: BTreeSet<_> = stage.watcher.lock().unwrap().causes.values().cloned().collect();
+    let causes: BTreeSet<_> = stage
+        .watcher
+        .lock()
+        .unwrap()
+        .causes
+        .values()
+        .map(|(automation, time, _)| (automation.clone(), *time))
+        .collect();
     let mut broken = Vec::new();
     for automation in stage.automations() {
         let name = automation.metadata.name.clone().unwrap();

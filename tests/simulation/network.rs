@@ -64,10 +64,11 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// The lease is renewed, a Secret is read now and then, and a watch that has run out is begun again: those cost no
-    /// more with more objects.
+    /// The lease is renewed, a Secret is read now and then, a repository with open pull requests is asked for a list of
+    /// them, and a watch that has run out is begun again: those cost no more with more objects.
     pub fn is_upkeep(&self) -> bool {
-        self.what == "leases" || (!self.is_write && (self.what == "secrets" || self.what.ends_with(" watch")))
+        let read = matches!(self.what.as_str(), "secrets" | "list of pulls") || self.what.ends_with(" watch");
+        self.what == "leases" || (!self.is_write && read)
     }
 }
 
@@ -251,7 +252,7 @@ impl Transport for GitHub {
         let write = Sent {
             target: "github",
             method: request.method().to_string(),
-            what: "tasks".to_owned(),
+            what: at_github(request.uri()),
             is_write: *request.method() != Method::GET,
         };
         let simulator = self.simulator.clone();
@@ -313,6 +314,18 @@ fn busy() -> Response<ResponseBody> {
         .unwrap()
 }
 
+/// What is asked of GitHub, without the names of things.
+fn at_github(uri: &Uri) -> String {
+    let parts: Vec<_> = uri.path().trim_matches('/').split('/').collect();
+    match parts.as_slice() {
+        ["repos", _, _, "pulls"] => "list of pulls".to_owned(),
+        ["repos", _, _, resource, ..] => (*resource).to_owned(),
+        ["repos", ..] => "repository".to_owned(),
+        ["user"] => "user".to_owned(),
+        _ => "tasks".to_owned(),
+    }
+}
+
 /// The resource in a path, without the names of objects, and whether it is watched.
 fn what(uri: &Uri) -> String {
     let parts: Vec<_> = uri.path().trim_matches('/').split('/').collect();
@@ -328,7 +341,7 @@ fn what(uri: &Uri) -> String {
         .iter()
         .find(|part| resources.contains(part))
         .copied()
-        .unwrap_or("other");
+        .unwrap_or(if parts.last() == Some(&"namespaces") { "namespaces" } else { "other" });
     let status = if parts.last() == Some(&"status") { "/status" } else { "" };
     let watch = uri.query().is_some_and(|query| query.contains("watch="));
     let watch = if watch { " watch" } else { "" };

@@ -9,24 +9,29 @@ use std::time::Duration;
 
 use agent_automation::api::automation::{MissedRuns, StartPolicy};
 use agent_automation::api::{AgentAutomation, AgentTask};
-use agent_automation::simulator::{Effect, Failure, Fault, Operation, Script, When};
+use agent_automation::simulator::{
+    Effect, Failure, Fault, Operation, PullChange, Repository, ReviewState, Script, Token, When,
+};
 use jiff::SignedDuration;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::invariants::{at_rest, every_time_is_decided};
 use crate::network::{Mishap, Network, Sent, Weather};
-use crate::stage::{NAMESPACE, Process, Stage, Team, alone};
+use crate::stage::{NAMESPACE, Process, REPOSITORY, Stage, TOKEN, Team, alone};
 
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 3_000;
+const REPOSITORIES: [&str; 2] = [REPOSITORY, "acme/web"];
 /// How long things go wrong.
 const TROUBLE: Duration = Duration::from_secs(240);
 /// From the last fault to rest, at most: what waits has its turn, one after the other.
 const TO_REST: Duration = Duration::from_secs(1_200);
 const AT_REST: Duration = Duration::from_secs(100);
+/// Every controller that hears anything has heard of a change by then.
+const HEARD_OF: Duration = Duration::from_secs(5);
 /// A request is on its way for this long at most.
 const LONGEST_DELAY: SignedDuration = SignedDuration::from_secs(25);
 
@@ -89,10 +94,11 @@ fn live(seed: u64) -> (Vec<String>, Vec<String>) {
     alone(async move {
         let mut chance = StdRng::seed_from_u64(seed);
         let mut stage = Stage::new(seed);
-        stage
-            .policy(pick(&mut chance, &[None, Some(1), Some(2), Some(3)]))
-            .await;
+        stage.policy_with(policy(&mut chance)).await;
         stage.secret().await;
+        for repository in REPOSITORIES {
+            stage.github.add_repository(Repository::new(repository)).unwrap();
+        }
         let teams = teams(&mut chance);
         for team in &teams {
             stage.automation(team).await;
@@ -126,9 +132,97 @@ fn teams(chance: &mut StdRng) -> Vec<Team> {
             missed_runs: pick(chance, &[MissedRuns::Latest, MissedRuns::All, MissedRuns::Skip]),
             deadline: pick(chance, &[None, None, Some(30), Some(120)]),
             history: chance.random_range(0..=4),
+            repository: pick(chance, &REPOSITORIES).to_owned(),
+            more: terms(chance),
             ..Team::new(&format!("team-{index}"))
         })
         .collect()
+}
+
+/// What a policy may say of caps, budgets and times.
+fn policy(chance: &mut StdRng) -> Value {
+    let mut policy = json!({ "maxActive": pick(chance, &[None, Some(1), Some(2), Some(3)]) });
+    let mut more = |likely: f64, field: &str, values: &[Value]| {
+        if chance.random_bool(likely) {
+            policy[field] = pick(chance, values);
+        }
+    };
+    more(0.2, "maxActivePerRepository", &[json!(1), json!(2)]);
+    more(0.2, "maxActivePerAutomation", &[json!(1)]);
+    more(0.2, "maxOpenPullRequestsPerAutomation", &[json!(1), json!(3)]);
+    more(0.2, "maxStartsPerHour", &[json!(3), json!(8)]);
+    more(
+        0.3,
+        "budget",
+        &[
+            json!({"creditsPerDay": 6, "estimatePerTask": 2}),
+            json!({"creditsPerMonth": 9, "creditsPerDay": 8, "estimatePerTask": 1}),
+        ],
+    );
+    more(
+        0.2,
+        "freezeWindows",
+        &[
+            json!([{"name": "short", "cron": "*/2 * * * *", "duration": "30s", "due": "Skip"}]),
+            json!([{"name": "short", "cron": "*/2 * * * *", "duration": "40s", "due": "Hold"}]),
+        ],
+    );
+    more(0.2, "maxRetries", &[json!(0), json!(1)]);
+    policy
+}
+
+/// Nothing in a policy is in the way any more.
+fn no_limits() -> Value {
+    json!({
+        "suspend": false, "maxActivePerRepository": null, "maxActivePerAutomation": null,
+        "maxOpenPullRequestsPerAutomation": null, "maxStartsPerHour": null, "budget": null, "freezeWindows": null,
+        "maxRetries": null,
+    })
+}
+
+/// What an automation may say about its queue.
+fn terms(chance: &mut StdRng) -> Value {
+    let mut spec = json!({});
+    let mut more = |likely: f64, field: &str, values: &[Value]| {
+        if chance.random_bool(likely) {
+            spec[field] = pick(chance, values);
+        }
+    };
+    more(
+        0.5,
+        "concurrency",
+        &[
+            json!({"whenFull": "Skip"}),
+            json!({"whenFull": "KeepLatest"}),
+            json!({"maxQueued": 2}),
+        ],
+    );
+    more(0.3, "priority", &[json!(10), json!(-10)]);
+    more(
+        0.3,
+        "deduplicate",
+        &[
+            json!({"key": "same"}),
+            json!({"key": "same", "onDuplicate": "Replace", "while": ["Queued"]}),
+            json!({"key": "{{ automation.name }}", "while": ["Active"], "cooldown": "45s"}),
+        ],
+    );
+    more(
+        0.3,
+        "retry",
+        &[
+            json!({"limit": 2, "backoff": "10s"}),
+            json!({"limit": 1, "backoff": "1s", "on": ["Failed", "TimedOut", "Cancelled"]}),
+        ],
+    );
+    more(0.2, "failureThreshold", &[json!(1), json!(2)]);
+    more(0.3, "onSpecChange", &[json!("Keep")]);
+    more(0.2, "maxOpenPullRequests", &[json!(1), json!(2)]);
+    more(0.2, "activeDeadlineSeconds", &[json!(60)]);
+    more(0.2, "budget", &[json!({"creditsPerDay": 5}), json!({"creditsPerMonth": 8, "estimatePerTask": 2})]);
+    more(0.2, "pullRequest", &[json!({"create": true, "labels": ["agent"], "reviewers": {"users": ["octocat"]}})]);
+    more(0.2, "stalePullRequest", &[json!({"after": "1m", "action": "Close"}), json!({"after": "1m"})]);
+    spec
 }
 
 fn trouble_at_github(stage: &Stage, chance: &mut StdRng) {
@@ -217,7 +311,20 @@ fn weather(seed: u64, rate: f64) -> Weather {
 }
 
 async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team], chance: &mut StdRng) {
-    match chance.random_range(0..11) {
+    match chance.random_range(0..17) {
+        11 => {
+            stage.release_watches(processes);
+            stage.change_policy(no_limits()).await;
+            stage.change_policy(policy(chance)).await;
+            tokio::time::sleep(HEARD_OF).await;
+        }
+        12 | 13 => change_a_pull(stage, chance),
+        14 => touch(stage, &pick(chance, teams).name, json!({ "spec": change_of_spec(chance) })).await,
+        15 => {
+            let pause = json!({"spec": {"suspend": chance.random_bool(0.5)}});
+            touch(stage, &pick(chance, teams).name, pause).await;
+        }
+        16 => replace_the_token(stage, chance).await,
         9 if !processes.is_empty() => {
             processes
                 .swap_remove(chance.random_range(0..processes.len()))
@@ -255,6 +362,57 @@ async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team]
     }
 }
 
+/// A person deals with a pull request.
+fn change_a_pull(stage: &Stage, chance: &mut StdRng) {
+    let pulls = stage.github.pulls();
+    if pulls.is_empty() {
+        return;
+    }
+    let pull = pick(chance, &pulls);
+    let review = |state| PullChange::Review {
+        by: "octocat".to_owned(),
+        state,
+        body: String::new(),
+    };
+    let change = match (pull.open, pull.merged) {
+        (true, _) => pick(
+            chance,
+            &[
+                PullChange::Merge,
+                PullChange::Close,
+                PullChange::Ready,
+                review(ReviewState::Approved),
+                review(ReviewState::ChangesRequested),
+            ],
+        ),
+        (false, false) => PullChange::Reopen,
+        (false, true) => return,
+    };
+    stage.github.change_pull(&pull.repository, pull.number, change).unwrap();
+}
+
+fn change_of_spec(chance: &mut StdRng) -> Value {
+    let wish = chance.random_range(0..1_000);
+    pick(
+        chance,
+        &[
+            json!({"prompt": {"goal": format!("Update it, wish {wish}.")}}),
+            json!({"priority": 5}),
+            json!({"failureThreshold": 3}),
+        ],
+    )
+}
+
+/// The token ends, and a while later somebody puts a new one into the Secret.
+async fn replace_the_token(stage: &Stage, chance: &mut StdRng) {
+    let old = stage.token();
+    stage.github.change_token(&old, |token| token.revoked = true).unwrap();
+    tokio::time::sleep(Duration::from_millis(chance.random_range(100..15_000))).await;
+    let new = format!("{TOKEN}_{}", chance.random_range(0..1_000_000_000));
+    stage.github.add_token(Token::new(&new, "octocat")).unwrap();
+    stage.replace_token(&new).await;
+}
+
 /// A person deletes a task whose time is decided, and of which no second create is still on its way: an API server that
 /// has no object of that name any more takes that create in, and a controller that saw neither can't know.
 async fn delete_one(stage: &Stage, chance: &mut StdRng) {
@@ -283,7 +441,7 @@ async fn delete_one(stage: &Stage, chance: &mut StdRng) {
 }
 
 /// What a person does to an automation: it makes the controller's next write conflict.
-async fn touch(stage: &Stage, name: &str, patch: serde_json::Value) {
+async fn touch(stage: &Stage, name: &str, patch: Value) {
     let api: Api<AgentAutomation> = Api::namespaced(stage.people.client(), NAMESPACE);
     api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
         .await
@@ -296,8 +454,12 @@ async fn settle(stage: &mut Stage, processes: Vec<Process>, teams: &[Team]) -> V
         process.kill();
     }
     stage.github.clear_faults();
+    stage.change_policy(no_limits()).await;
     let mut broken = every_time_is_decided(stage);
-    let never = json!({"spec": {"triggers": [{"name": "tick", "schedule": {"cron": "0 0 1 1 *", "timeZone": "UTC"}}]}});
+    let never = json!({"spec": {
+        "triggers": [{"name": "tick", "schedule": {"cron": "0 0 1 1 *", "timeZone": "UTC"}}],
+        "suspend": false, "budget": null, "failureThreshold": 100, "maxOpenPullRequests": null,
+    }});
     for team in teams {
         touch(stage, &team.name, never.clone()).await;
     }

@@ -196,6 +196,18 @@ impl Stage {
             .unwrap();
     }
 
+    /// The token that is in the Secret.
+    pub fn token(&self) -> String {
+        let secrets = self.server.objects("Secret");
+        let secret: Secret = serde_json::from_value((**secrets[0]).clone()).unwrap();
+        String::from_utf8(secret.data.unwrap()["token"].0.clone()).unwrap()
+    }
+
+    /// No process is kept from hearing what happens.
+    pub fn release_watches(&self, processes: &[Process]) {
+        processes.iter().for_each(|process| process.connection.release_watches());
+    }
+
     pub async fn secret(&self) {
         let api: Api<Secret> = Api::namespaced(self.people.client(), NAMESPACE);
         let secret = Secret {
