@@ -98,7 +98,7 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             Vec::new()
         }
         Update::Namespace(name, labels) => {
-            if world.put_namespace(name, labels) {
+            if world.put_namespace(&name, labels) {
                 every_automation(world)
             } else {
                 Vec::new()
@@ -140,7 +140,8 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             let credential = key.credential.clone();
             world.branches.insert(key.clone(), *facts);
             let automations = world.automations_with(&credential);
-            let concerned = automations.filter(|(_, automation)| guardrails::of_automation(automation).as_ref() == Some(&key));
+            let concerned =
+                automations.filter(|(_, automation)| guardrails::of_automation(automation).as_ref() == Some(&key));
             let concerned = concerned.map(|(name, _)| Subject::Automation(name.clone()));
             concerned.chain([Subject::Branch(key.clone())]).collect()
         }
@@ -311,9 +312,13 @@ fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
 
 fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
     let automations = world.automations_with(key);
-    let tasks = world.tasks_with(key).filter(|(_, task)| counts(task) || open_pull(task));
+    let tasks = world
+        .tasks_with(key)
+        .filter(|(_, task)| counts(task) || open_pull(task));
     let pulls = world.pulls.keys().filter(|(credential, _)| credential == key);
-    let pulls: Vec<_> = pulls.map(|(key, repository)| Subject::Pulls(key.clone(), repository.clone())).collect();
+    let pulls: Vec<_> = pulls
+        .map(|(key, repository)| Subject::Pulls(key.clone(), repository.clone()))
+        .collect();
     automations
         .flat_map(|(name, _)| about_automation(world, name))
         .chain(tasks.map(|(name, _)| Subject::Task(name.clone())))
@@ -389,8 +394,14 @@ pub fn seen_pull(pull: &models::PullRequest) -> Option<(i64, SeenPull)> {
 #[must_use]
 pub fn read_pull(pull: &models::PullRequest, reviews: &[models::Review], checks: &[CheckRun]) -> PullRequest {
     let author = pull.user.as_ref().map(|user| user.id);
-    let others = || reviews.iter().filter(|review| review.user.as_ref().map(|user| user.id) != author);
-    let mut reviewers: Vec<_> = others().filter_map(|review| Some(review.user.as_ref()?.login.clone())).collect();
+    let others = || {
+        reviews
+            .iter()
+            .filter(|review| review.user.as_ref().map(|user| user.id) != author)
+    };
+    let mut reviewers: Vec<_> = others()
+        .filter_map(|review| Some(review.user.as_ref()?.login.clone()))
+        .collect();
     reviewers.sort_unstable();
     reviewers.dedup();
     let users = pull.requested_reviewers.iter().map(|user| user.login.clone());
@@ -436,7 +447,12 @@ fn review_decision<'a>(reviews: impl Iterator<Item = &'a models::Review>) -> Rev
 
 fn checks_come_to(checks: &[CheckRun]) -> Option<Checks> {
     let good = ["success", "neutral", "skipped"];
-    let failed = |check: &CheckRun| check.conclusion.as_deref().is_some_and(|conclusion| !good.contains(&conclusion));
+    let failed = |check: &CheckRun| {
+        check
+            .conclusion
+            .as_deref()
+            .is_some_and(|conclusion| !good.contains(&conclusion))
+    };
     if checks.is_empty() {
         None
     } else if checks.iter().any(failed) {

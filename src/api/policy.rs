@@ -108,7 +108,8 @@ pub struct PolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_open_pull_requests_per_automation: Option<i32>,
-    /// Tasks that may start within any 60 minutes.
+    /// Tasks that may start within any 60 minutes. It counts from when it is set: what the history let go of before is not
+    /// counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000))]
     pub max_starts_per_hour: Option<i32>,
@@ -287,6 +288,7 @@ impl PromptSection {
 /// merges, approves, or marks a draft as ready.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a guardrail of its own")]
 pub struct Guardrails {
     /// Approvals that a rule on the base branch must require.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -308,7 +310,7 @@ pub struct Guardrails {
     /// The agent's changes must be scanned for secrets.
     #[serde(skip_serializing_if = "is_false")]
     pub secret_scanning: bool,
-    /// The agent's changes must be analysed with CodeQL.
+    /// The agent's changes must be analysed with `CodeQL`.
     #[serde(skip_serializing_if = "is_false")]
     pub codeql: bool,
     /// Workflow runs on the agent's pull requests must wait for a person's approval.

@@ -20,7 +20,8 @@ use crate::observe::{Update, apply};
 use crate::plan::time::{LONGEST_RETRY, add, pending};
 use crate::plan::world::phase;
 use crate::plan::{
-    Action, CredentialKey, ObjectKey, Planned, Subject, World, admission, automation, credential, guardrails, pulls, task,
+    Action, CredentialKey, ObjectKey, Planned, Subject, World, admission, automation, credential, guardrails, pulls,
+    task,
 };
 
 use super::events::Teller;
@@ -199,7 +200,10 @@ impl<'a> Leading<'a> {
                 }
             }
             Kind::Namespace => {
-                let absent = self.world.namespaces().filter(|name| !named.contains(&ObjectKey::new("", name.as_str())));
+                let absent = self
+                    .world
+                    .namespaces()
+                    .filter(|name| !named.contains(&ObjectKey::new("", name.as_str())));
                 for name in absent.cloned().collect::<Vec<_>>() {
                     self.learn(Update::NamespaceGone(name));
                 }
@@ -491,7 +495,7 @@ async fn carry_out(executor: Arc<Executor>, subject: Subject, said: Option<Said>
         if all.iter().any(|(tried, done)| *tried == name && done.failure.is_some()) {
             continue;
         }
-        all.push((name, executor.carry_out(step).await));
+        all.push((name, Box::pin(executor.carry_out(step)).await));
     }
     Ended {
         subject,

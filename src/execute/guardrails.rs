@@ -62,14 +62,19 @@ impl Executor {
 
         let before = kept.rules.get(&place);
         let before_etag = etag(before.map(|(etag, _)| etag.as_str()));
-        let answer = self.github.branch_rules(token, repository, branch, before_etag.as_deref()).await;
+        let answer = self
+            .github
+            .branch_rules(token, repository, branch, before_etag.as_deref())
+            .await;
         updates.extend(self.lessons(&key.credential, known, answer.as_ref().err()));
-        let rules = keep(&mut kept.rules, place.clone(), answer).map_err(|error| {
-            format!("{error}; the token needs the permission Metadata: read on {repository}")
-        });
+        let rules = keep(&mut kept.rules, place.clone(), answer)
+            .map_err(|error| format!("{error}; the token needs the permission Metadata: read on {repository}"));
 
         let before_etag = etag(kept.code_owners.get(&place).map(|(etag, _)| etag.as_str()));
-        let answer = self.github.codeowners_errors(token, repository, branch, before_etag.as_deref()).await;
+        let answer = self
+            .github
+            .codeowners_errors(token, repository, branch, before_etag.as_deref())
+            .await;
         updates.extend(self.lessons(&key.credential, known, answer.as_ref().err()));
         let code_owners: Told<Option<usize>> = match answer {
             Err(error) if is_not_found(&error) => Ok(None),
@@ -79,11 +84,13 @@ impl Executor {
         };
 
         let before_etag = etag(kept.agents.get(repository).map(|(etag, _)| etag.as_str()));
-        let answer = self.github.agent_configuration(token, repository, before_etag.as_deref()).await;
+        let answer = self
+            .github
+            .agent_configuration(token, repository, before_etag.as_deref())
+            .await;
         updates.extend(self.lessons(&key.credential, known, answer.as_ref().err()));
-        let agent = keep(&mut kept.agents, repository.clone(), answer).map_err(|error| {
-            format!("{error}; the token needs the permission Administration: read on {repository}")
-        });
+        let agent = keep(&mut kept.agents, repository.clone(), answer)
+            .map_err(|error| format!("{error}; the token needs the permission Administration: read on {repository}"));
 
         self.learn(&key.credential, &known.version, |known| known.kept = kept);
         GuardrailFacts {

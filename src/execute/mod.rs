@@ -178,7 +178,9 @@ impl Executor {
             (_, Target::Task { task, .. }, Action::HandOver { number, users, teams }) => {
                 self.hand_over(*task, number, &users, &teams).await
             }
-            (_, Target::Task { task, .. }, Action::ClosePull { number }) => self.close_pull(*task, number).await,
+            (_, Target::Task { task, .. }, Action::ClosePull { number }) => {
+                Box::pin(self.close_pull(*task, number)).await
+            }
             (Subject::Branch(key), _, Action::Inspect { guardrails }) => self.inspect(key, guardrails).await,
             (Subject::Pulls(key, repository), _, Action::ListPulls) => self.list_pulls(key, repository).await,
             (Subject::Credential(key), _, Action::ReadSecret) => self.read_secret(key).await,

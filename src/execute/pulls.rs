@@ -71,12 +71,7 @@ impl Executor {
     }
 
     /// What the token may not read of it is left out.
-    async fn read_pull(
-        &self,
-        known: &Known,
-        repository: &Repository,
-        number: u64,
-    ) -> Result<PullRequest, Error> {
+    async fn read_pull(&self, known: &Known, repository: &Repository, number: u64) -> Result<PullRequest, Error> {
         let pull = self.github.get_pull(&known.token, repository, number).await?;
         let reviews = self.github.list_reviews(&known.token, repository, number).await?;
         let sha = pull.head.as_ref().and_then(|head| head.sha.clone());
@@ -98,7 +93,16 @@ impl Executor {
             return Done::failed(Failure::Credential);
         };
         let number = u64::try_from(number).unwrap_or_default();
-        let answer = self.ask(&known, &repository, number, users, teams, &task.spec.pull_request.labels).await;
+        let answer = self
+            .ask(
+                &known,
+                &repository,
+                number,
+                users,
+                teams,
+                &task.spec.pull_request.labels,
+            )
+            .await;
         let mut updates = self.lessons(&credential, &known, answer.as_ref().err());
         let said = match answer {
             Ok(()) => "done".to_owned(),
@@ -130,7 +134,9 @@ impl Executor {
     ) -> Result<(), Error> {
         let asks = !users.is_empty() || !teams.is_empty();
         if asks {
-            self.github.request_reviewers(&known.token, repository, number, users, teams).await?;
+            self.github
+                .request_reviewers(&known.token, repository, number, users, teams)
+                .await?;
         }
         if labels.is_empty() {
             return Ok(());

@@ -80,7 +80,14 @@ impl Client {
         repo: &Repository,
         etag: Option<&str>,
     ) -> Result<Conditional<AgentConfiguration>, Error> {
-        let url = self.url(&["repos", repo.owner(), repo.name(), "copilot", "cloud-agent", "configuration"])?;
+        let url = self.url(&[
+            "repos",
+            repo.owner(),
+            repo.name(),
+            "copilot",
+            "cloud-agent",
+            "configuration",
+        ])?;
         let call = Call {
             etag,
             ..Call::new("agent_configuration", token, url)

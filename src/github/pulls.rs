@@ -70,7 +70,14 @@ impl Client {
         team_reviewers: &[String],
     ) -> Result<(), Error> {
         let number = number.to_string();
-        let url = ["repos", repo.owner(), repo.name(), "pulls", &number, "requested_reviewers"];
+        let url = [
+            "repos",
+            repo.owner(),
+            repo.name(),
+            "pulls",
+            &number,
+            "requested_reviewers",
+        ];
         let body = Reviewers {
             reviewers,
             team_reviewers,
@@ -88,14 +95,16 @@ impl Client {
     ) -> Result<(), Error> {
         let number = number.to_string();
         let url = ["repos", repo.owner(), repo.name(), "issues", &number, "labels"];
-        self.write("add_labels", token, &url, Method::POST, &Labels { labels }).await
+        self.write("add_labels", token, &url, Method::POST, &Labels { labels })
+            .await
     }
 
     /// Closes a pull request. Closing it again changes nothing.
     pub async fn close_pull(&self, token: &Token, repo: &Repository, number: u64) -> Result<(), Error> {
         let number = number.to_string();
         let url = ["repos", repo.owner(), repo.name(), "pulls", &number];
-        self.write("close_pull", token, &url, Method::PATCH, &State { state: "closed" }).await
+        self.write("close_pull", token, &url, Method::PATCH, &State { state: "closed" })
+            .await
     }
 
     /// Sends a change, once.

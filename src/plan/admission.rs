@@ -90,7 +90,8 @@ fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Planned, Opti
         }
         Verdict::Rebuild(successor) => planned.actions.push(Action::CreateTask(successor)),
         Verdict::GiveWay(name) => {
-            let message = format!("the automation's spec changed: task {name} is made from it and takes this one's place");
+            let message =
+                format!("the automation's spec changed: task {name} is made from it and takes this one's place");
             let binding = Binding::new(Reason::SpecChanged, message, None);
             let mut status = ended(task, Phase::Superseded, &binding, now);
             status.successor = Some(name);
@@ -98,7 +99,8 @@ fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Planned, Opti
             planned.reasons.push(binding.why);
         }
         Verdict::Ask(subject, action) => {
-            let message = "GitHub is asked first about what only it knows: the base branch, guardrails, open pull requests";
+            let message =
+                "GitHub is asked first about what only it knows: the base branch, guardrails, open pull requests";
             planned.reasons.push(Why::new(Reason::Verifying, message));
             let question = Planned {
                 actions: vec![action],
@@ -222,9 +224,7 @@ impl<'a> Pass<'a> {
     fn follows(&self, task: &AgentTask) -> Option<Verdict> {
         let follows = task.spec.follows.as_ref()?;
         let key = ObjectKey::new(task.namespace().unwrap_or_default(), &*follows.name);
-        let Some(other) = self.world.task(&key) else {
-            return None;
-        };
+        let other = self.world.task(&key)?;
         let successor = other.status.as_ref().and_then(|status| status.successor.as_deref());
         if successor == Some(task.name_any().as_str()) {
             return None;
@@ -272,11 +272,13 @@ impl<'a> Pass<'a> {
         let due_inside = task.spec.trigger.scheduled_time >= open.began;
         Some(match open.due {
             WhenFrozen::Skip if due_inside => {
-                let message = format!("it came due in the freeze window {window} of AgentPolicy {name}, which skips it");
+                let message =
+                    format!("it came due in the freeze window {window} of AgentPolicy {name}, which skips it");
                 Verdict::End(Phase::Skipped, Binding::new(Reason::PolicyFrozen, message, bound))
             }
             WhenFrozen::Skip | WhenFrozen::Hold => {
-                let message = format!("nothing starts in the freeze window {window} of AgentPolicy {name}; it ends at {ends}");
+                let message =
+                    format!("nothing starts in the freeze window {window} of AgentPolicy {name}; it ends at {ends}");
                 Verdict::Hold(Binding {
                     until: Some(ends),
                     ..Binding::new(Reason::PolicyFrozen, message, bound)
@@ -296,7 +298,11 @@ impl<'a> Pass<'a> {
         let number = task.spec.follows.as_ref().map_or(0, |follows| follows.retries);
         Some(Verdict::Hold(Binding {
             until: Some(after),
-            ..Binding::new(Reason::RetryBackoff, format!("it is retry {number}, and starts at {after}"), None)
+            ..Binding::new(
+                Reason::RetryBackoff,
+                format!("it is retry {number}, and starts at {after}"),
+                None,
+            )
         }))
     }
 
@@ -353,7 +359,10 @@ impl<'a> Pass<'a> {
             WhenFull::KeepLatest => match self.newest_waiting(automation, task) {
                 Some(newest) => {
                     let message = format!("task {newest} came later, and spec.concurrency.whenFull is KeepLatest");
-                    Verdict::End(Phase::Superseded, Binding::new(Reason::Replaced, message, binding.bound))
+                    Verdict::End(
+                        Phase::Superseded,
+                        Binding::new(Reason::Replaced, message, binding.bound),
+                    )
                 }
                 None => Verdict::Hold(binding),
             },
@@ -362,7 +371,10 @@ impl<'a> Pass<'a> {
 
     /// The newest waiting task of the automation, if that is another and newer.
     fn newest_waiting(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<String> {
-        let waiting = self.world.tasks_of(automation).filter(|other| phase(other).is_waiting());
+        let waiting = self
+            .world
+            .tasks_of(automation)
+            .filter(|other| phase(other).is_waiting());
         let newest = waiting.max_by_key(|other| (other.spec.trigger.scheduled_time, other.name_any()))?;
         let newer = newest.spec.trigger.scheduled_time > task.spec.trigger.scheduled_time;
         newer.then(|| newest.name_any())
@@ -402,7 +414,10 @@ impl<'a> Pass<'a> {
             because: FollowsBecause::SpecChange,
             retries,
         });
-        let why = format!("retry {retries} generation {}", automation.metadata.generation.unwrap_or_default());
+        let why = format!(
+            "retry {retries} generation {}",
+            automation.metadata.generation.unwrap_or_default()
+        );
         let successor = retry::successor(task, spec, &why);
         Some(if self.world.task(&ObjectKey::of(&successor)).is_some() {
             Verdict::GiveWay(successor.name_any())
@@ -420,7 +435,11 @@ impl<'a> Pass<'a> {
         match &facts.exists {
             Ok(true) => guardrails::in_the_way(self.world, &key).map(Verdict::Hold),
             Ok(false) => {
-                let message = format!("the base branch {} is not in {} any more", key.branch, key.repository.as_str());
+                let message = format!(
+                    "the base branch {} is not in {} any more",
+                    key.branch,
+                    key.repository.as_str()
+                );
                 Some(end(Phase::Expired, Reason::BranchGone, message))
             }
             Err(refused) => Some(Verdict::Hold(Binding {

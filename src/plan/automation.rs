@@ -11,14 +11,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 use crate::api::automation::{
-    AutomationStatus, Collected, Counts, Failures, PullRequestCounts, RejectedCredential, Retry as RetryTerms, ScheduleStatus,
-    TaskSummary,
+    AutomationStatus, Collected, Counts, Failures, PullRequestCounts, RejectedCredential, Retry as RetryTerms,
+    ScheduleStatus, TaskSummary,
 };
 use crate::api::policy::TriggerKind;
 use crate::api::task::{
     AUTOMATION_LABEL, AutomationRef, Cause, DeduplicationTerms, Phase, PullRequest, TaskSpec, Usage,
 };
 use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::domain::prompt::PromptError;
 
 use super::conditions::{Standing, conditions};
 use super::credential::{Usability, usability, verification};
@@ -84,12 +85,22 @@ pub fn spec_for(
     now: Timestamp,
 ) -> Result<Option<TaskSpec>, Why> {
     let view = View::new(world, automation, now);
-    let parsed = view.parsed.as_ref().map_err(|problems| stalled_by(problems).why().clone())?;
+    let parsed = view
+        .parsed
+        .as_ref()
+        .map_err(|problems| stalled_by(problems).why().clone())?;
     let Some(schedule) = parsed.schedules.iter().find(|schedule| schedule.name == cause.name) else {
         return Ok(None);
     };
-    let unrendered = || Why::new(Reason::InvalidTemplate, "its prompt can't be rendered from the changed spec");
-    view.spec(parsed, schedule, cause.scheduled_time).map(Some).ok_or_else(unrendered)
+    let unrendered = || {
+        Why::new(
+            Reason::InvalidTemplate,
+            "its prompt can't be rendered from the changed spec",
+        )
+    };
+    view.spec(parsed, schedule, cause.scheduled_time)
+        .map(Some)
+        .ok_or_else(unrendered)
 }
 
 /// How many scheduled times this pass counts as missed, and when the next is due.
@@ -271,7 +282,7 @@ impl<'a> View<'a> {
             start_before: deadline.map(|seconds| add(time, SignedDuration::from_secs(i64::from(seconds)))),
             start_after: None,
             priority: spec.priority,
-            deduplicate: self.deduplication(parsed, schedule, time)?,
+            deduplicate: self.deduplication(parsed, schedule, time).ok()?,
             retry: self.retry_terms(),
             active_deadline_seconds: self.active_deadline(),
             waiting_deadline_seconds: spec.waiting_deadline_seconds,
@@ -282,18 +293,17 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Nothing when the key does not render.
     fn deduplication(
         &self,
         parsed: &Parsed,
         schedule: &ParsedSchedule,
         time: Timestamp,
-    ) -> Option<Option<DeduplicationTerms>> {
+    ) -> Result<Option<DeduplicationTerms>, PromptError> {
         let Some(terms) = &self.automation.spec.deduplicate else {
-            return Some(None);
+            return Ok(None);
         };
-        Some(Some(DeduplicationTerms {
-            key: parsed.key(self.automation, schedule, time).ok()?,
+        Ok(Some(DeduplicationTerms {
+            key: parsed.key(self.automation, schedule, time)?,
             during: terms.during.clone(),
             cooldown: terms.cooldown,
             on_duplicate: terms.on_duplicate,
@@ -312,7 +322,9 @@ impl<'a> View<'a> {
 
     /// The automation's deadline or that of its policies, whichever is shorter.
     fn active_deadline(&self) -> Option<i32> {
-        let allowed = self.policies().filter_map(|policy| policy.spec().max_active_deadline_seconds);
+        let allowed = self
+            .policies()
+            .filter_map(|policy| policy.spec().max_active_deadline_seconds);
         allowed.chain(self.automation.spec.active_deadline_seconds).min()
     }
 
@@ -328,7 +340,12 @@ impl<'a> View<'a> {
         for policy in self.policies() {
             let limits = policy.spec();
             let pairs = [
-                ("concurrency.maxActive", Some(spec.concurrency.max_active), "maxActive", limits.max_active),
+                (
+                    "concurrency.maxActive",
+                    Some(spec.concurrency.max_active),
+                    "maxActive",
+                    limits.max_active,
+                ),
                 (
                     "concurrency.maxActive",
                     Some(spec.concurrency.max_active),
@@ -422,9 +439,11 @@ impl<'a> View<'a> {
         let parsed = self.parsed.as_ref().ok()?;
         parsed.schedules.iter().find_map(|schedule| {
             let times = &schedules.get(schedule.name)?.due.create;
-            let error = times
-                .iter()
-                .find_map(|time| parsed.prompt(self.automation, schedule, *time).err())?;
+            let rendered = |time| {
+                parsed.prompt(self.automation, schedule, time)?;
+                self.deduplication(parsed, schedule, time)
+            };
+            let error = times.iter().find_map(|time| rendered(*time).err())?;
             let message = format!("spec.{}: {error}", error.field());
             Some(Standing::Stalled(Why::new(Reason::InvalidTemplate, message)))
         })
@@ -594,7 +613,11 @@ impl<'a> View<'a> {
     }
 
     fn pull_requests(&self, collected: &Collected, usage: &Usage) -> Option<PullRequestCounts> {
-        let kept = || self.tasks.iter().filter(|task| !collected.deleting.contains(&task.name_any()));
+        let kept = || {
+            self.tasks
+                .iter()
+                .filter(|task| !collected.deleting.contains(&task.name_any()))
+        };
         let mut counts = collected.pull_requests.clone();
         kept().for_each(|task| add_pull(&mut counts, task));
         let mut waits: Vec<_> = kept().filter_map(|task| seconds_to_review(pull_of(task)?)).collect();
@@ -717,7 +740,10 @@ impl<'a> View<'a> {
 
     /// A cap on starts within an hour, or a cooldown, still counts it.
     fn is_remembered(&self, task: &AgentTask) -> bool {
-        let rated = || self.policies().any(|policy| policy.spec().max_starts_per_hour.is_some());
+        let rated = || {
+            self.policies()
+                .any(|policy| policy.spec().max_starts_per_hour.is_some())
+        };
         let started = task.status.as_ref().and_then(budget::started);
         let recently = started.is_some_and(|at| add(at, RATE_WINDOW) > self.now);
         (recently && rated()) || duplicates::cools_down_until(task).is_some_and(|until| until > self.now)
@@ -728,7 +754,10 @@ impl<'a> View<'a> {
         let decided = schedules
             .get(trigger)
             .is_none_or(|known| known.due.decided_through >= time);
-        let mut unstarted = self.tasks.iter().filter(|task| may_start(phase(task)) || retry::is_wanted(task));
+        let mut unstarted = self
+            .tasks
+            .iter()
+            .filter(|task| may_start(phase(task)) || retry::is_wanted(task));
         let older = |task: &&AgentTask| task.spec.trigger.name == trigger && task.spec.trigger.scheduled_time <= time;
         decided && !unstarted.any(older)
     }

@@ -73,13 +73,17 @@ impl Ledger {
     /// What an automation was charged since then.
     #[must_use]
     pub fn of_automation(&self, key: &ObjectKey, since: Timestamp) -> Charge {
-        self.automations.get(key).map_or_else(Charge::default, |hours| sum(hours, since))
+        self.automations
+            .get(key)
+            .map_or_else(Charge::default, |hours| sum(hours, since))
     }
 
     /// What a namespace's automations were charged since then.
     #[must_use]
     pub fn of_namespace(&self, namespace: &str, since: Timestamp) -> Charge {
-        self.namespaces.get(namespace).map_or_else(Charge::default, |hours| sum(hours, since))
+        self.namespaces
+            .get(namespace)
+            .map_or_else(Charge::default, |hours| sum(hours, since))
     }
 
     fn change_by_task(&mut self, key: &ObjectKey, task: &AgentTask, sign: i64) {
@@ -95,13 +99,23 @@ impl Ledger {
                 spent: entry.nano_ai_credits,
                 reserved: 0,
             };
-            self.change(key, (entry.from.as_second(), i64::from(entry.hours) * HOUR), charge, sign);
+            self.change(
+                key,
+                (entry.from.as_second(), i64::from(entry.hours) * HOUR),
+                charge,
+                sign,
+            );
         }
     }
 
     fn change(&mut self, key: &ObjectKey, at: (i64, i64), charge: Charge, sign: i64) {
         change(self.automations.entry(key.clone()).or_default(), at, charge, sign);
-        change(self.namespaces.entry(key.namespace.clone()).or_default(), at, charge, sign);
+        change(
+            self.namespaces.entry(key.namespace.clone()).or_default(),
+            at,
+            charge,
+            sign,
+        );
     }
 }
 
@@ -136,7 +150,11 @@ pub fn started(status: &TaskStatus) -> Option<Timestamp> {
 /// below, or what the policies say at most.
 #[must_use]
 pub fn estimate(world: &World, automation: &AgentAutomation) -> i64 {
-    let stated = automation.spec.budget.as_ref().and_then(|budget| budget.estimate_per_task);
+    let stated = automation
+        .spec
+        .budget
+        .as_ref()
+        .and_then(|budget| budget.estimate_per_task);
     if let Some(credits) = stated {
         return credits.saturating_mul(NANO);
     }
@@ -146,7 +164,9 @@ pub fn estimate(world: &World, automation: &AgentAutomation) -> i64 {
         let stated = held.filter_map(|policy| policy.spec().budget.as_ref());
         stated.map(|budget| budget.estimate_per_task.saturating_mul(NANO)).max()
     };
-    ninth_of_ten(newest_costs(world, automation)).or_else(policies).unwrap_or(0)
+    ninth_of_ten(newest_costs(world, automation))
+        .or_else(policies)
+        .unwrap_or(0)
 }
 
 /// Whether anything is budgeted for an automation.
@@ -227,14 +247,20 @@ pub fn compact(spending: &[Spending], now: Timestamp) -> Vec<Spending> {
     let mut sums: BTreeMap<(i64, i64), i64> = BTreeMap::new();
     for item in spending {
         let (from, length) = (item.from.as_second(), i64::from(item.hours) * HOUR);
-        let at = if from < hours_from { (floor(item.from, DAY), DAY) } else { (from, length) };
+        let at = if from < hours_from {
+            (floor(item.from, DAY), DAY)
+        } else {
+            (from, length)
+        };
         if from >= kept_from {
             let sum = sums.entry(at).or_default();
             *sum = sum.saturating_add(item.nano_ai_credits);
         }
     }
     let entries = sums.into_iter();
-    entries.filter_map(|((from, length), nano)| entry(from, length, nano)).collect()
+    entries
+        .filter_map(|((from, length), nano)| entry(from, length, nano))
+        .collect()
 }
 
 impl Charge {
@@ -294,7 +320,11 @@ fn newest_costs(world: &World, automation: &AgentAutomation) -> Vec<i64> {
         })
         .collect();
     ended.sort_unstable();
-    let collected = automation.status.iter().flat_map(|status| &status.collected.costs).copied();
+    let collected = automation
+        .status
+        .iter()
+        .flat_map(|status| &status.collected.costs)
+        .copied();
     let mut costs: Vec<i64> = collected.chain(ended.into_iter().map(|(_, cost)| cost)).collect();
     let surplus = costs.len().saturating_sub(COSTS);
     costs.drain(..surplus);
@@ -306,4 +336,3 @@ fn ninth_of_ten(mut costs: Vec<i64>) -> Option<i64> {
     let last = costs.len().checked_sub(1)?;
     costs.get((last * 9).div_ceil(10)).copied()
 }
-

@@ -23,11 +23,21 @@ pub fn gives_way(world: &World, task: &AgentTask, now: Timestamp) -> Option<(Pha
     let others: Vec<_> = others.map(|(_, other)| other).collect();
     let newer = others.iter().find(|other| replaces(other, task));
     if let Some(newer) = newer {
-        let why = Why::new(Reason::Replaced, format!("task {} is about the same and newer", newer.name_any()));
+        let why = Why::new(
+            Reason::Replaced,
+            format!("task {} is about the same and newer", newer.name_any()),
+        );
         return Some((Phase::Superseded, why));
     }
-    let in_the_way = others.iter().find_map(|other| Some((*other, in_the_way(terms, task, other, now)?)));
-    in_the_way.map(|(other, how)| (Phase::Skipped, Why::new(Reason::Duplicate, sentence(terms, other, &how))))
+    let in_the_way = others
+        .iter()
+        .find_map(|other| Some((*other, in_the_way(terms, task, other, now)?)));
+    in_the_way.map(|(other, how)| {
+        (
+            Phase::Skipped,
+            Why::new(Reason::Duplicate, sentence(terms, other, &how)),
+        )
+    })
 }
 
 /// Whether an open pull request with the task's key as a label is in its way.

@@ -17,8 +17,14 @@ pub struct Window {
 
 #[derive(Debug)]
 enum When {
-    Repeated { schedule: Box<Schedule>, length: SignedDuration },
-    Once { from: Timestamp, to: Timestamp },
+    Repeated {
+        schedule: Box<Schedule>,
+        length: SignedDuration,
+    },
+    Once {
+        from: Timestamp,
+        to: Timestamp,
+    },
 }
 
 /// A freeze window that is open.
@@ -84,7 +90,12 @@ mod tests {
             (weekend, "UTC", "2026-11-27T18:00:00Z", Some("2026-11-30T08:00:00Z")),
             (weekend, "UTC", "2026-11-30T07:59:59Z", Some("2026-11-30T08:00:00Z")),
             (weekend, "UTC", "2026-11-30T08:00:00Z", None),
-            (weekend, "Europe/Berlin", "2026-11-27T17:00:00Z", Some("2026-11-30T07:00:00Z")),
+            (
+                weekend,
+                "Europe/Berlin",
+                "2026-11-27T17:00:00Z",
+                Some("2026-11-30T07:00:00Z"),
+            ),
             (release, "UTC", "2026-12-23T23:59:59Z", None),
             (release, "UTC", "2026-12-31T12:00:00Z", Some("2027-01-02T00:00:00Z")),
             (release, "UTC", "2027-01-02T00:00:00Z", None),

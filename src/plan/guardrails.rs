@@ -27,12 +27,14 @@ pub fn plan(world: &World, key: &BranchKey, settings: &Settings, now: Timestamp)
         return planned;
     }
     let known = world.branches.get(key);
-    let mut automations = world.automations_with(&key.credential).map(|(_, automation)| automation);
+    let mut automations = world
+        .automations_with(&key.credential)
+        .map(|(_, automation)| automation);
     let is_named = automations.any(|automation| of_automation(automation).as_ref() == Some(key));
     if !is_named {
-        let waits = world.tasks_with(&key.credential).any(|(_, task)| {
-            phase(task).is_waiting() && of_task(task).as_ref() == Some(key)
-        });
+        let waits = world
+            .tasks_with(&key.credential)
+            .any(|(_, task)| phase(task).is_waiting() && of_task(task).as_ref() == Some(key));
         planned.actions.extend(known.filter(|_| !waits).map(|_| Action::Forget));
         return planned;
     }
@@ -44,9 +46,17 @@ pub fn plan(world: &World, key: &BranchKey, settings: &Settings, now: Timestamp)
         return planned;
     };
     let facts = known.filter(|facts| facts.resource_version == version);
-    let asked = facts.and_then(|facts| facts.guardrails.as_ref()).map(|facts| facts.checked_at);
-    let unmet = !statuses(world, key).iter().all(|status| status.state == GuardrailState::Met);
-    let interval = if unmet { settings.recheck_interval * 4 } else { max_age(world, key) };
+    let asked = facts
+        .and_then(|facts| facts.guardrails.as_ref())
+        .map(|facts| facts.checked_at);
+    let unmet = !statuses(world, key)
+        .iter()
+        .all(|status| status.state == GuardrailState::Met);
+    let interval = if unmet {
+        settings.recheck_interval * 4
+    } else {
+        max_age(world, key)
+    };
     let due = again(asked, interval, now).max(limited_until(credential, now).unwrap_or(now));
     if due <= now {
         planned.actions.push(Action::Inspect { guardrails: true });
@@ -105,7 +115,9 @@ pub fn statuses(world: &World, key: &BranchKey) -> Vec<GuardrailStatus> {
 #[must_use]
 pub fn in_the_way(world: &World, key: &BranchKey) -> Option<Binding> {
     statuses(world, key).into_iter().find_map(|status| {
-        let policy = world.holding(&key.credential.namespace).find(|policy| policy.name() == status.policy)?;
+        let policy = world
+            .holding(&key.credential.namespace)
+            .find(|policy| policy.name() == status.policy)?;
         let allows = policy.spec().guardrails.as_ref()?.when_unknown == WhenUnknown::Allow;
         let reason = match status.state {
             GuardrailState::Met => return None,
@@ -132,9 +144,14 @@ pub fn question(world: &World, key: &BranchKey, settings: &Settings, now: Timest
     let Usability::Usable(version) = usability(&key.credential, credential) else {
         return None;
     };
-    let facts = world.branches.get(key).filter(|facts| facts.resource_version == version);
+    let facts = world
+        .branches
+        .get(key)
+        .filter(|facts| facts.resource_version == version);
     let is_required = required(world, &key.credential.namespace).next().is_some();
-    let guardrails = facts.and_then(|facts| facts.guardrails.as_ref()).map(|facts| facts.checked_at);
+    let guardrails = facts
+        .and_then(|facts| facts.guardrails.as_ref())
+        .map(|facts| facts.checked_at);
     let outdated = is_required && again(guardrails, max_age(world, key), now) <= now;
     let unseen = again(facts.map(|facts| facts.checked_at), settings.freshness, now) <= now;
     (outdated || unseen).then_some(Action::Inspect { guardrails: outdated })
@@ -157,6 +174,9 @@ enum Finding {
     CannotTell(String),
 }
 
+/// Reads one of the agent's switches.
+type Switch = fn(&AgentFacts) -> Option<bool>;
+
 fn judge(required: &Guardrails, facts: &GuardrailFacts) -> Vec<(&'static str, Finding)> {
     let mut found = Vec::new();
     if let Some(approvals) = required.approvals {
@@ -166,14 +186,25 @@ fn judge(required: &Guardrails, facts: &GuardrailFacts) -> Vec<(&'static str, Fi
         found.push(("codeOwners", code_owners(facts)));
     }
     if !required.status_checks.is_empty() {
-        found.push(("statusChecks", of_rules(facts, |rules| checked(rules, &required.status_checks))));
+        found.push((
+            "statusChecks",
+            of_rules(facts, |rules| checked(rules, &required.status_checks)),
+        ));
     }
     if required.code_scanning {
         let missing = "no rule requires code scanning: add one";
-        found.push(("codeScanning", of_rules(facts, |rules| met_if(rules.code_scanning, missing))));
+        found.push((
+            "codeScanning",
+            of_rules(facts, |rules| met_if(rules.code_scanning, missing)),
+        ));
     }
-    let switches: [(&str, bool, fn(&AgentFacts) -> Option<bool>, &str); 4] = [
-        ("firewall", required.firewall, |agent| agent.firewall, "the agent's firewall is off: switch it on"),
+    let switches: [(&str, bool, Switch, &str); 4] = [
+        (
+            "firewall",
+            required.firewall,
+            |agent| agent.firewall,
+            "the agent's firewall is off: switch it on",
+        ),
         (
             "secretScanning",
             required.secret_scanning,
@@ -199,7 +230,11 @@ fn judge(required: &Guardrails, facts: &GuardrailFacts) -> Vec<(&'static str, Fi
 }
 
 fn met_if(met: bool, missing: &str) -> Finding {
-    if met { Finding::Met } else { Finding::NotMet(missing.to_owned()) }
+    if met {
+        Finding::Met
+    } else {
+        Finding::NotMet(missing.to_owned())
+    }
 }
 
 fn tell<T>(told: &Told<T>, judge: impl FnOnce(&T) -> Finding) -> Finding {
@@ -213,7 +248,7 @@ fn of_rules(facts: &GuardrailFacts, judge: impl FnOnce(&BranchRules) -> Finding)
     tell(&facts.rules, judge)
 }
 
-fn of_agent(facts: &GuardrailFacts, read: fn(&AgentFacts) -> Option<bool>, missing: &str) -> Finding {
+fn of_agent(facts: &GuardrailFacts, read: Switch, missing: &str) -> Finding {
     tell(&facts.agent, |agent| match read(agent) {
         Some(is_on) => met_if(is_on, missing),
         None => Finding::CannotTell("GitHub's answer does not say".to_owned()),
@@ -224,21 +259,33 @@ fn approved(rules: &BranchRules, wanted: i32) -> Finding {
     match rules.approvals {
         Some(approvals) if approvals >= wanted => Finding::Met,
         Some(approvals) => Finding::NotMet(format!("its rules require {approvals} approvals: require {wanted}")),
-        None => Finding::NotMet(format!("no rule requires a pull request: add one that requires {wanted} approvals")),
+        None => Finding::NotMet(format!(
+            "no rule requires a pull request: add one that requires {wanted} approvals"
+        )),
     }
 }
 
 fn checked(rules: &BranchRules, wanted: &[String]) -> Finding {
-    let missing: Vec<_> = wanted.iter().filter(|check| !rules.status_checks.contains(check)).cloned().collect();
+    let missing: Vec<_> = wanted
+        .iter()
+        .filter(|check| !rules.status_checks.contains(check))
+        .cloned()
+        .collect();
     if missing.is_empty() {
         return Finding::Met;
     }
-    Finding::NotMet(format!("no rule requires the status check {}: add it", missing.join(", ")))
+    Finding::NotMet(format!(
+        "no rule requires the status check {}: add it",
+        missing.join(", ")
+    ))
 }
 
 fn code_owners(facts: &GuardrailFacts) -> Finding {
     let reviewed = of_rules(facts, |rules| {
-        met_if(rules.code_owner_review, "no rule requires a review of code owners: add one")
+        met_if(
+            rules.code_owner_review,
+            "no rule requires a review of code owners: add one",
+        )
     });
     if reviewed != Finding::Met {
         return reviewed;
@@ -254,13 +301,18 @@ fn code_owners(facts: &GuardrailFacts) -> Finding {
 mod tests {
     use super::*;
 
+    /// What is required, what is different, and what is found.
+    type Row = (&'static str, fn(&mut GuardrailFacts), &'static str);
+
     fn say(required: &str, facts: &GuardrailFacts) -> String {
         let required: Guardrails = serde_saphyr::from_str(required).unwrap();
-        let found = judge(&required, facts).into_iter().map(|(name, finding)| match finding {
-            Finding::Met => format!("{name}: met"),
-            Finding::NotMet(message) => format!("{name}: NOT MET, {message}"),
-            Finding::CannotTell(message) => format!("{name}: CANNOT TELL, {message}"),
-        });
+        let found = judge(&required, facts)
+            .into_iter()
+            .map(|(name, finding)| match finding {
+                Finding::Met => format!("{name}: met"),
+                Finding::NotMet(message) => format!("{name}: NOT MET, {message}"),
+                Finding::CannotTell(message) => format!("{name}: CANNOT TELL, {message}"),
+            });
         found.collect::<Vec<_>>().join("; ")
     }
 
@@ -291,7 +343,6 @@ mod tests {
         let forbidden = |f: &mut GuardrailFacts| {
             f.rules = Err("the token needs the permission Metadata: read".to_owned());
         };
-        type Row = (&'static str, fn(&mut GuardrailFacts), &'static str);
         let table: Vec<Row> = vec![
             ("{}", nothing, ""),
             ("{approvals: 1}", |_| (), "approvals: met"),

@@ -18,7 +18,10 @@ pub fn order(world: &World) -> Vec<(&ObjectKey, &AgentTask)> {
     for (_, task) in world.active() {
         *turns.entry(automation_key(task)).or_default() += 1;
     }
-    let mut waiting: Vec<_> = world.waiting().map(|(key, task)| (urgency(world, task), key, task)).collect();
+    let mut waiting: Vec<_> = world
+        .waiting()
+        .map(|(key, task)| (urgency(world, task), key, task))
+        .collect();
     waiting.sort_unstable_by(|(left, left_key, _), (right, right_key, _)| (left, left_key).cmp(&(right, right_key)));
     let mut in_turn: Vec<_> = waiting
         .into_iter()
@@ -35,7 +38,10 @@ pub fn order(world: &World) -> Vec<(&ObjectKey, &AgentTask)> {
 /// The highest priority and the oldest come first. A priority counts as what the policies allow at most.
 fn urgency(world: &World, task: &AgentTask) -> (i32, Timestamp) {
     let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
-    let allowed = world.holding(namespace).filter_map(|policy| policy.spec().max_priority).min();
+    let allowed = world
+        .holding(namespace)
+        .filter_map(|policy| policy.spec().max_priority)
+        .min();
     let priority = allowed.map_or(task.spec.priority, |allowed| task.spec.priority.min(allowed));
     (-priority, task.spec.trigger.scheduled_time)
 }

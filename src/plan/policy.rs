@@ -86,16 +86,25 @@ impl Rules {
         let mut problem = None;
         let zone = TimeZone::get(&spec.time_zone).unwrap_or_else(|_| {
             let zone = &spec.time_zone;
-            problem.get_or_insert(format!("spec.timeZone: {zone} is no IANA time zone, as in Europe/Berlin"));
+            problem.get_or_insert(format!(
+                "spec.timeZone: {zone} is no IANA time zone, as in Europe/Berlin"
+            ));
             TimeZone::UTC
         });
         let windows = spec.freeze_windows.iter().enumerate().filter_map(|(index, window)| {
             Window::parse(window, &spec.time_zone)
-                .map_err(|error| problem.get_or_insert(format!("spec.freezeWindows[{index}]: {error}")).len())
+                .map_err(|error| {
+                    problem
+                        .get_or_insert(format!("spec.freezeWindows[{index}]: {error}"))
+                        .len()
+                })
                 .ok()
         });
         let windows = windows.collect();
-        let release = spec.guardrails.iter().flat_map(|guardrails| &guardrails.release_branches);
+        let release = spec
+            .guardrails
+            .iter()
+            .flat_map(|guardrails| &guardrails.release_branches);
         Self {
             namespaces: patterns(&spec.namespaces, Case::Sensitive),
             repositories: patterns(&spec.repositories, Case::Insensitive),
@@ -242,7 +251,10 @@ pub fn rule(world: &World, request: &Request) -> Ruling {
     if let Some(refusal) = held.iter().find_map(|policy| refusal(policy, request)) {
         return Ruling::Denied(refusal);
     }
-    match held.iter().find_map(|policy| unreadable(policy).or_else(|| suspended(policy))) {
+    match held
+        .iter()
+        .find_map(|policy| unreadable(policy).or_else(|| suspended(policy)))
+    {
         Some(refusal) => Ruling::Held(refusal),
         None => Ruling::Allowed,
     }
@@ -259,7 +271,9 @@ pub fn frozen<'a>(world: &'a World, namespace: &str, now: Timestamp) -> Option<(
 }
 
 fn patterns<'a>(sources: impl IntoIterator<Item = &'a String>, case: Case) -> Vec<Pattern> {
-    let parsed = sources.into_iter().filter_map(|source| Pattern::parse(source, case).ok());
+    let parsed = sources
+        .into_iter()
+        .filter_map(|source| Pattern::parse(source, case).ok());
     parsed.collect()
 }
 
@@ -268,8 +282,15 @@ fn any(patterns: &[Pattern], text: &str) -> bool {
 }
 
 fn selects(selector: &NamespaceSelector, labels: &Labels) -> bool {
-    let equal = selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value));
-    equal && selector.match_expressions.iter().all(|requirement| meets(requirement, labels))
+    let equal = selector
+        .match_labels
+        .iter()
+        .all(|(key, value)| labels.get(key) == Some(value));
+    equal
+        && selector
+            .match_expressions
+            .iter()
+            .all(|requirement| meets(requirement, labels))
 }
 
 fn meets(requirement: &LabelRequirement, labels: &Labels) -> bool {
@@ -298,7 +319,10 @@ fn nobody_speaks(world: &World, namespace: &str) -> String {
 
 fn unreadable(policy: &Policy) -> Option<Refusal> {
     let problem = policy.rules.problem()?;
-    let message = format!("AgentPolicy {}, {problem}: nothing starts until it is corrected", policy.name());
+    let message = format!(
+        "AgentPolicy {}, {problem}: nothing starts until it is corrected",
+        policy.name()
+    );
     Some(Refusal {
         why: Why::new(Reason::PolicyUnreadable, message),
         bound: None,
@@ -335,8 +359,9 @@ fn refusal(policy: &Policy, request: &Request) -> Option<Refusal> {
         return Some(deny("requiredPromptSections", message));
     }
     (!request.opens_pull_request && !policy.spec().required_reviewers.is_empty()).then(|| {
-        let message =
-            format!("AgentPolicy {name} requires reviewers, and there is nothing to review: set spec.pullRequest.create");
+        let message = format!(
+            "AgentPolicy {name} requires reviewers, and there is nothing to review: set spec.pullRequest.create"
+        );
         deny("requiredReviewers", message)
     })
 }
@@ -344,16 +369,31 @@ fn refusal(policy: &Policy, request: &Request) -> Option<Refusal> {
 /// The first list that lacks what is asked for, with what that is and what the list has.
 fn unlisted(policy: &Policy, request: &Request) -> Option<(&'static str, String, String)> {
     let (spec, rules) = (policy.spec(), &policy.rules);
-    let lists: [(&'static str, &[Pattern], &[String], &str, &str); 5] = [
-        ("repositories", &rules.repositories, &spec.repositories, request.repository, ""),
-        ("baseBranches", &rules.base_branches, &spec.base_branches, request.base_branch, ""),
-        ("models", &rules.models, &spec.models, request.model, "* for GitHub's choice"),
-        ("customAgents", &rules.custom_agents, &spec.custom_agents, request.custom_agent, "* for GitHub's own agent"),
-        ("credentials", &rules.credentials, &spec.credentials, request.secret, ""),
+    let lists = [
+        (
+            "repositories",
+            &rules.repositories,
+            &spec.repositories,
+            request.repository,
+        ),
+        (
+            "baseBranches",
+            &rules.base_branches,
+            &spec.base_branches,
+            request.base_branch,
+        ),
+        ("models", &rules.models, &spec.models, request.model),
+        (
+            "customAgents",
+            &rules.custom_agents,
+            &spec.custom_agents,
+            request.custom_agent,
+        ),
+        ("credentials", &rules.credentials, &spec.credentials, request.secret),
     ];
-    for (field, patterns, sources, text, unnamed) in lists {
+    for (field, patterns, sources, text) in lists {
         if !any(patterns, text) {
-            let wanted = if text.is_empty() { unnamed } else { text };
+            let wanted = if text.is_empty() { "* for GitHub's choice" } else { text };
             return Some((field, wanted.to_owned(), allows(sources)));
         }
     }
@@ -361,9 +401,17 @@ fn unlisted(policy: &Policy, request: &Request) -> Option<(&'static str, String,
     if !spec.triggers.contains(&request.trigger) {
         return Some(("triggers", request.trigger.as_str().to_owned(), allows(&kinds)));
     }
-    let starts: Vec<_> = spec.start_policies.iter().map(|start| start.as_str().to_owned()).collect();
+    let starts: Vec<_> = spec
+        .start_policies
+        .iter()
+        .map(|start| start.as_str().to_owned())
+        .collect();
     if !spec.start_policies.contains(&request.start_policy) {
-        return Some(("startPolicies", request.start_policy.as_str().to_owned(), allows(&starts)));
+        return Some((
+            "startPolicies",
+            request.start_policy.as_str().to_owned(),
+            allows(&starts),
+        ));
     }
     let named = spec.base_branches.iter().any(|branch| branch == request.base_branch);
     if any(&rules.release_branches, request.base_branch) && !named {
@@ -385,6 +433,9 @@ fn allows(list: &[String]) -> String {
 mod tests {
     use super::*;
     use crate::api::policy::Guardrails;
+
+    /// Policies, what is different in the request, and what is said.
+    type Row = (Vec<AgentPolicy>, fn(&mut Request), &'static str);
 
     fn policy(name: &str, change: impl FnOnce(&mut PolicySpec)) -> AgentPolicy {
         let mut spec: PolicySpec = serde_saphyr::from_str(
@@ -416,14 +467,16 @@ mod tests {
             world.put_policy(policy.clone());
         }
         let labels = [("agents".to_owned(), "yes".to_owned())].into();
-        world.put_namespace("payments".to_owned(), labels);
+        world.put_namespace("payments", labels);
         match rule(&world, &request) {
             Ruling::Allowed => {
                 let names: Vec<_> = world.holding("payments").map(Policy::name).collect();
                 format!("allowed by {}", names.join(", "))
             }
             Ruling::Held(refusal) | Ruling::Denied(refusal) => {
-                let rule = refusal.bound.map_or_else(String::new, |bound| format!(" [{}]", bound.rule));
+                let rule = refusal
+                    .bound
+                    .map_or_else(String::new, |bound| format!(" [{}]", bound.rule));
                 format!("{}{rule}", refusal.why.message)
             }
         }
@@ -450,7 +503,6 @@ mod tests {
         };
         let nobody = "no AgentPolicy holds for this namespace: spec.namespaces or spec.namespaceSelector of a must name \
                       payments";
-        type Row = (Vec<AgentPolicy>, fn(&mut Request), &'static str);
         let table: Vec<Row> = vec![
             (
                 vec![],
@@ -465,18 +517,38 @@ mod tests {
                 "no AgentPolicy holds for this namespace: spec.namespaces or spec.namespaceSelector of a or b must name \
                  payments",
             ),
-            (by_label(selector("agents", LabelOperator::In, &["yes"])), plain, "allowed by a"),
+            (
+                by_label(selector("agents", LabelOperator::In, &["yes"])),
+                plain,
+                "allowed by a",
+            ),
             (by_label(selector("agents", LabelOperator::In, &["no"])), plain, nobody),
-            (by_label(selector("agents", LabelOperator::NotIn, &["no"])), plain, "allowed by a"),
-            (by_label(selector("agents", LabelOperator::Exists, &[])), plain, "allowed by a"),
-            (by_label(selector("agents", LabelOperator::DoesNotExist, &[])), plain, nobody),
+            (
+                by_label(selector("agents", LabelOperator::NotIn, &["no"])),
+                plain,
+                "allowed by a",
+            ),
+            (
+                by_label(selector("agents", LabelOperator::Exists, &[])),
+                plain,
+                "allowed by a",
+            ),
+            (
+                by_label(selector("agents", LabelOperator::DoesNotExist, &[])),
+                plain,
+                nobody,
+            ),
             (
                 two(|_| (), |p| p.repositories = vec!["acme/web".to_owned()]),
                 plain,
                 "AgentPolicy b does not allow it: spec.repositories must name acme/payments-api (it has acme/web) \
                  [spec.repositories]",
             ),
-            (one(|p| p.repositories = vec!["ACME/Payments-API".to_owned()]), plain, "allowed by a"),
+            (
+                one(|p| p.repositories = vec!["ACME/Payments-API".to_owned()]),
+                plain,
+                "allowed by a",
+            ),
             (
                 one(|p| p.base_branches.clear()),
                 plain,
@@ -489,7 +561,11 @@ mod tests {
                 "AgentPolicy a does not allow it: spec.models must name * for GitHub's choice (it has gpt-*) \
                  [spec.models]",
             ),
-            (one(|p| p.models = vec!["gpt-*".to_owned()]), |r| r.model = "gpt-6", "allowed by a"),
+            (
+                one(|p| p.models = vec!["gpt-*".to_owned()]),
+                |r| r.model = "gpt-6",
+                "allowed by a",
+            ),
             (
                 one(|p| p.custom_agents.clear()),
                 |r| r.custom_agent = "migrator",

@@ -38,7 +38,9 @@ pub fn plan(
         return planned;
     }
     let facts = world.pulls.get(&(key.clone(), repository.clone()));
-    let in_use = world.tasks_in(key, repository).any(|(_, task)| open_pull(task) || phase(task).is_waiting());
+    let in_use = world
+        .tasks_in(key, repository)
+        .any(|(_, task)| open_pull(task) || phase(task).is_waiting());
     if !in_use {
         planned.actions.extend(facts.map(|_| Action::Forget));
         return planned;
@@ -161,21 +163,21 @@ fn reading_due(
 /// Users and teams that the automation names and those that its policies require.
 fn reviewers(world: &World, task: &AgentTask) -> (Vec<String>, Vec<String>) {
     let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
-    let required: Vec<_> = world.holding(namespace).map(|policy| &policy.spec().required_reviewers).collect();
-    let all = || [&task.spec.pull_request.reviewers].into_iter().chain(required.iter().copied());
+    let required: Vec<_> = world
+        .holding(namespace)
+        .map(|policy| &policy.spec().required_reviewers)
+        .collect();
+    let all = || {
+        [&task.spec.pull_request.reviewers]
+            .into_iter()
+            .chain(required.iter().copied())
+    };
     let distinct = |names: BTreeSet<&String>| names.into_iter().cloned().collect();
     let users = distinct(all().flat_map(|reviewers| &reviewers.users).collect());
     (users, distinct(all().flat_map(|reviewers| &reviewers.teams).collect()))
 }
 
-fn plan_stale(
-    world: &World,
-    task: &AgentTask,
-    pull: &PullRequest,
-    number: i64,
-    now: Timestamp,
-    planned: &mut Planned,
-) {
+fn plan_stale(world: &World, task: &AgentTask, pull: &PullRequest, number: i64, now: Timestamp, planned: &mut Planned) {
     let (Some(terms), Some(updated_at)) = (&task.spec.stale_pull_request, pull.updated_at) else {
         return;
     };

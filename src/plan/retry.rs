@@ -54,19 +54,34 @@ pub fn failures(world: &World, automation: &AgentAutomation, now: Timestamp) -> 
     let asked = automation.annotations().get(RESUME_ANNOTATION).cloned();
     let changed = status.observed_generation.is_some() && status.observed_generation != automation.metadata.generation;
     let resumed = asked.is_some() && asked != status.failures.resumed;
-    let since = if changed || resumed { Some(now) } else { status.failures.since };
-    let tasks = || world.tasks_of(automation).filter(|task| !status.collected.deleting.contains(&task.name_any()));
+    let since = if changed || resumed {
+        Some(now)
+    } else {
+        status.failures.since
+    };
+    let tasks = || {
+        world
+            .tasks_of(automation)
+            .filter(|task| !status.collected.deleting.contains(&task.name_any()))
+    };
     let ended_at = |task: &AgentTask| task.status.as_ref().and_then(|status| status.ended_at);
-    let succeeded = tasks().filter(|task| phase(task) == Phase::Succeeded).filter_map(ended_at).max();
+    let succeeded = tasks()
+        .filter(|task| phase(task) == Phase::Succeeded)
+        .filter_map(ended_at)
+        .max();
     let after = since.max(succeeded).max(status.last_successful_time);
-    let failed: Vec<_> = tasks().filter(|task| is_failure(task) && ended_at(task) > after).collect();
+    let failed: Vec<_> = tasks()
+        .filter(|task| is_failure(task) && ended_at(task) > after)
+        .collect();
     let last = failed.iter().max_by_key(|task| ended_at(task));
     let collected = if after > status.failures.since.max(status.last_successful_time) {
         0
     } else {
         status.collected.failures
     };
-    let in_a_row = i32::try_from(failed.len()).unwrap_or(i32::MAX).saturating_add(collected);
+    let in_a_row = i32::try_from(failed.len())
+        .unwrap_or(i32::MAX)
+        .saturating_add(collected);
     let said = last.and_then(|task| task.status.as_ref()?.message.clone());
     Failures {
         in_a_row,
@@ -113,10 +128,15 @@ fn retry_of(world: &World, task: &AgentTask) -> Option<AgentTask> {
     let after = add(ended_at, backoff(task, terms.backoff.duration(), number));
     let cause = &task.spec.trigger;
     let mut spec = task.spec.clone();
-    let allowed = spec.start_before.map(|before| before.duration_since(cause.scheduled_time));
+    let allowed = spec
+        .start_before
+        .map(|before| before.duration_since(cause.scheduled_time));
     spec.start_after = Some(after);
     spec.start_before = allowed.map(|allowed| add(after, allowed));
-    spec.policies = world.holding(&task.namespace()?).map(super::policy::Policy::reference).collect();
+    spec.policies = world
+        .holding(&task.namespace()?)
+        .map(super::policy::Policy::reference)
+        .collect();
     spec.follows = Some(Follows {
         name: task.name_any(),
         because: FollowsBecause::Retry,
@@ -133,7 +153,10 @@ pub fn successor(task: &AgentTask, spec: crate::api::task::TaskSpec, why: &str) 
     let mut object = AgentTask::new(&name, spec);
     object.metadata.namespace = task.namespace();
     object.metadata.labels.clone_from(&task.metadata.labels);
-    object.metadata.owner_references.clone_from(&task.metadata.owner_references);
+    object
+        .metadata
+        .owner_references
+        .clone_from(&task.metadata.owner_references);
     object
 }
 

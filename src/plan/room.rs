@@ -148,7 +148,11 @@ impl<'a> Room<'a> {
         if self.credentials.contains(&key) {
             return Some(None);
         }
-        let next = self.world.credentials.get(&key).and_then(|credential| credential.next_write);
+        let next = self
+            .world
+            .credentials
+            .get(&key)
+            .and_then(|credential| credential.next_write);
         pending(next, self.settings.write_interval, self.now).map(Some)
     }
 
@@ -211,8 +215,16 @@ impl<'a> Room<'a> {
         let own = self.pulls.by_automation.get(&automation_key(task));
         let here = self.pulls.by_repository.get(&folded(&task.spec.repository));
         let caps = [
-            (spec.max_open_pull_requests_per_automation, own, "maxOpenPullRequestsPerAutomation"),
-            (spec.max_open_pull_requests_per_repository, here, "maxOpenPullRequestsPerRepository"),
+            (
+                spec.max_open_pull_requests_per_automation,
+                own,
+                "maxOpenPullRequestsPerAutomation",
+            ),
+            (
+                spec.max_open_pull_requests_per_repository,
+                here,
+                "maxOpenPullRequestsPerRepository",
+            ),
         ];
         caps.into_iter().find_map(|(max, queue, rule)| {
             let (max, queue) = (max?, queue?);
@@ -230,7 +242,11 @@ impl<'a> Room<'a> {
             .filter(|(_, task)| holds(&task.namespace().unwrap_or_default()))
             .map(|(at, _)| at)
             .collect();
-        let taken = self.taken.iter().filter(|taken| holds(&taken.automation.namespace)).count();
+        let taken = self
+            .taken
+            .iter()
+            .filter(|taken| holds(&taken.automation.namespace))
+            .count();
         let most = usize::try_from(max).unwrap_or(0);
         (started.len() + taken >= most).then(|| {
             let message = format!(
@@ -264,7 +280,10 @@ impl<'a> Room<'a> {
 
     fn budget(&self, policy: &Policy, task: &AgentTask) -> Option<Binding> {
         let budget = policy.spec().budget.as_ref()?;
-        let taken = self.taken.iter().filter(|taken| self.world.holds(policy, &taken.automation.namespace));
+        let taken = self
+            .taken
+            .iter()
+            .filter(|taken| self.world.holds(policy, &taken.automation.namespace));
         let taken: i64 = taken.map(|taken| taken.nano).sum();
         let windows = budget::windows(&policy.rules.zone, self.now);
         let limits = [
@@ -362,7 +381,10 @@ impl<'a> PullQueues<'a> {
 
 fn opened(task: &AgentTask) -> (Option<Timestamp>, i64) {
     let pull = task.status.as_ref().and_then(|status| status.pull_request.as_ref());
-    (pull.and_then(|pull| pull.created_at), pull.and_then(|pull| pull.number).unwrap_or(i64::MAX))
+    (
+        pull.and_then(|pull| pull.created_at),
+        pull.and_then(|pull| pull.number).unwrap_or(i64::MAX),
+    )
 }
 
 impl Queue<'_> {

@@ -289,7 +289,14 @@ mod tests {
                 schedule,
             };
             let existing: BTreeSet<_> = case.existing.iter().map(|time| at(time)).collect();
-            let due = due(&parsed, at(case.decided), at("00:00"), &existing, case.room, at(case.now));
+            let due = due(
+                &parsed,
+                at(case.decided),
+                at("00:00"),
+                &existing,
+                case.room,
+                at(case.now),
+            );
             let got = (say(&due.create), due.missed, say(&[due.decided_through]));
             let (create, missed, through) = case.expected;
             assert_eq!(got, (create.to_owned(), missed, through.to_owned()), "{}", case.what);
@@ -310,7 +317,14 @@ mod tests {
             terms: &terms,
             schedule,
         };
-        let due = due(&parsed, at("00:00"), at("00:00"), &BTreeSet::new(), usize::MAX, at("05:00"));
+        let due = due(
+            &parsed,
+            at("00:00"),
+            at("00:00"),
+            &BTreeSet::new(),
+            usize::MAX,
+            at("05:00"),
+        );
         assert_eq!((due.create.len(), due.missed), (100, 200));
     }
 }

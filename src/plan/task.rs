@@ -95,9 +95,14 @@ fn deadline(task: &AgentTask, status: &TaskStatus) -> Option<(Timestamp, TaskSta
     let after = |since: Option<Timestamp>, seconds: Option<i32>| {
         Some(add(since?, SignedDuration::from_secs(i64::from(seconds?))))
     };
-    let page = status.task.as_ref().and_then(|task| task.url.clone()).unwrap_or_default();
+    let page = status
+        .task
+        .as_ref()
+        .and_then(|task| task.url.clone())
+        .unwrap_or_default();
     let active = after(status.started_at, task.spec.active_deadline_seconds).map(|due| {
-        let message = format!("it did not end before {due} and may go on at GitHub, where it counts until it ends: {page}");
+        let message =
+            format!("it did not end before {due} and may go on at GitHub, where it counts until it ends: {page}");
         (due, Reason::ActiveDeadline, message)
     });
     let waiting = after(status.waiting_since, task.spec.waiting_deadline_seconds).map(|due| {

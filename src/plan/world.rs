@@ -239,7 +239,11 @@ impl World {
 
     /// The policies that hold for a namespace.
     pub fn holding(&self, namespace: &str) -> impl Iterator<Item = &Policy> + use<'_> {
-        let names = self.scopes.get(namespace).cloned().unwrap_or_else(|| self.scope(namespace));
+        let names = self
+            .scopes
+            .get(namespace)
+            .cloned()
+            .unwrap_or_else(|| self.scope(namespace));
         names.into_iter().filter_map(|name| self.policies.get(&name))
     }
 
@@ -258,14 +262,23 @@ impl World {
     /// Tasks of a namespace with the same key in the same repository, one of which may be a duplicate of the other.
     pub fn with_key_of(&self, task: &AgentTask) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
         let same = same_key(task);
-        let keys = same.into_iter().flat_map(|same| self.tasks_by_key.of(&same).cloned().collect::<Vec<_>>());
+        let keys = same
+            .into_iter()
+            .flat_map(|same| self.tasks_by_key.of(&same).cloned().collect::<Vec<_>>());
         keys.filter_map(|key| self.tasks.get_key_value(&key))
     }
 
     /// Tasks in a repository whose pull requests a credential follows.
-    pub fn tasks_in(&self, key: &CredentialKey, repository: &Repository) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
+    pub fn tasks_in(
+        &self,
+        key: &CredentialKey,
+        repository: &Repository,
+    ) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
         let keys = self.tasks_by_repository.of(&(key.clone(), folded(repository.as_str())));
-        keys.cloned().collect::<Vec<_>>().into_iter().filter_map(|key| self.tasks.get_key_value(&key))
+        keys.cloned()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .filter_map(|key| self.tasks.get_key_value(&key))
     }
 
     /// Tasks whose pull requests wait for people.
@@ -276,7 +289,9 @@ impl World {
     /// Tasks that started, or may have, since then, the oldest first.
     pub fn started_since(&self, time: Timestamp) -> impl Iterator<Item = (Timestamp, &AgentTask)> {
         let starts = self.starts.iter().rev().take_while(move |(at, _)| *at > time);
-        let mut starts: Vec<_> = starts.filter_map(|(at, key)| Some((*at, self.tasks.get(key)?))).collect();
+        let mut starts: Vec<_> = starts
+            .filter_map(|(at, key)| Some((*at, self.tasks.get(key)?)))
+            .collect();
         starts.reverse();
         starts.into_iter()
     }
@@ -401,13 +416,14 @@ impl World {
     }
 
     /// Takes a namespace's labels in. Says whether they are news.
-    pub fn put_namespace(&mut self, name: String, labels: Labels) -> bool {
-        let news = self.namespaces.insert(name.clone(), labels.clone()) != Some(labels);
-        if news {
-            self.scopes.remove(&name);
-            self.enter(&name);
+    pub fn put_namespace(&mut self, name: &str, labels: Labels) -> bool {
+        if self.namespaces.get(name) == Some(&labels) {
+            return false;
         }
-        news
+        self.namespaces.insert(name.to_owned(), labels);
+        self.scopes.remove(name);
+        self.enter(name);
+        true
     }
 
     pub fn remove_namespace(&mut self, name: &str) {
@@ -462,7 +478,10 @@ impl World {
 
     fn scope(&self, namespace: &str) -> Vec<String> {
         let labels = self.namespaces.get(namespace);
-        let held = self.policies.iter().filter(|(_, policy)| policy.selects(namespace, labels));
+        let held = self
+            .policies
+            .iter()
+            .filter(|(_, policy)| policy.selects(namespace, labels));
         held.map(|(name, _)| name.clone()).collect()
     }
 
@@ -475,7 +494,9 @@ impl World {
 
     fn rescope(&mut self) {
         let namespaces: Vec<_> = std::mem::take(&mut self.scopes).into_keys().collect();
-        namespaces.iter().for_each(|namespace| self.enter(namespace));
+        for namespace in &namespaces {
+            self.enter(namespace);
+        }
     }
 
     /// A time is decided only once its object is known, so an object that is new here and whose time is decided is late.
@@ -484,8 +505,10 @@ impl World {
         let is_new = self.tasks.get(key).is_none_or(|known| known.uid() != task.uid());
         let automation = self.automation_of(task);
         let follows = task.spec.follows.as_ref();
-        let has_predecessor =
-            follows.is_some_and(|follows| self.tasks.contains_key(&ObjectKey::new(key.namespace.clone(), &*follows.name)));
+        let has_predecessor = follows.is_some_and(|follows| {
+            self.tasks
+                .contains_key(&ObjectKey::new(key.namespace.clone(), &*follows.name))
+        });
         self.is_complete
             && is_new
             && !has_predecessor

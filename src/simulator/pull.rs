@@ -94,8 +94,17 @@ pub(super) struct PullLife {
     pub labels: Vec<String>,
     pub requested_reviewers: Vec<Account>,
     pub requested_teams: Vec<String>,
-    /// The conclusion of its one check, if it has one and that has ended.
-    pub check: Option<Option<String>>,
+    pub check: Check,
+}
+
+/// The one check that a pull request may have.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Check {
+    #[default]
+    None,
+    Running,
+    /// With its conclusion.
+    Ended(String),
 }
 
 /// An open or once open pull request.
@@ -166,7 +175,12 @@ impl<'a> Pull<'a> {
             merged: self.life.merged_at.is_some(),
             reviews: self.life.reviews.len(),
             labels: self.life.labels.clone(),
-            requested_reviewers: self.life.requested_reviewers.iter().map(|by| by.login.clone()).collect(),
+            requested_reviewers: self
+                .life
+                .requested_reviewers
+                .iter()
+                .map(|by| by.login.clone())
+                .collect(),
             requested_teams: self.life.requested_teams.clone(),
         }
     }
@@ -204,11 +218,19 @@ impl PullLife {
                     self.labels.push(label);
                 }
             }
-            Change::Check(conclusion) => self.check = Some(conclusion),
+            Change::Check(conclusion) => self.check = conclusion.map_or(Check::Running, Check::Ended),
             Change::Ask(users, teams) => {
-                let logins: Vec<_> = self.requested_reviewers.iter().map(|asked| asked.login.clone()).collect();
-                self.requested_reviewers.extend(users.into_iter().filter(|user| !logins.contains(&user.login)));
-                let new: Vec<_> = teams.into_iter().filter(|team| !self.requested_teams.contains(team)).collect();
+                let logins: Vec<_> = self
+                    .requested_reviewers
+                    .iter()
+                    .map(|asked| asked.login.clone())
+                    .collect();
+                self.requested_reviewers
+                    .extend(users.into_iter().filter(|user| !logins.contains(&user.login)));
+                let new: Vec<_> = teams
+                    .into_iter()
+                    .filter(|team| !self.requested_teams.contains(team))
+                    .collect();
                 self.requested_teams.extend(new);
             }
         }

@@ -397,7 +397,12 @@ impl State {
     /// The one check run of a pull request's head.
     pub(super) fn check_run_json(&self, pull: &Pull<'_>, conclusion: Option<&str>) -> Value {
         let head = sha(pull.id());
-        let url = format!("{}/repos/{}/check-runs/{}", self.base_url, pull.repository.name, pull.id());
+        let url = format!(
+            "{}/repos/{}/check-runs/{}",
+            self.base_url,
+            pull.repository.name,
+            pull.id()
+        );
         json!({
             "id": pull.id(), "node_id": format!("CR_{:08x}", pull.id()), "external_id": "", "name": "test",
             "head_sha": head, "url": url, "html_url": null, "details_url": null,

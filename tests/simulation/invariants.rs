@@ -37,6 +37,8 @@ pub struct Watcher {
     pub teams: BTreeMap<String, Team>,
     pub broken: Vec<String>,
     github: Simulator,
+    /// Why tasks were as they were.
+    pub reasons: BTreeSet<Reason>,
     /// Of every task object that ever was, by uid.
     causes: BTreeMap<String, Cause>,
     /// The newest status of every task object, by uid.
@@ -54,6 +56,7 @@ impl Watcher {
             teams: BTreeMap::new(),
             broken: Vec::new(),
             github,
+            reasons: BTreeSet::new(),
             causes: BTreeMap::new(),
             statuses: BTreeMap::new(),
             seen: 0,
@@ -112,12 +115,25 @@ impl Watcher {
         };
         let counted = |task: &&TaskRecord| !self.deleted.contains(uid(&task.prompt));
         let active: Vec<_> = tasks.iter().filter(|task| !is_over(task)).filter(counted).collect();
-        let automation = |task: &TaskRecord| self.causes.get(uid(&task.prompt)).map(|(automation, ..)| automation.clone());
+        let automation = |task: &TaskRecord| {
+            self.causes
+                .get(uid(&task.prompt))
+                .map(|(automation, ..)| automation.clone())
+        };
         let own = automation(newest);
         let of_own = active.iter().filter(|task| automation(task) == own).count();
-        let here = active.iter().filter(|task| task.repository == newest.repository).count();
-        let since = newest.created_at - HOUR;
-        let lately: BTreeSet<_> = tasks.iter().filter(counted).filter(|task| task.created_at > since).map(|task| uid(&task.prompt)).collect();
+        let here = active
+            .iter()
+            .filter(|task| task.repository == newest.repository)
+            .count();
+        // A cap on starts counts from when it is set: the history may have let go of what started before.
+        let since = (newest.created_at - HOUR).max(self.rated_since(newest.created_at));
+        let lately: BTreeSet<_> = tasks
+            .iter()
+            .filter(counted)
+            .filter(|task| task.created_at > since)
+            .map(|task| uid(&task.prompt))
+            .collect();
         let waiting_pulls = self.waiting_pulls(own.as_deref());
         let policies = self.policies_at(newest.created_at);
         let mut broken = Vec::new();
@@ -126,15 +142,25 @@ impl Watcher {
         }
         let over = |count: usize, cap: fn(&PolicySpec) -> Option<i32>| {
             let caps = policies.iter().map(|policy| cap(policy));
-            let most = caps.map(|cap| cap.map_or(usize::MAX, |cap| usize::try_from(cap).unwrap())).max();
+            let most = caps
+                .map(|cap| cap.map_or(usize::MAX, |cap| usize::try_from(cap).unwrap()))
+                .max();
             count > most.unwrap_or(0)
         };
         let table: [(&str, usize, fn(&PolicySpec) -> Option<i32>); 5] = [
             ("active", active.len(), |policy| policy.max_active),
-            ("active in the repository", here, |policy| policy.max_active_per_repository),
-            ("active for the automation", of_own, |policy| policy.max_active_per_automation),
-            ("started within an hour", lately.len(), |policy| policy.max_starts_per_hour),
-            ("waiting for a review", waiting_pulls, |policy| policy.max_open_pull_requests_per_automation),
+            ("active in the repository", here, |policy| {
+                policy.max_active_per_repository
+            }),
+            ("active for the automation", of_own, |policy| {
+                policy.max_active_per_automation
+            }),
+            ("started within an hour", lately.len(), |policy| {
+                policy.max_starts_per_hour
+            }),
+            ("waiting for a review", waiting_pulls, |policy| {
+                policy.max_open_pull_requests_per_automation
+            }),
         ];
         for (what, count, cap) in table {
             if over(count, cap) {
@@ -149,19 +175,43 @@ impl Watcher {
         self.broken.extend(broken);
     }
 
+    /// Since when, without a break, policies cap starts within an hour.
+    fn rated_since(&self, at: Timestamp) -> Timestamp {
+        let known = self.policies.iter().rev().filter(|(since, _)| *since <= at);
+        let rated = known.take_while(|(_, policy)| {
+            policy
+                .as_ref()
+                .is_some_and(|policy| policy.max_starts_per_hour.is_some())
+        });
+        rated.last().map_or(at, |(since, _)| *since)
+    }
+
     /// What started today, at its known cost or what is held for it, was within a budget when the newest started.
     fn over_budget(&self, newest: &TaskRecord, policies: &[&PolicySpec]) -> Option<String> {
-        let day = newest.created_at.to_zoned(TimeZone::UTC).start_of_day().unwrap().timestamp();
-        let today = self.charges.iter().filter(|(uid, (at, _))| *at >= day && !self.deleted.contains(*uid));
+        let day = newest
+            .created_at
+            .to_zoned(TimeZone::UTC)
+            .start_of_day()
+            .unwrap()
+            .timestamp();
+        let today = self
+            .charges
+            .iter()
+            .filter(|(uid, (at, _))| *at >= day && !self.deleted.contains(*uid));
         let charged: i64 = today.map(|(_, (_, nano))| nano).sum();
-        let limits = policies.iter().map(|policy| policy.budget.as_ref().and_then(|budget| budget.credits_per_day));
+        let limits = policies
+            .iter()
+            .map(|policy| policy.budget.as_ref().and_then(|budget| budget.credits_per_day));
         let most = limits.map(|limit| limit.map_or(i64::MAX, |limit| limit * NANO)).max()?;
         (charged > most).then(|| format!("3: {charged} charged today, of {most}"))
     }
 
     /// Pull requests of an automation that are open, and tasks that may open one, as their objects tell.
     fn waiting_pulls(&self, automation: Option<&str>) -> usize {
-        let live = self.statuses.iter().filter(|(uid, (name, _))| Some(name.as_str()) == automation && !self.deleted.contains(*uid));
+        let live = self
+            .statuses
+            .iter()
+            .filter(|(uid, (name, _))| Some(name.as_str()) == automation && !self.deleted.contains(*uid));
         let waits = |status: &TaskStatus| {
             let pull = status.pull_request.as_ref();
             status.phase.is_active() || pull.is_some_and(PullRequest::is_open)
@@ -176,7 +226,11 @@ impl Watcher {
 
     /// The versions of the policy that a start at that time may have been admitted by.
     fn policies_at(&self, at: Timestamp) -> Vec<&PolicySpec> {
-        let newest_old = self.policies.iter().rposition(|(since, _)| at.duration_since(*since) > HEARD).unwrap_or(0);
+        let newest_old = self
+            .policies
+            .iter()
+            .rposition(|(since, _)| at.duration_since(*since) > HEARD)
+            .unwrap_or(0);
         let may = self.policies.iter().skip(newest_old).filter(|(since, _)| *since <= at);
         may.filter_map(|(_, policy)| policy.as_ref()).collect()
     }
@@ -188,13 +242,18 @@ impl Watcher {
         }
         if let Some(task) = write.after.as_ref().map(|object| decode::<AgentTask>(object)) {
             let retries = task.spec.follows.as_ref().map_or(0, |follows| follows.retries);
-            let cause = (task.spec.automation.name.clone(), task.spec.trigger.scheduled_time, retries);
+            let cause = (
+                task.spec.automation.name.clone(),
+                task.spec.trigger.scheduled_time,
+                retries,
+            );
             let uid = task.metadata.uid.clone().unwrap();
             match budget::charge(&task) {
                 Some((at, charge)) => self.charges.insert(uid.clone(), (at, charge.total())),
                 None => self.charges.remove(&uid),
             };
             let status = task.status.clone().unwrap_or_default();
+            self.reasons.extend(status.reason);
             self.statuses.insert(uid, (task.spec.automation.name.clone(), status));
             self.causes.insert(task.metadata.uid.clone().unwrap(), cause);
             let reason = task.status.as_ref().and_then(|status| status.reason);

@@ -337,11 +337,16 @@ fn what(uri: &Uri) -> String {
         "events",
         "secrets",
     ];
-    let resource = parts
-        .iter()
-        .find(|part| resources.contains(part))
-        .copied()
-        .unwrap_or(if parts.last() == Some(&"namespaces") { "namespaces" } else { "other" });
+    let resource =
+        parts
+            .iter()
+            .find(|part| resources.contains(part))
+            .copied()
+            .unwrap_or(if parts.last() == Some(&"namespaces") {
+                "namespaces"
+            } else {
+                "other"
+            });
     let status = if parts.last() == Some(&"status") { "/status" } else { "" };
     let watch = uri.query().is_some_and(|query| query.contains("watch="));
     let watch = if watch { " watch" } else { "" };

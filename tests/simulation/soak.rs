@@ -3,12 +3,13 @@
 //!
 //! `SOAK_SEEDS=100000` runs more of them, `SEED=123` one alone, with its trace.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use agent_automation::api::automation::{MissedRuns, StartPolicy};
-use agent_automation::api::{AgentAutomation, AgentTask};
+use agent_automation::api::{AgentAutomation, AgentTask, Reason};
 use agent_automation::simulator::{
     Effect, Failure, Fault, Operation, PullChange, Repository, ReviewState, Script, Token, When,
 };
@@ -32,20 +33,50 @@ const TO_REST: Duration = Duration::from_secs(1_200);
 const AT_REST: Duration = Duration::from_secs(100);
 /// Every controller that hears anything has heard of a change by then.
 const HEARD_OF: Duration = Duration::from_secs(5);
+/// A soak that does not meet these says nothing about them.
+const MET: [Reason; 17] = [
+    Reason::AutomationCap,
+    Reason::PolicyCap,
+    Reason::RepositoryCap,
+    Reason::ReviewQueue,
+    Reason::StartRate,
+    Reason::BudgetExhausted,
+    Reason::PolicyFrozen,
+    Reason::FailureThreshold,
+    Reason::RetryBackoff,
+    Reason::Duplicate,
+    Reason::Replaced,
+    Reason::SpecChanged,
+    Reason::ActiveDeadline,
+    Reason::Suspended,
+    Reason::CredentialRejected,
+    Reason::DeadlineExceeded,
+    Reason::NotFoundAtGitHub,
+];
 /// A request is on its way for this long at most.
 const LONGEST_DELAY: SignedDuration = SignedDuration::from_secs(25);
 
 #[test]
 fn a_soak_of_random_lives() {
     if let Some(seed) = number("SEED") {
-        let (trace, broken) = live(seed);
-        println!("{}\n{broken:#?}", trace.join("\n"));
-        assert!(broken.is_empty(), "seed {seed} breaks something");
+        let life = live(seed);
+        println!("{}\n{:#?}", life.trace.join("\n"), life.broken);
+        assert!(life.broken.is_empty(), "seed {seed} breaks something");
         return;
     }
     let seeds = number("SOAK_SEEDS").unwrap_or(SEEDS);
-    let broken = live_all(seeds);
-    harness::covered!("covered: {seeds} seeds, {} of them broke something", broken.len());
+    let (broken, reasons) = live_all(seeds);
+    let told: Vec<_> = reasons
+        .iter()
+        .map(|(reason, count)| format!("{} {count}", reason.as_str()))
+        .collect();
+    harness::covered!(
+        "covered: {seeds} seeds, {} of them broke something; {}",
+        broken.len(),
+        told.join(", ")
+    );
+    let unheard: Vec<_> = MET.iter().filter(|reason| !reasons.contains_key(reason)).collect();
+    assert!(unheard.is_empty(), "no life met {unheard:?}");
     let first: Vec<_> = broken.iter().take(5).collect();
     assert!(
         broken.is_empty(),
@@ -57,7 +88,7 @@ fn a_soak_of_random_lives() {
 #[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in [3, 1_000_003] {
-        let (first, second) = (live(seed).0, live(seed).0);
+        let (first, second) = (live(seed).trace, live(seed).trace);
         assert!(first.len() > 20, "{first:#?}");
         assert_eq!(first, second);
     }
@@ -67,8 +98,11 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
-fn live_all(seeds: u64) -> Vec<(u64, Vec<String>)> {
-    let (next, broken) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+/// Seeds with what they broke, and how many lives met each reason.
+type Found = (Vec<(u64, Vec<String>)>, BTreeMap<Reason, usize>);
+
+fn live_all(seeds: u64) -> Found {
+    let (next, found) = (AtomicU64::new(0), Mutex::new(Found::default()));
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -78,19 +112,31 @@ fn live_all(seeds: u64) -> Vec<(u64, Vec<String>)> {
                     if seed >= seeds {
                         break;
                     }
-                    let (_, found) = live(seed);
-                    if !found.is_empty() {
-                        broken.lock().unwrap().push((seed, found));
+                    let life = live(seed);
+                    let mut found = found.lock().unwrap();
+                    life.reasons
+                        .iter()
+                        .for_each(|reason| *found.1.entry(*reason).or_default() += 1);
+                    if !life.broken.is_empty() {
+                        found.0.push((seed, life.broken));
                     }
                 }
             });
         }
     });
-    broken.into_inner().unwrap()
+    found.into_inner().unwrap()
 }
 
-/// One life: what was written, and what was broken.
-fn live(seed: u64) -> (Vec<String>, Vec<String>) {
+/// One life.
+struct Life {
+    /// What was written.
+    trace: Vec<String>,
+    broken: Vec<String>,
+    /// Why tasks were as they were.
+    reasons: BTreeSet<Reason>,
+}
+
+fn live(seed: u64) -> Life {
     alone(async move {
         let mut chance = StdRng::seed_from_u64(seed);
         let mut stage = Stage::new(seed);
@@ -111,7 +157,12 @@ fn live(seed: u64) -> (Vec<String>, Vec<String>) {
             disturb(&mut stage, &mut processes, &teams, &mut chance).await;
         }
         let broken = settle(&mut stage, processes, &teams).await;
-        (stage.trace(), broken)
+        let reasons = stage.watcher.lock().unwrap().reasons.clone();
+        Life {
+            trace: stage.trace(),
+            broken,
+            reasons,
+        }
     })
 }
 
@@ -219,9 +270,24 @@ fn terms(chance: &mut StdRng) -> Value {
     more(0.3, "onSpecChange", &[json!("Keep")]);
     more(0.2, "maxOpenPullRequests", &[json!(1), json!(2)]);
     more(0.2, "activeDeadlineSeconds", &[json!(60)]);
-    more(0.2, "budget", &[json!({"creditsPerDay": 5}), json!({"creditsPerMonth": 8, "estimatePerTask": 2})]);
-    more(0.2, "pullRequest", &[json!({"create": true, "labels": ["agent"], "reviewers": {"users": ["octocat"]}})]);
-    more(0.2, "stalePullRequest", &[json!({"after": "1m", "action": "Close"}), json!({"after": "1m"})]);
+    more(
+        0.2,
+        "budget",
+        &[
+            json!({"creditsPerDay": 5}),
+            json!({"creditsPerMonth": 8, "estimatePerTask": 2}),
+        ],
+    );
+    more(
+        0.2,
+        "pullRequest",
+        &[json!({"create": true, "labels": ["agent"], "reviewers": {"users": ["octocat"]}})],
+    );
+    more(
+        0.2,
+        "stalePullRequest",
+        &[json!({"after": "1m", "action": "Close"}), json!({"after": "1m"})],
+    );
     spec
 }
 
@@ -319,7 +385,14 @@ async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team]
             tokio::time::sleep(HEARD_OF).await;
         }
         12 | 13 => change_a_pull(stage, chance),
-        14 => touch(stage, &pick(chance, teams).name, json!({ "spec": change_of_spec(chance) })).await,
+        14 => {
+            touch(
+                stage,
+                &pick(chance, teams).name,
+                json!({ "spec": change_of_spec(chance) }),
+            )
+            .await
+        }
         15 => {
             let pause = json!({"spec": {"suspend": chance.random_bool(0.5)}});
             touch(stage, &pick(chance, teams).name, pause).await;

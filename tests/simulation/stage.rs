@@ -205,7 +205,9 @@ impl Stage {
 
     /// No process is kept from hearing what happens.
     pub fn release_watches(&self, processes: &[Process]) {
-        processes.iter().for_each(|process| process.connection.release_watches());
+        processes
+            .iter()
+            .for_each(|process| process.connection.release_watches());
     }
 
     pub async fn secret(&self) {
@@ -333,6 +335,7 @@ fn settings() -> Settings {
         poll_min: SignedDuration::from_secs(2),
         poll_max: SignedDuration::from_secs(10),
         pull_poll_min: SignedDuration::from_secs(10),
+        pull_poll_max: SignedDuration::from_secs(60),
         ..Settings::default()
     }
 }

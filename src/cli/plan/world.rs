@@ -128,7 +128,9 @@ fn credentials(world: &mut World, secrets: &BTreeMap<ObjectKey, Option<String>>,
 
 /// Branches count as there. What guards them only GitHub knows.
 fn branches(world: &mut World, now: Timestamp) {
-    let of_automations = world.automations().filter_map(|(_, automation)| guardrails::of_automation(automation));
+    let of_automations = world
+        .automations()
+        .filter_map(|(_, automation)| guardrails::of_automation(automation));
     let of_tasks = world.tasks().filter_map(|(_, task)| guardrails::of_task(task));
     let branches: BTreeSet<_> = of_automations.chain(of_tasks).collect();
     for branch in branches {

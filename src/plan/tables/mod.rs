@@ -4,7 +4,11 @@ mod admission;
 mod automation;
 mod credential;
 mod following;
+mod pulls;
+mod retry;
+mod room;
 mod start;
+mod waiting;
 mod world;
 
 use jiff::Timestamp;
@@ -40,6 +44,27 @@ fn automation(name: &str, max_active: i32) -> AgentAutomation {
     ));
     automation.metadata.creation_timestamp = Some(Time(at(-86_400)));
     automation
+}
+
+/// The first automation with other fields in its spec.
+fn changed(spec: &str) -> AgentAutomation {
+    let mut automation = automation("one", 1);
+    let mut whole = serde_json::to_value(&automation.spec).unwrap();
+    let more: serde_json::Value = yaml(spec);
+    merge(&mut whole, &more);
+    automation.spec = serde_json::from_value(whole).unwrap();
+    automation
+}
+
+fn merge(value: &mut serde_json::Value, more: &serde_json::Value) {
+    match (value, more) {
+        (serde_json::Value::Object(fields), serde_json::Value::Object(more)) => {
+            for (name, more) in more {
+                merge(fields.entry(name.clone()).or_insert(serde_json::Value::Null), more);
+            }
+        }
+        (value, more) => *value = more.clone(),
+    }
 }
 
 fn policy(max_active: Option<i32>) -> AgentPolicy {
@@ -157,7 +182,13 @@ fn said(status: &TaskStatus) -> String {
 }
 
 fn written_ahead() -> TaskStatus {
-    super::start::write_ahead(&due("one", "a", 0, None), &Admitted::default(), "me", &Settings::default(), at(0))
+    super::start::write_ahead(
+        &due("one", "a", 0, None),
+        &Admitted::default(),
+        "me",
+        &Settings::default(),
+        at(0),
+    )
 }
 
 fn observed(id: &str, prompt: &str) -> ObservedTask {

@@ -83,7 +83,13 @@ fn what_the_outcome_of_a_start_means() {
 fn each_attempt_has_a_marker_of_its_own_and_it_is_the_prompts_last_line() {
     let first = written_ahead();
     let lost = concluded(&first, &StartOutcome::NotSent("refused".to_owned()), 1);
-    let second = start::write_ahead(&due("one", "a", 0, Some(lost)), &Admitted::default(), "me", &Settings::default(), at(5));
+    let second = start::write_ahead(
+        &due("one", "a", 0, Some(lost)),
+        &Admitted::default(),
+        "me",
+        &Settings::default(),
+        at(5),
+    );
     let attempts: &[Attempt] = &second.attempts;
     assert_eq!([attempts[0].number, attempts[1].number], [1, 2]);
     assert_ne!(attempts[0].marker, attempts[1].marker);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::simulator::{
     exchange::Context,
-    pull::Change,
+    pull::{Change, Check},
     render::label_json,
     reply::{Mistake, Refusal, Reply},
     route::RepositoryName,
@@ -24,11 +24,12 @@ impl State {
         let pull = self
             .pulls_of(repository, context.view)
             .find(|pull| self.pull_json(pull)["head"]["sha"] == *reference);
-        let check = pull.as_ref().and_then(|pull| Some((pull, pull.life.check.as_ref()?)));
-        let runs: Vec<Value> = check
-            .into_iter()
-            .map(|(pull, conclusion)| self.check_run_json(pull, conclusion.as_deref()))
-            .collect();
+        let run = pull.as_ref().and_then(|pull| match &pull.life.check {
+            Check::None => None,
+            Check::Running => Some(self.check_run_json(pull, None)),
+            Check::Ended(conclusion) => Some(self.check_run_json(pull, Some(conclusion))),
+        });
+        let runs: Vec<Value> = run.into_iter().collect();
         Ok(Reply::ok(json!({"total_count": runs.len(), "check_runs": runs})))
     }
 
@@ -103,7 +104,9 @@ impl State {
         let repository = self.reach(name, context)?;
         let mut pulls = self.pulls_of(repository, context.now);
         let found = pulls.find(|pull| pull.number() == number);
-        found.map(|pull| Reply::ok(self.pull_json(&pull))).ok_or(Refusal::NotFound)
+        found
+            .map(|pull| Reply::ok(self.pull_json(&pull)))
+            .ok_or(Refusal::NotFound)
     }
 }
 

@@ -1,0 +1,234 @@
+//! What is done about a pull request, and what it is never done.
+
+use crate::api::task::{Checks, GitHubTask, PullRequest, TaskStatus};
+use crate::domain::repository::Repository;
+use crate::plan::observed::SeenPull;
+use crate::plan::world::{PullFacts, TaskFacts};
+use crate::plan::{pulls, task as tasks};
+
+use super::*;
+
+fn pull(change: impl FnOnce(&mut PullRequest)) -> PullRequest {
+    let mut pull = PullRequest {
+        id: 70,
+        number: Some(7),
+        url: Some("https://github.com/acme/api/pull/7".to_owned()),
+        state: Some("open".to_owned()),
+        updated_at: Some(at(-600)),
+        created_at: Some(at(-900)),
+        ..PullRequest::default()
+    };
+    change(&mut pull);
+    pull
+}
+
+fn succeeded(pull: PullRequest) -> AgentTask {
+    let status = TaskStatus {
+        phase: Phase::Succeeded,
+        started_at: Some(at(-1_200)),
+        ended_at: Some(at(-900)),
+        task: Some(GitHubTask {
+            id: "id".to_owned(),
+            state: "completed".to_owned(),
+            ..GitHubTask::default()
+        }),
+        pull_request: Some(pull),
+        ..TaskStatus::default()
+    };
+    due("one", "a", -1_300, Some(status))
+}
+
+fn listed(world: &mut World, change: impl FnOnce(&mut SeenPull)) {
+    let mut seen = SeenPull {
+        id: 70,
+        is_open: true,
+        updated_at: Some(at(-600)),
+        url: None,
+        labels: Vec::new(),
+    };
+    change(&mut seen);
+    let key = (credential(0), Repository::parse("acme/api").unwrap());
+    let facts = PullFacts {
+        checked_at: Some(at(-1)),
+        pulls: [(7, seen)].into(),
+    };
+    world.pulls.insert(key, facts);
+}
+
+#[test]
+fn what_is_done_about_a_pull_request() {
+    type Row = (&'static str, AgentTask, fn(&mut World), &'static str);
+    let asking = |mut task: AgentTask| {
+        task.spec.pull_request = yaml("{reviewers: {users: [ann]}, labels: [agent]}");
+        task
+    };
+    let stale = |mut task: AgentTask, action: &str| {
+        task.spec.stale_pull_request = Some(yaml(&format!("{{after: 10m, action: {action}}}")));
+        task
+    };
+    let table: Vec<Row> = vec![
+        (
+            "nothing is asked of it",
+            succeeded(pull(|_| ())),
+            |w| listed(w, |_| ()),
+            "wait",
+        ),
+        (
+            "it has not been read",
+            succeeded(pull(|p| p.updated_at = None)),
+            |_| (),
+            "ObservePull",
+        ),
+        (
+            "a list shows a change",
+            succeeded(pull(|_| ())),
+            |w| listed(w, |seen| seen.updated_at = Some(at(-5))),
+            "ObservePull",
+        ),
+        (
+            "which was read 4 s ago, and lags behind the list",
+            succeeded(pull(|_| ())),
+            |w| {
+                listed(w, |seen| seen.updated_at = Some(at(-5)));
+                let facts = TaskFacts {
+                    pull_observed_at: Some(at(-4)),
+                    ..TaskFacts::default()
+                };
+                w.facts.insert(key("a"), facts);
+            },
+            "wait 6s",
+        ),
+        (
+            "somebody opened it again",
+            succeeded(pull(|p| p.state = Some("closed".to_owned()))),
+            |w| listed(w, |_| ()),
+            "ObservePull",
+        ),
+        (
+            "its checks have not ended",
+            succeeded(pull(|p| p.checks = Some(Checks::Pending))),
+            |w| listed(w, |_| ()),
+            "ObservePull",
+        ),
+        (
+            "its checks have ended",
+            succeeded(pull(|p| p.checks = Some(Checks::Failed))),
+            |w| listed(w, |_| ()),
+            "wait",
+        ),
+        (
+            "reviews are asked for",
+            asking(succeeded(pull(|_| ()))),
+            |_| (),
+            "HandOver",
+        ),
+        (
+            "they were asked for",
+            asking(succeeded(pull(|p| p.handed_over = Some("done".to_owned())))),
+            |_| (),
+            "wait",
+        ),
+        (
+            "it was merged meanwhile",
+            asking(succeeded(pull(|p| {
+                (p.merged, p.state) = (true, Some("closed".to_owned()));
+            }))),
+            |_| (),
+            "wait",
+        ),
+        (
+            "a policy requires reviewers",
+            succeeded(pull(|_| ())),
+            |w| {
+                let mut policy = policy(None);
+                policy.spec.required_reviewers.teams = vec!["platform".to_owned()];
+                w.put_policy(policy);
+            },
+            "HandOver",
+        ),
+        (
+            "a start is being written with the same credential",
+            asking(succeeded(pull(|_| ()))),
+            |w| {
+                w.writing.insert(key("b"), credential(0));
+            },
+            "wait 2s",
+        ),
+        (
+            "it will be stale",
+            stale(succeeded(pull(|p| p.updated_at = Some(at(-599)))), "Close"),
+            |_| (),
+            "wait 1s",
+        ),
+        (
+            "it is stale, which is told first",
+            stale(succeeded(pull(|_| ())), "Close"),
+            |_| (),
+            "Succeeded ",
+        ),
+        (
+            "it is stale and told, and to be closed",
+            stale(succeeded(pull(|p| p.stale = true)), "Close"),
+            |_| (),
+            "ClosePull",
+        ),
+        (
+            "it is stale and told, and that is all",
+            stale(succeeded(pull(|p| p.stale = true)), "Notify"),
+            |_| (),
+            "wait",
+        ),
+        (
+            "GitHub refused to close it",
+            stale(
+                succeeded(pull(|p| {
+                    p.stale = true;
+                    p.close_refused = Some("no".to_owned());
+                })),
+                "Close",
+            ),
+            |_| (),
+            "wait",
+        ),
+    ];
+    for (what, task, change, expected) in table {
+        let world = world(vec![task], change);
+        let planned = tasks::plan(&world, &key("a"), &Settings::default(), at(0));
+        assert_eq!(decision(&planned), expected, "{what}");
+    }
+}
+
+#[test]
+fn one_list_for_each_repository_while_a_pull_request_waits() {
+    let repository = Repository::parse("acme/api").unwrap();
+    let plan = |world: &World| {
+        let planned = pulls::plan(world, &credential(0), &repository, &Settings::default(), at(0));
+        decision(&planned)
+    };
+    let open = || succeeded(pull(|_| ()));
+    assert_eq!(plan(&world(vec![open()], |_| ())), "ListPulls");
+    assert_eq!(plan(&world(vec![open()], |w| listed(w, |_| ()))), "wait 29s");
+    let closed = succeeded(pull(|p| p.state = Some("closed".to_owned())));
+    assert_eq!(plan(&world(vec![closed.clone()], |_| ())), "wait");
+    assert_eq!(plan(&world(vec![closed], |w| listed(w, |_| ()))), "Forget");
+}
+
+#[test]
+fn what_is_known_of_it_does_not_go_back_in_time() {
+    let status = succeeded(pull(|p| {
+        p.handed_over = Some("done".to_owned());
+        p.stale = true;
+    }))
+    .status
+    .unwrap();
+    let older = pull(|p| p.updated_at = Some(at(-700)));
+    assert_eq!(pulls::observe(&status, &older), None);
+    let same = pull(|_| ());
+    assert_eq!(pulls::observe(&status, &same), None);
+    let newer = pull(|p| (p.updated_at, p.merged) = (Some(at(-1)), true));
+    let next = pulls::observe(&status, &newer).unwrap().pull_request.unwrap();
+    assert_eq!(
+        (next.merged, next.stale, next.handed_over.as_deref()),
+        (true, false, Some("done"))
+    );
+}

@@ -1,0 +1,228 @@
+//! What follows an end in failure.
+
+use crate::api::task::{GitHubTask, TaskStatus};
+use crate::plan::{automation as automations, retry, task as tasks};
+
+use super::*;
+
+fn ended(name: &str, phase: Phase, reason: Reason, state: &str, seconds: i64) -> AgentTask {
+    let mut task = due("one", name, seconds - 60, None);
+    task.spec.retry = Some(yaml("{limit: 2, backoff: 10m, on: [Failed, TimedOut]}"));
+    task.status = Some(TaskStatus {
+        phase,
+        reason: Some(reason),
+        message: Some(format!("it says {}", reason.as_str())),
+        started_at: Some(at(seconds - 30)),
+        ended_at: Some(at(seconds)),
+        task: Some(GitHubTask {
+            id: format!("id-{name}"),
+            state: state.to_owned(),
+            ..GitHubTask::default()
+        }),
+        ..TaskStatus::default()
+    });
+    task
+}
+
+fn is_retry(world: &World, name: &str) -> String {
+    let planned = tasks::plan(world, &key(name), &Settings::default(), at(0));
+    match planned.actions.as_slice() {
+        [Action::CreateTask(task)] => {
+            let follows = task.spec.follows.as_ref().unwrap();
+            format!("retry {} of {}", follows.retries, follows.name)
+        }
+        [Action::WriteTaskStatus(status)] if status.successor.is_some() => "names its retry".to_owned(),
+        _ => "nothing".to_owned(),
+    }
+}
+
+#[test]
+fn which_ends_are_retried() {
+    type Row = (&'static str, AgentTask, fn(&mut AgentTask), &'static str);
+    let failed = || ended("a", Phase::Failed, Reason::SessionFailed, "failed", -5);
+    let table: Vec<Row> = vec![
+        ("it failed", failed(), |_| (), "retry 1 of a"),
+        ("without terms", failed(), |t| t.spec.retry = None, "nothing"),
+        (
+            "it ran out of time at GitHub",
+            ended("a", Phase::TimedOut, Reason::SessionTimedOut, "timed_out", -5),
+            |_| (),
+            "retry 1 of a",
+        ),
+        (
+            "it passed a deadline here, and may go on",
+            ended("a", Phase::TimedOut, Reason::ActiveDeadline, "in_progress", -5),
+            |_| (),
+            "nothing",
+        ),
+        (
+            "somebody cancelled it, which is not retried",
+            ended("a", Phase::Cancelled, Reason::SessionCancelled, "cancelled", -5),
+            |_| (),
+            "nothing",
+        ),
+        (
+            "GitHub refused to start it: no session ended",
+            ended("a", Phase::Failed, Reason::StartRejected, "failed", -5),
+            |t| t.status.as_mut().unwrap().task = None,
+            "nothing",
+        ),
+        (
+            "somebody has the agent go on with it",
+            ended("a", Phase::Failed, Reason::SessionFailed, "in_progress", -5),
+            |_| (),
+            "nothing",
+        ),
+        (
+            "it was the last retry",
+            failed(),
+            |t| t.spec.follows = yaml("{name: b, because: Retry, retries: 2}"),
+            "nothing",
+        ),
+        (
+            "it was the first of two retries",
+            failed(),
+            |t| t.spec.follows = yaml("{name: b, because: Retry, retries: 1}"),
+            "retry 2 of a",
+        ),
+        (
+            "its retry is named",
+            failed(),
+            |t| t.status.as_mut().unwrap().successor = Some("b".to_owned()),
+            "nothing",
+        ),
+    ];
+    for (what, mut task, change, expected) in table {
+        change(&mut task);
+        assert_eq!(is_retry(&world(vec![task], |_| ()), "a"), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_retry_is_created_and_then_named_and_starts_after_its_backoff() {
+    let mut world = world(
+        vec![ended("a", Phase::Failed, Reason::SessionFailed, "failed", -5)],
+        |_| (),
+    );
+    let planned = tasks::plan(&world, &key("a"), &Settings::default(), at(0));
+    let [Action::CreateTask(retry)] = planned.actions.as_slice() else {
+        panic!("{planned:?}")
+    };
+    let after = retry.spec.start_after.unwrap().duration_since(at(-5)).as_secs();
+    assert!(
+        (480..=720).contains(&after),
+        "ten minutes and up to a fifth either way: {after}"
+    );
+    let mut retry = (**retry).clone();
+    retry.metadata.uid = Some("uid-retry".to_owned());
+    world.put_task(retry);
+    assert_eq!(is_retry(&world, "a"), "names its retry");
+}
+
+#[test]
+fn failures_in_a_row_and_what_ends_the_row() {
+    type Row = (&'static str, Vec<AgentTask>, AgentAutomation, i32);
+    let failed = |name: &str, seconds| ended(name, Phase::Failed, Reason::SessionFailed, "failed", seconds);
+    let succeeded = |name: &str, seconds| ended(name, Phase::Succeeded, Reason::Completed, "completed", seconds);
+    let status = |text: &str| {
+        let mut automation = automation("one", 1);
+        automation.status = Some(yaml(text));
+        automation
+    };
+    let table: Vec<Row> = vec![
+        ("none", vec![], automation("one", 1), 0),
+        ("two", vec![failed("a", -20), failed("b", -10)], automation("one", 1), 2),
+        (
+            "a success between",
+            vec![failed("a", -20), succeeded("s", -15), failed("b", -10)],
+            automation("one", 1),
+            1,
+        ),
+        (
+            "a success that the history let go",
+            vec![failed("a", -20), failed("b", -10)],
+            status("{lastSuccessfulTime: '2026-11-22T05:59:45Z'}"),
+            1,
+        ),
+        (
+            "failures that the history let go",
+            vec![failed("b", -10)],
+            status("{collected: {failures: 3}}"),
+            4,
+        ),
+        (
+            "and a success after them",
+            vec![succeeded("s", -15), failed("b", -10)],
+            status("{collected: {failures: 3}}"),
+            1,
+        ),
+        (
+            "the spec changed",
+            vec![failed("a", -20), failed("b", -10)],
+            status("{observedGeneration: 7}"),
+            0,
+        ),
+        (
+            "it had changed before the last of them",
+            vec![failed("a", -20), failed("b", -10)],
+            status("{observedGeneration: 1, failures: {since: '2026-11-22T05:59:45Z'}}"),
+            1,
+        ),
+        (
+            "a person resumed it",
+            vec![failed("a", -20), failed("b", -10)],
+            {
+                let mut automation = status("{observedGeneration: 1}");
+                let asked = ("agentautomation.dev/resume".to_owned(), "again".to_owned());
+                automation.metadata.annotations = Some([asked].into());
+                automation
+            },
+            0,
+        ),
+        (
+            "which was heeded before",
+            vec![failed("a", -20), failed("b", -10)],
+            {
+                let mut automation =
+                    status("{observedGeneration: 1, failures: {resumed: again, since: '2026-11-22T05:59:45Z'}}");
+                let asked = ("agentautomation.dev/resume".to_owned(), "again".to_owned());
+                automation.metadata.annotations = Some([asked].into());
+                automation
+            },
+            1,
+        ),
+        (
+            "a person gave up on it: no failure",
+            vec![ended("a", Phase::Failed, Reason::Abandoned, "failed", -10)],
+            automation("one", 1),
+            0,
+        ),
+    ];
+    for (what, tasks, automation, expected) in table {
+        let world = world(tasks, |w| {
+            w.put_automation(automation.clone());
+        });
+        let failures = retry::failures(&world, &automation, at(0));
+        assert_eq!(failures.in_a_row, expected, "{what}");
+    }
+}
+
+#[test]
+fn an_automation_that_failed_too_often_stops_and_says_so() {
+    let mut automation = changed("{failureThreshold: 2}");
+    automation.metadata.generation = Some(1);
+    let tasks = vec![
+        ended("a", Phase::Failed, Reason::SessionFailed, "failed", -20),
+        ended("b", Phase::TimedOut, Reason::ActiveDeadline, "in_progress", -10),
+    ];
+    let world = world(tasks, |w| {
+        w.put_automation(automation.clone());
+    });
+    let standing = automations::standing(&world, &automation, at(0));
+    assert_eq!(standing.why().reason, Reason::FailureThreshold);
+    assert_eq!(
+        automations::outlook(&world, &automation, at(7_200)).1,
+        None,
+        "its triggers do not fire"
+    );
+}

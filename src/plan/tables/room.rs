@@ -1,0 +1,307 @@
+//! Which cap binds a task: what is known, what is decided, and the sentence that is told.
+
+use crate::api::policy::PolicySpec;
+use crate::api::task::{Attempt, PullRequest, Usage};
+use crate::plan::admission;
+use crate::plan::budget::NANO;
+
+use super::*;
+
+/// A task that started so many seconds ago.
+fn started(automation: &str, name: &str, ago: i64, phase: Phase, change: impl FnOnce(&mut TaskStatus)) -> AgentTask {
+    let mut status = TaskStatus {
+        phase,
+        started_at: Some(at(-ago)),
+        attempts: vec![attempt(-ago)],
+        ..TaskStatus::default()
+    };
+    change(&mut status);
+    due(automation, name, -ago - 60, Some(status))
+}
+
+fn attempt(seconds: i64) -> Attempt {
+    Attempt {
+        number: 1,
+        marker: String::new(),
+        written_at: at(seconds),
+        written_by: String::new(),
+        deadline: at(seconds + 15),
+        outcome: None,
+        message: None,
+    }
+}
+
+fn cost(status: &mut TaskStatus, credits: i64) {
+    status.usage = Some(Usage {
+        nano_ai_credits: credits * NANO,
+        ..Usage::default()
+    });
+}
+
+fn open_pull(status: &mut TaskStatus, number: i64) {
+    status.pull_request = Some(PullRequest {
+        id: number,
+        number: Some(number),
+        url: Some(format!("https://github.com/acme/api/pull/{number}")),
+        state: Some("open".to_owned()),
+        created_at: Some(at(-1_000 + number)),
+        ..PullRequest::default()
+    });
+}
+
+/// A policy of the second namespace's own, so that its tasks count under their policy alone.
+fn in_policy(change: impl FnOnce(&mut PolicySpec)) -> AgentPolicy {
+    let mut policy = policy(None);
+    change(&mut policy.spec);
+    policy
+}
+
+fn told(planned: &Planned) -> (String, String) {
+    match planned.actions.as_slice() {
+        [Action::WriteTaskStatus(status)] => {
+            let rule = status.bound_by.as_ref().map_or("", |bound| bound.rule.as_str());
+            let words = format!("{} [{rule}]", said(status));
+            (words, status.message.clone().unwrap_or_default())
+        }
+        _ => (decision(planned), String::new()),
+    }
+}
+
+#[test]
+fn which_cap_binds_and_what_is_told() {
+    struct Row {
+        what: &'static str,
+        tasks: Vec<AgentTask>,
+        policy: fn(&mut PolicySpec),
+        automation: &'static str,
+        decision: &'static str,
+        sentence: &'static str,
+    }
+    let free: fn(&mut PolicySpec) = |_| ();
+    let table = vec![
+        Row {
+            what: "nothing is under way",
+            tasks: vec![],
+            policy: free,
+            automation: "{}",
+            decision: "Start",
+            sentence: "",
+        },
+        Row {
+            what: "another automation works in the repository",
+            tasks: vec![started("two", "r", 60, Phase::Running, |_| ())],
+            policy: |p| p.max_active_per_repository = Some(1),
+            automation: "{}",
+            decision: "Held RepositoryCap [spec.maxActivePerRepository]",
+            sentence: "the cap of AgentPolicy default is reached for acme/api (spec.maxActivePerRepository is 1)",
+        },
+        Row {
+            what: "a policy caps each automation below what it asks for",
+            tasks: vec![started("one", "r", 60, Phase::Unknown, |_| ())],
+            policy: |p| p.max_active_per_automation = Some(1),
+            automation: "{concurrency: {maxActive: 9}}",
+            decision: "Held PolicyCap [spec.maxActivePerAutomation]",
+            sentence: "the cap of AgentPolicy default is reached for this automation (spec.maxActivePerAutomation is 1)",
+        },
+        Row {
+            what: "it goes on at GitHub after its deadline here: it counts",
+            tasks: vec![started("one", "r", 60, Phase::TimedOut, |s| {
+                s.task = Some(crate::api::task::GitHubTask {
+                    state: "in_progress".to_owned(),
+                    ..Default::default()
+                });
+            })],
+            policy: free,
+            automation: "{}",
+            decision: "Held AutomationCap [spec.concurrency.maxActive]",
+            sentence: "the automation's own cap is reached (spec.concurrency.maxActive is 1)",
+        },
+        Row {
+            what: "two pull requests wait, and two may",
+            tasks: vec![
+                started("one", "p1", 600, Phase::Succeeded, |s| open_pull(s, 7)),
+                started("one", "p2", 500, Phase::Succeeded, |s| open_pull(s, 8)),
+            ],
+            policy: free,
+            automation: "{maxOpenPullRequests: 2}",
+            decision: "Held ReviewQueue [spec.maxOpenPullRequests]",
+            sentence: "2 pull requests are open or about to be (spec.maxOpenPullRequests is 2); the oldest is \
+                       https://github.com/acme/api/pull/7: review, merge or close it",
+        },
+        Row {
+            what: "one waits and one is about to be opened",
+            tasks: vec![
+                started("one", "p1", 600, Phase::Succeeded, |s| open_pull(s, 7)),
+                started("one", "r", 60, Phase::Running, |_| ()),
+            ],
+            policy: |p| p.max_open_pull_requests_per_automation = Some(2),
+            automation: "{concurrency: {maxActive: 5}}",
+            decision: "Held ReviewQueue [spec.maxOpenPullRequestsPerAutomation]",
+            sentence: "2 pull requests are open or about to be (spec.maxOpenPullRequestsPerAutomation of AgentPolicy \
+                       default is 2); the oldest is https://github.com/acme/api/pull/7: review, merge or close it",
+        },
+        Row {
+            what: "one was merged",
+            tasks: vec![started("one", "p1", 600, Phase::Succeeded, |s| {
+                open_pull(s, 7);
+                let pull = s.pull_request.as_mut().unwrap();
+                (pull.merged, pull.state) = (true, Some("closed".to_owned()));
+            })],
+            policy: free,
+            automation: "{maxOpenPullRequests: 1}",
+            decision: "Start",
+            sentence: "",
+        },
+        Row {
+            what: "two started within the hour, and two may",
+            tasks: vec![
+                started("two", "s1", 3_599, Phase::Succeeded, |_| ()),
+                started("two", "s2", 10, Phase::Failed, |_| ()),
+            ],
+            policy: |p| p.max_starts_per_hour = Some(2),
+            automation: "{}",
+            decision: "Held StartRate [spec.maxStartsPerHour]",
+            sentence: "AgentPolicy default allows 2 starts within an hour (spec.maxStartsPerHour)",
+        },
+        Row {
+            what: "one of the two was an hour ago",
+            tasks: vec![
+                started("two", "s1", 3_600, Phase::Succeeded, |_| ()),
+                started("two", "s2", 10, Phase::Failed, |_| ()),
+            ],
+            policy: |p| p.max_starts_per_hour = Some(2),
+            automation: "{}",
+            decision: "Start",
+            sentence: "",
+        },
+        Row {
+            what: "7 of 10 are spent, and it may cost 3",
+            tasks: vec![started("two", "s1", 600, Phase::Succeeded, |s| cost(s, 7))],
+            policy: |p| p.budget = serde_saphyr::from_str("{creditsPerDay: 10, estimatePerTask: 3}").unwrap(),
+            automation: "{}",
+            decision: "Start",
+            sentence: "",
+        },
+        Row {
+            what: "7 of 10 are spent, and it may cost 4",
+            tasks: vec![started("two", "s1", 600, Phase::Succeeded, |s| cost(s, 7))],
+            policy: |p| p.budget = serde_saphyr::from_str("{creditsPerDay: 10, estimatePerTask: 4}").unwrap(),
+            automation: "{}",
+            decision: "Held BudgetExhausted [spec.budget.creditsPerDay]",
+            sentence: "the budget of AgentPolicy default for this day is 10 AI credits: 7.0 are spent, 0.0 are held for \
+                       tasks under way, and this one may cost 4.0; the day ends at 2026-11-23T00:00:00Z",
+        },
+        Row {
+            what: "7 were spent yesterday",
+            tasks: vec![started("two", "s1", 86_400, Phase::Succeeded, |s| cost(s, 7))],
+            policy: |p| p.budget = serde_saphyr::from_str("{creditsPerDay: 10, estimatePerTask: 4}").unwrap(),
+            automation: "{}",
+            decision: "Start",
+            sentence: "",
+        },
+        Row {
+            what: "7 were spent yesterday, and the month counts",
+            tasks: vec![started("two", "s1", 86_400, Phase::Succeeded, |s| cost(s, 7))],
+            policy: |p| p.budget = serde_saphyr::from_str("{creditsPerMonth: 10, estimatePerTask: 4}").unwrap(),
+            automation: "{}",
+            decision: "Held BudgetExhausted [spec.budget.creditsPerMonth]",
+            sentence: "the budget of AgentPolicy default for this month is 10 AI credits: 7.0 are spent, 0.0 are held for \
+                       tasks under way, and this one may cost 4.0; the month ends at 2026-12-01T00:00:00Z",
+        },
+        Row {
+            what: "8 are held for a task under way, of which it has spent 1",
+            tasks: vec![started("two", "r", 600, Phase::Running, |s| {
+                s.reserved_nano_credits = Some(8 * NANO);
+                cost(s, 1);
+            })],
+            policy: |p| p.budget = serde_saphyr::from_str("{creditsPerDay: 10, estimatePerTask: 4}").unwrap(),
+            automation: "{}",
+            decision: "Held BudgetExhausted [spec.budget.creditsPerDay]",
+            sentence: "the budget of AgentPolicy default for this day is 10 AI credits: 0.0 are spent, 8.0 are held for \
+                       tasks under way, and this one may cost 4.0; the day ends at 2026-11-23T00:00:00Z",
+        },
+        Row {
+            what: "8 were held, and it cost 1",
+            tasks: vec![started("two", "s1", 600, Phase::Succeeded, |s| {
+                s.reserved_nano_credits = Some(8 * NANO);
+                cost(s, 1);
+            })],
+            policy: |p| p.budget = serde_saphyr::from_str("{creditsPerDay: 10, estimatePerTask: 4}").unwrap(),
+            automation: "{}",
+            decision: "Start",
+            sentence: "",
+        },
+        Row {
+            what: "8 were held, and GitHub never told what it cost",
+            tasks: vec![started("two", "s1", 600, Phase::Succeeded, |s| {
+                s.reserved_nano_credits = Some(8 * NANO);
+            })],
+            policy: |p| p.budget = serde_saphyr::from_str("{creditsPerDay: 10, estimatePerTask: 4}").unwrap(),
+            automation: "{}",
+            decision: "Held BudgetExhausted [spec.budget.creditsPerDay]",
+            sentence: "the budget of AgentPolicy default for this day is 10 AI credits: 0.0 are spent, 8.0 are held for \
+                       tasks under way, and this one may cost 4.0; the day ends at 2026-11-23T00:00:00Z",
+        },
+        Row {
+            what: "its own budget, and its last task cost 6",
+            tasks: vec![started("one", "s1", 600, Phase::Succeeded, |s| {
+                cost(s, 6);
+                s.ended_at = Some(at(-300));
+            })],
+            policy: free,
+            automation: "{budget: {creditsPerDay: 11}}",
+            decision: "Held BudgetExhausted [spec.budget.creditsPerDay]",
+            sentence: "the budget of the automation for this day is 11 AI credits: 6.0 are spent, 0.0 are held for tasks \
+                       under way, and this one may cost 6.0; the day ends at 2026-11-23T00:00:00Z",
+        },
+        Row {
+            what: "its own budget and its own estimate",
+            tasks: vec![started("one", "s1", 600, Phase::Succeeded, |s| {
+                cost(s, 6);
+                s.ended_at = Some(at(-300));
+            })],
+            policy: free,
+            automation: "{budget: {creditsPerDay: 11, estimatePerTask: 5}}",
+            decision: "Start",
+            sentence: "",
+        },
+    ];
+    for row in table {
+        let mut tasks = row.tasks;
+        tasks.push(due("one", "a", 0, None));
+        let world = world(tasks, |w| {
+            w.put_policy(in_policy(row.policy));
+            w.put_automation(changed(row.automation));
+        });
+        let plans = admission::plan(&world, &Settings::default(), at(0));
+        let (_, planned) = plans.iter().find(|(subject, _)| name(subject) == "a").unwrap();
+        let expected = (row.decision.to_owned(), row.sentence.to_owned());
+        assert_eq!(told(planned), expected, "{}", row.what);
+    }
+}
+
+/// What a pass starts counts at once, and is held of budgets.
+#[test]
+fn one_pass_starts_no_more_than_there_is_room_for() {
+    type Row = (fn(&mut PolicySpec), usize);
+    let tasks = (0..3).map(|index| with_credential(due("two", &format!("t{index}"), -30, None), index));
+    let table: [Row; 4] = [
+        (|_| (), 2),
+        (|p| p.max_active_per_repository = Some(1), 1),
+        (|p| p.max_starts_per_hour = Some(1), 1),
+        (
+            |p| p.budget = serde_saphyr::from_str("{creditsPerDay: 5, estimatePerTask: 3}").unwrap(),
+            1,
+        ),
+    ];
+    for (index, (change, expected)) in table.into_iter().enumerate() {
+        let world = world(tasks.clone().collect(), |w| {
+            w.put_policy(in_policy(change));
+        });
+        let plans = admission::plan(&world, &Settings::default(), at(0));
+        let starts = plans
+            .iter()
+            .filter(|(_, planned)| matches!(planned.actions.as_slice(), [Action::Start(_)]));
+        assert_eq!(starts.count(), expected, "row {index}");
+    }
+}

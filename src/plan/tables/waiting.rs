@@ -1,0 +1,501 @@
+//! What becomes of tasks that wait: freeze windows, duplicates, retries, changed specs, branches that are gone, and whose
+//! turn it is.
+
+use crate::api::automation::{DuplicateWhile, OnDuplicate};
+use crate::api::policy::PolicySpec;
+use crate::api::task::{DeduplicationTerms, Follows, FollowsBecause, GitHubTask, PullRequest};
+use crate::plan::admission;
+use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, SeenPull};
+use crate::plan::order::order;
+use crate::plan::world::PullFacts;
+
+use super::*;
+
+fn with_key(mut task: AgentTask, key: &str, change: impl FnOnce(&mut DeduplicationTerms)) -> AgentTask {
+    let mut terms = DeduplicationTerms {
+        key: key.to_owned(),
+        during: vec![DuplicateWhile::Queued, DuplicateWhile::Active],
+        cooldown: None,
+        on_duplicate: OnDuplicate::Skip,
+    };
+    change(&mut terms);
+    task.spec.deduplicate = Some(terms);
+    task
+}
+
+fn at_github(state: &str) -> GitHubTask {
+    GitHubTask {
+        id: "id-1".to_owned(),
+        state: state.to_owned(),
+        ..GitHubTask::default()
+    }
+}
+
+fn running(automation: &str, name: &str) -> AgentTask {
+    let status = TaskStatus {
+        phase: Phase::Running,
+        started_at: Some(at(-50)),
+        task: Some(at_github("in_progress")),
+        ..TaskStatus::default()
+    };
+    due(automation, name, -60, Some(status))
+}
+
+fn following(mut task: AgentTask, other: &str, because: FollowsBecause) -> AgentTask {
+    let retries = i32::from(because == FollowsBecause::Retry);
+    task.spec.follows = Some(Follows {
+        name: other.to_owned(),
+        because,
+        retries,
+    });
+    task
+}
+
+fn frozen(windows: &str) -> impl FnOnce(&mut World) {
+    let mut policy = policy(None);
+    policy.spec = PolicySpec {
+        freeze_windows: serde_saphyr::from_str(windows).unwrap(),
+        ..policy.spec
+    };
+    move |world: &mut World| {
+        world.put_policy(policy);
+    }
+}
+
+/// Decisions with their sentences, as `name: Phase Reason: sentence`.
+fn lines(world: &World) -> Vec<String> {
+    let plans = admission::plan(world, &Settings::default(), at(0));
+    let tasks = plans.iter().filter(|(subject, _)| matches!(subject, Subject::Task(_)));
+    tasks
+        .map(|(subject, planned)| {
+            let sentence = planned
+                .reasons
+                .first()
+                .map_or(String::new(), |why| format!(": {}", why.message));
+            format!("{}: {}{sentence}", name(subject), decision(planned))
+        })
+        .collect()
+}
+
+#[test]
+fn what_becomes_of_a_task_that_waits() {
+    type Row = (
+        &'static str,
+        Vec<AgentTask>,
+        Box<dyn FnOnce(&mut World)>,
+        &'static [&'static str],
+    );
+    let nothing = || Box::new(|_: &mut World| ()) as Box<dyn FnOnce(&mut World)>;
+    let same = |task| with_key(task, "deps", |_| ());
+    let facts = |change: fn(&mut BranchFacts)| {
+        Box::new(move |world: &mut World| {
+            let key = crate::plan::guardrails::of_automation(&automation("one", 1)).unwrap();
+            change(world.branches.get_mut(&key).unwrap());
+        }) as Box<dyn FnOnce(&mut World)>
+    };
+    let guarded = |change: fn(&mut BranchFacts)| {
+        Box::new(move |world: &mut World| {
+            let mut policy = policy(None);
+            policy.spec.guardrails = Some(serde_saphyr::from_str("{approvals: 1}").unwrap());
+            world.put_policy(policy);
+            let key = crate::plan::guardrails::of_automation(&automation("one", 1)).unwrap();
+            let facts = world.branches.get_mut(&key).unwrap();
+            facts.guardrails = Some(GuardrailFacts {
+                checked_at: at(-600),
+                rules: Ok(BranchRules::default()),
+                code_owners: Ok(None),
+                agent: Ok(AgentFacts::default()),
+            });
+            change(facts);
+        }) as Box<dyn FnOnce(&mut World)>
+    };
+    let table: Vec<Row> = vec![
+        (
+            "a freeze window holds",
+            vec![due("one", "a", 0, None)],
+            Box::new(frozen("[{name: night, cron: '0 4 * * *', duration: 3h}]")),
+            &[
+                "a: Held PolicyFrozen: nothing starts in the freeze window night of AgentPolicy default; it ends at \
+               2026-11-22T07:00:00Z",
+            ],
+        ),
+        (
+            "a freeze window skips what comes due inside, and holds what came before",
+            vec![due("one", "a", 0, None), due("two", "b", -3 * 3_600, None)],
+            Box::new(frozen("[{name: night, cron: '0 4 * * *', duration: 3h, due: Skip}]")),
+            &[
+                "b: Held PolicyFrozen: nothing starts in the freeze window night of AgentPolicy default; it ends at \
+                 2026-11-22T07:00:00Z",
+                "a: Skipped PolicyFrozen: it came due in the freeze window night of AgentPolicy default, which skips it",
+            ],
+        ),
+        (
+            "the same key, and the other is under way",
+            vec![same(due("one", "a", 0, None)), same(running("two", "r"))],
+            nothing(),
+            &["a: Skipped Duplicate: task r has the same key (deps) and is under way, id-1 at GitHub"],
+        ),
+        (
+            "the same key, and the other waits: the newer gives way",
+            vec![same(due("one", "a", 0, None)), same(due("two", "b", -10, None))],
+            nothing(),
+            &[
+                "b: Start",
+                "a: Skipped Duplicate: task b has the same key (deps) and waits",
+            ],
+        ),
+        (
+            "the newer replaces what still waits",
+            vec![
+                with_key(due("one", "a", 0, None), "deps", |terms| {
+                    terms.on_duplicate = OnDuplicate::Replace;
+                }),
+                same(due("two", "b", -10, None)),
+            ],
+            nothing(),
+            &[
+                "b: Superseded Replaced: task a is about the same and newer",
+                "a: Skipped Duplicate: task b has the same key (deps) and waits",
+            ],
+        ),
+        (
+            "another key",
+            vec![
+                same(due("one", "a", 0, None)),
+                with_key(running("two", "r"), "docs", |_| ()),
+            ],
+            nothing(),
+            &["a: Start"],
+        ),
+        (
+            "a retry is no duplicate of what it retries",
+            vec![
+                following(same(due("one", "a", -60, None)), "r", FollowsBecause::Retry),
+                {
+                    let mut other = same(running("one", "r"));
+                    other.status.as_mut().unwrap().phase = Phase::Failed;
+                    other.status.as_mut().unwrap().task = Some(at_github("failed"));
+                    other.status.as_mut().unwrap().successor = Some("a".to_owned());
+                    other
+                },
+            ],
+            nothing(),
+            &["a: Start"],
+        ),
+        (
+            "the other started less than its cooldown ago",
+            vec![
+                with_key(due("one", "a", 0, None), "deps", |terms| {
+                    terms.cooldown = Some("1m".to_owned().try_into().unwrap());
+                }),
+                {
+                    let mut other = same(running("two", "r"));
+                    let status = other.status.as_mut().unwrap();
+                    (status.phase, status.task) = (Phase::Succeeded, Some(at_github("completed")));
+                    other
+                },
+            ],
+            nothing(),
+            &[
+                "a: Skipped Duplicate: task r has the same key (deps) and started at 2026-11-22T05:59:10Z, less than 1m ago, \
+               id-1 at GitHub",
+            ],
+        ),
+        (
+            "somebody gave an open pull request the key as a label",
+            vec![with_key(due("one", "a", 0, None), "deps", |terms| {
+                terms.during = vec![DuplicateWhile::PullRequestOpen];
+            })],
+            Box::new(|world: &mut World| {
+                let pull = SeenPull {
+                    id: 1,
+                    is_open: true,
+                    updated_at: None,
+                    url: Some("https://github.com/acme/api/pull/9".to_owned()),
+                    labels: vec!["deps".to_owned()],
+                };
+                let facts = PullFacts {
+                    checked_at: Some(at(-5)),
+                    pulls: [(9, pull)].into(),
+                };
+                let branch = crate::plan::guardrails::of_automation(&automation("one", 1)).unwrap();
+                world.pulls.insert((branch.credential, branch.repository), facts);
+            }),
+            &["a: Skipped Duplicate: https://github.com/acme/api/pull/9 is open and has the label deps"],
+        ),
+        (
+            "open pull requests were not looked at lately",
+            vec![with_key(due("one", "a", 0, None), "deps", |terms| {
+                terms.during = vec![DuplicateWhile::PullRequestOpen];
+            })],
+            nothing(),
+            &[
+                "a: wait: GitHub is asked first about what only it knows: the base branch, guardrails, open pull requests",
+            ],
+        ),
+        (
+            "the branch was not looked at lately",
+            vec![due("one", "a", 0, None)],
+            facts(|facts| facts.checked_at = at(-30)),
+            &[
+                "a: wait: GitHub is asked first about what only it knows: the base branch, guardrails, open pull requests",
+            ],
+        ),
+        (
+            "what is held is not asked about",
+            vec![due("one", "a", 0, None), running("one", "r")],
+            facts(|facts| {
+                facts.checked_at = at(-30);
+                facts.exists = Ok(false);
+            }),
+            &["a: Held AutomationCap: the automation's own cap is reached (spec.concurrency.maxActive is 1)"],
+        ),
+        (
+            "the branch is gone",
+            vec![due("one", "a", 0, None)],
+            facts(|facts| facts.exists = Ok(false)),
+            &["a: Expired BranchGone: the base branch main is not in acme/api any more"],
+        ),
+        (
+            "a guardrail is not met",
+            vec![due("one", "a", 0, None)],
+            guarded(|_| ()),
+            &[
+                "a: Held GuardrailNotMet: AgentPolicy default requires spec.guardrails.approvals, and for main of acme/api no \
+               rule requires a pull request: add one that requires 1 approvals",
+            ],
+        ),
+        (
+            "GitHub does not say",
+            vec![due("one", "a", 0, None)],
+            guarded(|facts| facts.guardrails.as_mut().unwrap().rules = Err("forbidden".to_owned())),
+            &[
+                "a: Held GuardrailUnknown: AgentPolicy default requires spec.guardrails.approvals, and for main of acme/api \
+               GitHub does not say: forbidden",
+            ],
+        ),
+        (
+            "the guardrails' age is an hour",
+            vec![due("one", "a", 0, None)],
+            guarded(|facts| facts.guardrails.as_mut().unwrap().checked_at = at(-3_600)),
+            &[
+                "a: wait: GitHub is asked first about what only it knows: the base branch, guardrails, open pull requests",
+            ],
+        ),
+        (
+            "its cap is reached, and it says Skip",
+            vec![due("one", "a", 0, None), running("one", "r")],
+            Box::new(|world: &mut World| {
+                world.put_automation(changed("{concurrency: {whenFull: Skip}}"));
+            }),
+            &[
+                "a: Skipped AutomationCap: the automation's own cap is reached (spec.concurrency.maxActive is 1), and \
+               spec.concurrency.whenFull is Skip",
+            ],
+        ),
+        (
+            "its cap is reached, and it keeps the latest",
+            vec![
+                due("one", "a", -10, None),
+                due("one", "b", 0, None),
+                running("one", "r"),
+            ],
+            Box::new(|world: &mut World| {
+                world.put_automation(changed("{concurrency: {whenFull: KeepLatest}}"));
+            }),
+            &[
+                "a: Superseded Replaced: task b came later, and spec.concurrency.whenFull is KeepLatest",
+                "b: Held AutomationCap: the automation's own cap is reached (spec.concurrency.maxActive is 1)",
+            ],
+        ),
+        (
+            "a retry whose time has not come",
+            vec![{
+                let mut task = following(due("one", "a", 0, None), "r", FollowsBecause::Retry);
+                task.spec.start_after = Some(at(30));
+                task
+            }],
+            nothing(),
+            &["a: Held RetryBackoff: it is retry 1, and starts at 2026-11-22T06:00:30Z"],
+        ),
+        (
+            "what it follows has not given way yet",
+            vec![
+                due("one", "r", 0, None),
+                following(due("one", "a", 0, None), "r", FollowsBecause::SpecChange),
+            ],
+            nothing(),
+            &["a: wait", "r: Start"],
+        ),
+        (
+            "what it follows started instead",
+            vec![
+                running("two", "r"),
+                following(due("two", "a", -60, None), "r", FollowsBecause::SpecChange),
+            ],
+            nothing(),
+            &["a: Skipped AlreadyDecided: task r did not give way to it"],
+        ),
+        (
+            "too many failures",
+            vec![due("one", "a", 0, None), {
+                let mut failed = running("one", "r");
+                let status = failed.status.as_mut().unwrap();
+                (status.phase, status.task) = (Phase::Failed, Some(at_github("failed")));
+                (status.ended_at, status.message) = (Some(at(-5)), Some("the agent failed: tests".to_owned()));
+                failed
+            }],
+            Box::new(|world: &mut World| {
+                world.put_automation(changed("{failureThreshold: 1}"));
+            }),
+            &[
+                "a: Held FailureThreshold: the automation has stopped itself: 1 tasks ended in failure without a success \
+               between them (spec.failureThreshold is 1), the last: the agent failed: tests; mend the cause, then change \
+               the spec or set the annotation agentautomation.dev/resume to a new value",
+            ],
+        ),
+    ];
+    for (what, tasks, change, expected) in table {
+        assert_eq!(lines(&world(tasks, change)), expected, "{what}");
+    }
+}
+
+/// The spec of the automation changed after the task was decided.
+#[test]
+fn a_changed_spec_makes_another_task_which_takes_the_place() {
+    let decided = |world: &mut World, spec: &str| {
+        let mut automation = changed(spec);
+        automation.metadata.generation = Some(2);
+        world.put_automation(automation);
+    };
+    let mut task = due("one", "a", 0, None);
+    let spec =
+        crate::plan::automation::spec_for(&world(vec![], |_| ()), &automation("one", 1), &task.spec.trigger, at(0));
+    task.spec = spec.unwrap().unwrap();
+    let mut world = world(vec![task], |world| decided(world, "{prompt: {goal: Stop.}}"));
+
+    let plans = admission::plan(&world, &Settings::default(), at(0));
+    let [Action::CreateTask(successor)] = plans[0].1.actions.as_slice() else {
+        panic!("{plans:?}")
+    };
+    assert!(successor.spec.prompt.contains("Stop."));
+    assert_eq!(successor.spec.follows.as_ref().unwrap().name, "a");
+    let (mut successor, name) = (successor.clone(), successor.metadata.name.clone().unwrap());
+    successor.metadata.uid = Some("uid-successor".to_owned());
+    world.put_task(*successor);
+
+    let words = words(&admission::plan(&world, &Settings::default(), at(0)));
+    assert_eq!(words, ["a: Superseded SpecChanged".to_owned(), format!("{name}: wait")]);
+
+    for (spec, expected) in [
+        ("{prompt: {goal: Go.}}", "a: Start"),
+        ("{prompt: {goal: Stop.}, onSpecChange: Keep}", "a: Start"),
+        ("{prompt: {goal: '{{ nothing }}'}}", "a: Held InvalidTemplate"),
+        (
+            "{triggers: [{name: other, schedule: {cron: '@hourly'}}]}",
+            "a: Superseded SpecChanged",
+        ),
+    ] {
+        world.remove_task(&key(&name), "uid-successor");
+        decided(&mut world, spec);
+        let plans = admission::plan(&world, &Settings::default(), at(0));
+        assert_eq!(super::words(&plans), [expected], "{spec}");
+    }
+}
+
+#[test]
+fn automations_take_turns_and_a_burst_starves_nobody() {
+    type Row = (&'static str, Vec<AgentTask>, fn(&mut World), &'static str);
+    let with_priority = |mut task: AgentTask, priority| {
+        task.spec.priority = priority;
+        task
+    };
+    let burst = || (0..4).map(|index| due("one", &format!("one-{index}"), -100 + index, None));
+    let table: Vec<Row> = vec![
+        ("by age", burst().collect(), |_| (), "one-0 one-1 one-2 one-3"),
+        (
+            "a burst and one of another",
+            burst().chain([due("two", "two-0", 0, None)]).collect(),
+            |_| (),
+            "one-0 two-0 one-1 one-2 one-3",
+        ),
+        (
+            "one of the burst runs: it is the other's turn",
+            burst()
+                .chain([due("two", "two-0", 0, None), running("one", "r")])
+                .collect(),
+            |_| (),
+            "two-0 one-0 one-1 one-2 one-3",
+        ),
+        (
+            "priority comes first",
+            burst()
+                .chain([with_priority(due("two", "two-0", 0, None), 10)])
+                .collect(),
+            |_| (),
+            "two-0 one-0 one-1 one-2 one-3",
+        ),
+        (
+            "and last",
+            burst()
+                .chain([with_priority(due("two", "two-0", 0, None), -10)])
+                .collect(),
+            |_| (),
+            "one-0 one-1 one-2 one-3 two-0",
+        ),
+        (
+            "a policy allows no priority",
+            burst()
+                .chain([with_priority(due("two", "two-0", 0, None), 10)])
+                .collect(),
+            |world| {
+                let mut policy = policy(None);
+                policy.spec.max_priority = Some(0);
+                world.put_policy(policy);
+            },
+            "one-0 two-0 one-1 one-2 one-3",
+        ),
+    ];
+    for (what, tasks, change, expected) in table {
+        let world = world(tasks, change);
+        let names: Vec<_> = order(&world).into_iter().map(|(key, _)| key.name.clone()).collect();
+        assert_eq!(names.join(" "), expected, "{what}");
+    }
+}
+
+/// What is told is the rule: figures in its sentence alone are no news.
+#[test]
+fn a_held_task_is_written_to_when_another_rule_binds_it() {
+    let held = |reason, rule: &str| {
+        let mut status = in_phase(Phase::Held).unwrap();
+        status.reason = Some(reason);
+        status.message = Some("an older sentence".to_owned());
+        status.bound_by = Some(crate::plan::room::bound_to(&automation("one", 1), rule));
+        Some(status)
+    };
+    let table = [
+        (Reason::AutomationCap, "concurrency.maxActive", "a: wait"),
+        (Reason::AutomationCap, "maxOpenPullRequests", "a: Held AutomationCap"),
+        (Reason::Suspended, "concurrency.maxActive", "a: Held AutomationCap"),
+    ];
+    for (reason, rule, expected) in table {
+        let world = world(
+            vec![due("one", "a", 0, held(reason, rule)), running("one", "r")],
+            |_| (),
+        );
+        assert_eq!(words(&admission::plan(&world, &Settings::default(), at(0))), [expected]);
+    }
+}
+
+#[test]
+fn a_pull_request_counts_as_open_until_it_is_merged_or_closed() {
+    let pull = |state: Option<&str>, merged| PullRequest {
+        state: state.map(str::to_owned),
+        merged,
+        ..PullRequest::default()
+    };
+    assert!(pull(None, false).is_open(), "not resolved yet");
+    assert!(pull(Some("open"), false).is_open());
+    assert!(!pull(Some("closed"), false).is_open());
+    assert!(!pull(Some("closed"), true).is_open());
+}
