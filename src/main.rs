@@ -1,9 +1,14 @@
 //! Command line; wiring only.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use agent_automation::cli;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+/// The file name by which kubectl finds the command as its plugin `aauto`.
+const PLUGIN: &str = "kubectl-aauto";
 
 #[derive(Debug, Parser)]
 #[command(name = "agent-automation", version, about)]
@@ -14,20 +19,41 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Completion(cli::completion::Args),
     Controller(cli::controller::Args),
     Crds(cli::crds::Args),
+    History(cli::history::Args),
     Plan(cli::plan::Args),
+    Queue(cli::queue::Args),
     /// Print the times at which a schedule fires.
     Schedule(cli::schedule::Args),
+    Status(cli::status::Args),
     Validate(cli::validate::Args),
+    Why(cli::why::Args),
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let plugin = std::env::args_os().next().is_some_and(|path| is_plugin(&path));
+    let mut command = Cli::command();
+    if plugin {
+        command = command.name(PLUGIN).bin_name("kubectl aauto");
+    }
+    let name = if plugin { PLUGIN } else { "agent-automation" };
+    let cli = Cli::from_arg_matches(&command.clone().get_matches()).unwrap_or_else(|error| error.exit());
+    match cli.command {
+        Command::Completion(args) => cli::completion::run(&args, command, name),
         Command::Controller(args) => cli::controller::run(&args),
         Command::Crds(args) => cli::crds::run(&args),
+        Command::History(args) => cli::history::run(&args),
         Command::Plan(args) => cli::plan::run(&args),
+        Command::Queue(args) => cli::queue::run(&args),
         Command::Schedule(args) => cli::schedule::run(&args),
+        Command::Status(args) => cli::status::run(&args),
         Command::Validate(args) => cli::validate::run(&args),
+        Command::Why(args) => cli::why::run(&args),
     }
+}
+
+fn is_plugin(path: &OsString) -> bool {
+    Path::new(path).file_stem().is_some_and(|name| name == PLUGIN)
 }

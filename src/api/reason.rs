@@ -104,8 +104,6 @@ pub enum Reason {
     FailureThreshold,
     /// It is a retry, and its time has not come.
     RetryBackoff,
-    /// The task in whose place it is has not given way yet.
-    PredecessorPending,
     /// Another task is about the same.
     Duplicate,
     /// A newer task took its place.
@@ -180,7 +178,6 @@ impl Reason {
             Self::GuardrailUnknown => "GuardrailUnknown",
             Self::FailureThreshold => "FailureThreshold",
             Self::RetryBackoff => "RetryBackoff",
-            Self::PredecessorPending => "PredecessorPending",
             Self::Duplicate => "Duplicate",
             Self::Replaced => "Replaced",
             Self::SpecChanged => "SpecChanged",

@@ -20,7 +20,7 @@ use crate::github::{BaseUrl, Client as GitHub, HttpTransport};
 use crate::plan::Settings;
 
 /// No call to the API server waits longer for its answer to begin.
-const API_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Run the controller. It finds the cluster as kubectl does: from KUBECONFIG, or from its own Pod.
 #[derive(Debug, clap::Args)]
@@ -71,6 +71,15 @@ pub struct Args {
     /// Between two looks at a Secret or repository that can't be used.
     #[arg(long, default_value = "15s", value_parser = duration, value_name = "DURATION")]
     recheck_interval: SignedDuration,
+    /// A start needs a look at its branch that is no older.
+    #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    freshness: SignedDuration,
+    /// Between two lists of a repository's pull requests when one has just changed.
+    #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    pull_poll_min: SignedDuration,
+    /// Between two lists of a repository's pull requests when none has changed for long.
+    #[arg(long, default_value = "10m", value_parser = duration, value_name = "DURATION")]
+    pull_poll_max: SignedDuration,
     /// How logs are written; `RUST_LOG` says which.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -156,6 +165,9 @@ impl Args {
             poll_min: self.poll_min,
             poll_max: self.poll_max.max(self.poll_min),
             recheck_interval: self.recheck_interval,
+            freshness: self.freshness,
+            pull_poll_min: self.pull_poll_min,
+            pull_poll_max: self.pull_poll_max.max(self.pull_poll_min),
             ..Settings::default()
         }
     }

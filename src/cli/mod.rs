@@ -1,12 +1,19 @@
 //! Subcommands for people, one file each: a `clap` argument struct and a `run` that returns the exit code.
 
+mod cluster;
+pub mod completion;
 pub mod controller;
 pub mod crds;
+pub mod history;
 pub mod manifest;
 mod output;
 pub mod plan;
+pub mod queue;
 pub mod schedule;
+pub mod status;
+mod table;
 pub mod validate;
+pub mod why;
 
 /// What a subcommand prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -6,7 +6,7 @@
 
 mod passes;
 mod report;
-mod world;
+pub(super) mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -180,6 +180,7 @@ impl<'a> Pass<'a> {
         };
         self.over(automation, task)
             .or_else(|| self.follows(task))
+            .or_else(|| self.followed(automation, task))
             .or_else(|| suspended(automation))
             .or_else(|| self.stopped(automation))
             .or_else(|| self.ruled(task))
@@ -234,6 +235,17 @@ impl<'a> Pass<'a> {
             return Some(end(Phase::Skipped, Reason::AlreadyDecided, message));
         }
         Some(Verdict::Wait(None))
+    }
+
+    /// The task that is to take its place is there already.
+    fn followed(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+        if automation.metadata.generation == Some(task.spec.automation.generation) {
+            return None;
+        }
+        let name = task.name_any();
+        let follows = |other: &&AgentTask| other.spec.follows.as_ref().is_some_and(|follows| follows.name == name);
+        let successor = self.world.tasks_of(automation).find(follows)?;
+        Some(Verdict::GiveWay(successor.name_any()))
     }
 
     fn stopped(&mut self, automation: &AgentAutomation) -> Option<Verdict> {
@@ -419,11 +431,7 @@ impl<'a> Pass<'a> {
             automation.metadata.generation.unwrap_or_default()
         );
         let successor = retry::successor(task, spec, &why);
-        Some(if self.world.task(&ObjectKey::of(&successor)).is_some() {
-            Verdict::GiveWay(successor.name_any())
-        } else {
-            Verdict::Rebuild(Box::new(successor))
-        })
+        Some(Verdict::Rebuild(Box::new(successor)))
     }
 
     fn branch(&self, task: &AgentTask) -> Option<Verdict> {

@@ -74,6 +74,12 @@ pub fn standing(world: &World, automation: &AgentAutomation, now: Timestamp) -> 
     View::new(world, automation, now).standing()
 }
 
+/// What an automation asks for beyond what its policies allow.
+#[must_use]
+pub fn narrowed(world: &World, automation: &AgentAutomation, now: Timestamp) -> Option<Why> {
+    View::new(world, automation, now).narrowed()
+}
+
 /// The snapshot that an automation's spec, as it is now, would make of a cause; nothing when its trigger is gone.
 ///
 /// # Errors

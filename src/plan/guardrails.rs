@@ -90,7 +90,7 @@ pub fn of_task(task: &AgentTask) -> Option<BranchKey> {
 #[must_use]
 pub fn statuses(world: &World, key: &BranchKey) -> Vec<GuardrailStatus> {
     let Some(facts) = world.branches.get(key).and_then(|facts| facts.guardrails.as_ref()) else {
-        return Vec::new();
+        return world.told_guardrails.get(key).cloned().unwrap_or_default();
     };
     required(world, &key.credential.namespace)
         .flat_map(|(policy, required)| {
@@ -152,7 +152,8 @@ pub fn question(world: &World, key: &BranchKey, settings: &Settings, now: Timest
     let guardrails = facts
         .and_then(|facts| facts.guardrails.as_ref())
         .map(|facts| facts.checked_at);
-    let outdated = is_required && again(guardrails, max_age(world, key), now) <= now;
+    let outdated =
+        is_required && !world.told_guardrails.contains_key(key) && again(guardrails, max_age(world, key), now) <= now;
     let unseen = again(facts.map(|facts| facts.checked_at), settings.freshness, now) <= now;
     (outdated || unseen).then_some(Action::Inspect { guardrails: outdated })
 }

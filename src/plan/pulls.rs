@@ -153,7 +153,7 @@ fn reading_due(
     let facts = world.pulls.get(&(CredentialKey::of_task(task), repository));
     let listed = facts.and_then(|facts| facts.pulls.get(&number));
     let news = listed.is_some_and(|listed| listed.updated_at > pull.updated_at || listed.is_open != pull.is_open());
-    let unread = pull.is_open() && pull.updated_at.is_none();
+    let unread = pull.updated_at.is_none();
     if news || unread {
         return Some(again(read_at, SignedDuration::from_secs(10), now));
     }

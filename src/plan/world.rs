@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::automation::{ScheduleStatus, SecretKeyRef};
+use crate::api::automation::{GuardrailStatus, ScheduleStatus, SecretKeyRef};
 use crate::api::task::{Phase, PullRequest, TaskStatus};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask};
 use crate::domain::repository::Repository;
@@ -201,6 +201,8 @@ pub struct World {
     pub credentials: BTreeMap<CredentialKey, Credential>,
     pub repositories: BTreeMap<(CredentialKey, Repository), Verification>,
     pub branches: BTreeMap<BranchKey, BranchFacts>,
+    /// What statuses say of guardrails, where nobody here can ask GitHub.
+    pub told_guardrails: BTreeMap<BranchKey, Vec<GuardrailStatus>>,
     pub pulls: BTreeMap<(CredentialKey, Repository), PullFacts>,
     pub facts: BTreeMap<ObjectKey, TaskFacts>,
     /// When each automation's status was last written by this process.

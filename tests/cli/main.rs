@@ -4,6 +4,7 @@
 
 mod crds;
 mod manifests;
+mod people;
 mod plan;
 mod schedule;
 mod validate;

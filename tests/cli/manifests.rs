@@ -91,7 +91,7 @@ pub const EDITS: &[Edit] = &[
         to: "  suspended: true\n  prompt:",
         refused: Apply,
         findings: &[
-            "16: spec.suspended: there is no such field; here are agent, branches, concurrency, credentials, historyLimits, prompt, pullRequest, repository, startPolicy, suspend, triggers",
+            "16: spec.suspended: there is no such field; here are activeDeadlineSeconds, agent, branches, budget, concurrency, credentials, deduplicate, failureThreshold, historyLimits, maxOpenPullRequests, onSpecChange, priority, prompt, pullRequest, repository, retry, stalePullRequest, startPolicy, suspend, triggers, waitingDeadlineSeconds",
         ],
     },
     Edit {
@@ -521,7 +521,7 @@ pub const FILES: &[File] = &[
         text: "{\n\t\"apiVersion\": \"agentautomation.dev/v1alpha1\",\n\t\"kind\": \"AgentPolicy\",\n\t\"metadata\": {\"name\": \"a\"},\n\t\"spec\": {\n\t\t\"suspended\": true\n\t}\n}\n",
         refused: Apply,
         findings: &[
-            "6: AgentPolicy a: spec.suspended: there is no such field; here are baseBranches, maxActive, namespaces, repositories, suspend, triggers",
+            "6: AgentPolicy a: spec.suspended: there is no such field; here are baseBranches, budget, credentials, customAgents, freezeWindows, guardrails, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, repositories, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
         ],
     },
     File {

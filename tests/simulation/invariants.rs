@@ -22,6 +22,8 @@ type Cause = (String, Timestamp, i32);
 /// A controller has heard of a policy after this long, and has ended what it had begun before.
 const HEARD: SignedDuration = SignedDuration::from_secs(60);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// A cap that a policy may have.
+type Cap = fn(&PolicySpec) -> Option<i32>;
 const NANO: i64 = 1_000_000_000;
 
 /// Hears every write and remembers what it needs.
@@ -32,7 +34,7 @@ pub struct Watcher {
     charges: BTreeMap<String, (Timestamp, i64)>,
     /// Of tasks that a person deleted: they may still be at work, and nobody counts them.
     deleted: BTreeSet<String>,
-    /// How many creates of each automation arrived so late that their time was decided.
+    /// How many creates of each automation may have arrived so late that their time was decided, and counted as missed.
     late: BTreeMap<String, usize>,
     pub teams: BTreeMap<String, Team>,
     pub broken: Vec<String>,
@@ -140,14 +142,14 @@ impl Watcher {
         if policies.iter().all(|policy| policy.suspend) {
             broken.push("4: a task was started against the policy".to_owned());
         }
-        let over = |count: usize, cap: fn(&PolicySpec) -> Option<i32>| {
+        let over = |count: usize, cap: Cap| {
             let caps = policies.iter().map(|policy| cap(policy));
             let most = caps
                 .map(|cap| cap.map_or(usize::MAX, |cap| usize::try_from(cap).unwrap()))
                 .max();
             count > most.unwrap_or(0)
         };
-        let table: [(&str, usize, fn(&PolicySpec) -> Option<i32>); 5] = [
+        let table: [(&str, usize, Cap); 5] = [
             ("active", active.len(), |policy| policy.max_active),
             ("active in the repository", here, |policy| {
                 policy.max_active_per_repository
@@ -257,7 +259,7 @@ impl Watcher {
             self.statuses.insert(uid, (task.spec.automation.name.clone(), status));
             self.causes.insert(task.metadata.uid.clone().unwrap(), cause);
             let reason = task.status.as_ref().and_then(|status| status.reason);
-            if reason == Some(Reason::AlreadyDecided) {
+            if matches!(reason, Some(Reason::AlreadyDecided | Reason::DeadlineExceeded)) {
                 *self.late.entry(task.spec.automation.name.clone()).or_default() += 1;
             }
             if write.verb != Verb::Create {

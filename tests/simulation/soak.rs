@@ -379,7 +379,9 @@ fn weather(seed: u64, rate: f64) -> Weather {
 async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team], chance: &mut StdRng) {
     match chance.random_range(0..17) {
         11 => {
-            stage.release_watches(processes);
+            for process in processes.iter() {
+                process.connection.release_watches();
+            }
             stage.change_policy(no_limits()).await;
             stage.change_policy(policy(chance)).await;
             tokio::time::sleep(HEARD_OF).await;
@@ -391,7 +393,7 @@ async fn disturb(stage: &mut Stage, processes: &mut Vec<Process>, teams: &[Team]
                 &pick(chance, teams).name,
                 json!({ "spec": change_of_spec(chance) }),
             )
-            .await
+            .await;
         }
         15 => {
             let pause = json!({"spec": {"suspend": chance.random_bool(0.5)}});
@@ -447,7 +449,7 @@ fn change_a_pull(stage: &Stage, chance: &mut StdRng) {
         state,
         body: String::new(),
     };
-    let change = match (pull.open, pull.merged) {
+    let deed = match (pull.open, pull.merged) {
         (true, _) => pick(
             chance,
             &[
@@ -461,7 +463,7 @@ fn change_a_pull(stage: &Stage, chance: &mut StdRng) {
         (false, false) => PullChange::Reopen,
         (false, true) => return,
     };
-    stage.github.change_pull(&pull.repository, pull.number, change).unwrap();
+    stage.github.change_pull(&pull.repository, pull.number, deed).unwrap();
 }
 
 fn change_of_spec(chance: &mut StdRng) -> Value {

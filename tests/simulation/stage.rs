@@ -203,13 +203,6 @@ impl Stage {
         String::from_utf8(secret.data.unwrap()["token"].0.clone()).unwrap()
     }
 
-    /// No process is kept from hearing what happens.
-    pub fn release_watches(&self, processes: &[Process]) {
-        processes
-            .iter()
-            .for_each(|process| process.connection.release_watches());
-    }
-
     pub async fn secret(&self) {
         let api: Api<Secret> = Api::namespaced(self.people.client(), NAMESPACE);
         let secret = Secret {

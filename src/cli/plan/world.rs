@@ -14,6 +14,7 @@ use crate::cli::manifest::{DEFAULT_NAMESPACE, Manifests, Object};
 use crate::domain::repository::Repository;
 use crate::observe::{self, Update};
 use crate::plan::credential::{Usability, usability};
+use crate::plan::policy::Labels;
 use crate::plan::world::{BranchFacts, SecretState, Verification, automation_key};
 use crate::plan::{CredentialKey, ObjectKey, World, guardrails};
 
@@ -23,12 +24,31 @@ const SOME_VERSION: &str = "0";
 /// The world as of `now`.
 #[must_use]
 pub fn build(manifests: Manifests, now: Timestamp) -> World {
+    assemble(sort(manifests.objects.into_values()), &manifests.secrets, now)
+}
+
+/// Objects, wherever they are from.
+#[derive(Default)]
+pub struct Objects {
+    pub automations: Vec<AgentAutomation>,
+    pub tasks: Vec<AgentTask>,
+    pub policies: Vec<AgentPolicy>,
+    pub namespaces: Vec<(String, Labels)>,
+}
+
+/// The world that objects make, with what only a cluster or GitHub can tell stood in for.
+#[must_use]
+pub fn assemble(objects: Objects, secrets: &BTreeMap<ObjectKey, Option<String>>, now: Timestamp) -> World {
     let mut world = World::default();
     let Objects {
         automations,
         tasks,
         policies,
-    } = sort(manifests.objects.into_values());
+        namespaces,
+    } = objects;
+    for (name, labels) in namespaces {
+        world.put_namespace(&name, labels);
+    }
     let uids = uids(&tasks);
     for mut automation in automations {
         settle(&mut automation.metadata);
@@ -38,6 +58,11 @@ pub fn build(manifests: Manifests, now: Timestamp) -> World {
             .metadata
             .uid
             .get_or_insert_with(|| uids.get(&key).cloned().unwrap_or_else(|| key.to_string()));
+        let told = automation.status.as_ref().map(|status| status.guardrails.clone());
+        let branch = guardrails::of_automation(&automation);
+        world
+            .told_guardrails
+            .extend(branch.zip(told).filter(|(_, told)| !told.is_empty()));
         observe::apply(&mut world, Update::Automation(Box::new(automation)));
     }
     for mut task in tasks {
@@ -49,15 +74,8 @@ pub fn build(manifests: Manifests, now: Timestamp) -> World {
     for policy in policies {
         observe::apply(&mut world, Update::Policy(Box::new(policy)));
     }
-    credentials(&mut world, &manifests.secrets, now);
+    credentials(&mut world, secrets, now);
     world
-}
-
-#[derive(Default)]
-struct Objects {
-    automations: Vec<AgentAutomation>,
-    tasks: Vec<AgentTask>,
-    policies: Vec<AgentPolicy>,
 }
 
 fn sort(objects: impl Iterator<Item = Object>) -> Objects {

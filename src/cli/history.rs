@@ -1,0 +1,163 @@
+//! `agent-automation history`: the tasks of an automation.
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde::Serialize;
+
+use crate::api::AgentTask;
+use crate::api::task::{Bound, PolicyRef};
+use crate::plan::ObjectKey;
+use crate::plan::automation::credits;
+use crate::plan::world::phase;
+
+use super::cluster::{self, View};
+use super::output::refuse;
+use super::table::{Row, dash, print_rows, relative, span};
+
+/// Print an automation's tasks, the newest first: what caused them, what came of them, and what they cost.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The automation.
+    #[arg(value_name = "AUTOMATION")]
+    name: String,
+    #[command(flatten)]
+    cluster: cluster::Args,
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run(args: &Args) -> ExitCode {
+    let view = match args.cluster.view() {
+        Ok(view) => view,
+        Err(error) => return refuse(&error),
+    };
+    if !view
+        .world
+        .automations()
+        .any(|(key, _)| is_meant(&view, key, &args.name))
+    {
+        eprintln!(
+            "error: there is no automation {}: kubectl get aauto -A lists them",
+            args.name
+        );
+        return ExitCode::FAILURE;
+    }
+    let rows = rows(&view, &args.name);
+    print_rows(&rows, args.cluster.output, args.cluster.color, "It has no tasks yet.")
+}
+
+fn is_meant(view: &View, key: &ObjectKey, name: &str) -> bool {
+    key.name == name && view.shows(&key.namespace)
+}
+
+/// One task, with all that an audit asks for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Past {
+    pub namespace: String,
+    pub name: String,
+    pub trigger: String,
+    pub scheduled_time: Timestamp,
+    /// Who asked for it.
+    pub requester: &'static str,
+    pub phase: &'static str,
+    pub reason: Option<&'static str>,
+    pub message: Option<String>,
+    pub task_id: Option<String>,
+    pub pull_request: Option<String>,
+    pub review: Option<String>,
+    pub seconds_to_review: Option<i64>,
+    pub merged_by: Option<String>,
+    pub ai_credits: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    pub template_digest: String,
+    pub secret: String,
+    pub allowed_by: Vec<PolicyRef>,
+    pub bound_by: Option<Bound>,
+    #[serde(skip)]
+    age: String,
+}
+
+impl Row for Past {
+    const HEADERS: &'static [&'static str] = &[
+        "TASK",
+        "TRIGGER",
+        "REQUESTER",
+        "DUE",
+        "PHASE",
+        "PULL REQUEST",
+        "REVIEW",
+        "CREDITS",
+        "REASON",
+        "ID",
+        "MESSAGE",
+    ];
+    const NARROW: usize = 8;
+
+    fn cells(&self) -> Vec<String> {
+        let seconds = |seconds| span(jiff::SignedDuration::from_secs(seconds));
+        vec![
+            self.name.clone(),
+            self.trigger.clone(),
+            self.requester.to_owned(),
+            self.age.clone(),
+            self.phase.to_owned(),
+            dash(self.pull_request.clone()),
+            dash(self.seconds_to_review.map(seconds)),
+            dash(self.ai_credits.clone()),
+            dash(self.reason.map(str::to_owned)),
+            dash(self.task_id.clone()),
+            dash(self.message.clone()),
+        ]
+    }
+
+    fn is_alarming(&self) -> bool {
+        matches!(self.phase, "Failed" | "TimedOut" | "Unknown" | "Denied")
+    }
+}
+
+fn rows(view: &View, name: &str) -> Vec<Past> {
+    let automations = view.world.automations().filter(|(key, _)| is_meant(view, key, name));
+    let tasks = automations.flat_map(|(_, automation)| view.world.tasks_of(automation));
+    let mut tasks: Vec<_> = tasks.collect();
+    tasks.sort_by_key(|task| {
+        (
+            task.spec.trigger.scheduled_time,
+            task.creation_timestamp(),
+            task.name_any(),
+        )
+    });
+    tasks.into_iter().rev().map(|task| past(view, task)).collect()
+}
+
+fn past(view: &View, task: &AgentTask) -> Past {
+    let status = task.status.clone().unwrap_or_default();
+    let pull = status.pull_request.as_ref();
+    let cause = &task.spec.trigger;
+    Past {
+        namespace: task.namespace().unwrap_or_default(),
+        name: task.name_any(),
+        trigger: cause.name.clone(),
+        scheduled_time: cause.scheduled_time,
+        requester: "schedule",
+        phase: phase(task).as_str(),
+        reason: status.reason.map(crate::api::Reason::as_str),
+        message: status.message.clone(),
+        task_id: status.task.as_ref().map(|task| task.id.clone()),
+        pull_request: pull.and_then(|pull| pull.url.clone()),
+        review: pull.and_then(|pull| Some(format!("{:?}", pull.review?))),
+        seconds_to_review: pull.and_then(|pull| Some(pull.first_review_at?.duration_since(pull.created_at?).as_secs())),
+        merged_by: pull.and_then(|pull| pull.merged_by.clone()),
+        ai_credits: status.usage.as_ref().map(|usage| credits(usage.nano_ai_credits)),
+        started_at: status.started_at,
+        ended_at: status.ended_at,
+        template_digest: task.spec.template_digest.clone(),
+        secret: task.spec.secret_ref.name.clone(),
+        allowed_by: status.allowed_by,
+        bound_by: status.bound_by,
+        age: relative(Some(cause.scheduled_time), view.now),
+    }
+}

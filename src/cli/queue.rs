@@ -1,0 +1,137 @@
+//! `agent-automation queue`: what runs, what waits, in which order and why.
+
+use std::process::ExitCode;
+
+use kube::ResourceExt;
+use serde::Serialize;
+
+use crate::api::AgentTask;
+use crate::plan::world::{automation_key, phase};
+use crate::plan::{Settings, Subject, admission};
+
+use super::cluster::{self, View};
+use super::output::refuse;
+use super::table::{Row, dash, print_rows, span};
+
+/// Print what runs and what waits, in the order in which it starts, with what is in its way.
+///
+/// Places are counted over all namespaces, since caps are; what is shown is the namespace's. They are worked out now, by
+/// the controller's own planner, and are written nowhere.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    cluster: cluster::Args,
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run(args: &Args) -> ExitCode {
+    match args.cluster.view() {
+        Ok(view) => print_rows(
+            &rows(&view),
+            args.cluster.output,
+            args.cluster.color,
+            "Nothing runs and nothing waits.",
+        ),
+        Err(error) => refuse(&error),
+    }
+}
+
+/// One task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// Place in the queue, from 1; nothing once it has started.
+    pub place: Option<usize>,
+    pub namespace: String,
+    pub name: String,
+    pub automation: String,
+    pub phase: &'static str,
+    pub age: String,
+    pub reason: String,
+    pub message: String,
+    pub priority: i32,
+    pub repository: String,
+}
+
+impl Row for Waiting {
+    const HEADERS: &'static [&'static str] = &[
+        "PLACE",
+        "NAMESPACE",
+        "TASK",
+        "PHASE",
+        "AGE",
+        "REASON",
+        "AUTOMATION",
+        "PRIORITY",
+        "REPOSITORY",
+        "MESSAGE",
+    ];
+    const NARROW: usize = 6;
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            dash(self.place.map(|place| place.to_string())),
+            self.namespace.clone(),
+            self.name.clone(),
+            self.phase.to_owned(),
+            self.age.clone(),
+            self.reason.clone(),
+            self.automation.clone(),
+            self.priority.to_string(),
+            self.repository.clone(),
+            self.message.clone(),
+        ]
+    }
+
+    fn is_alarming(&self) -> bool {
+        self.phase == "Unknown"
+    }
+}
+
+fn rows(view: &View) -> Vec<Waiting> {
+    let mut active: Vec<_> = view.world.active().map(|(_, task)| task).collect();
+    active.sort_by_key(|task| task.status.as_ref().and_then(|status| status.started_at));
+    let running = active.into_iter().map(|task| {
+        let status = task.status.as_ref();
+        let reason = status
+            .and_then(|status| status.reason)
+            .map_or("", |reason| reason.as_str());
+        let message = status.and_then(|status| status.message.clone()).unwrap_or_default();
+        row(view, task, None, reason.to_owned(), message)
+    });
+    let plans = admission::plan(&view.world, &Settings::default(), view.now);
+    let tasks = plans.iter().filter_map(|(subject, planned)| match subject {
+        Subject::Task(key) => Some((view.world.task(key)?, planned)),
+        _ => None,
+    });
+    let waiting = tasks.enumerate().map(|(index, (task, planned))| {
+        let (reason, message) = match planned.reasons.first() {
+            Some(why) => (why.reason.as_str().to_owned(), why.message.clone()),
+            None if planned.actions.is_empty() => ("Next".to_owned(), "it waits for its turn to be sent".to_owned()),
+            None => ("Next".to_owned(), "nothing is in its way".to_owned()),
+        };
+        row(view, task, Some(index + 1), reason, message)
+    });
+    let all = running.chain(waiting);
+    all.filter(|row| view.shows(&row.namespace)).collect()
+}
+
+fn row(view: &View, task: &AgentTask, place: Option<usize>, reason: String, message: String) -> Waiting {
+    let since = match place {
+        Some(_) => Some(task.spec.trigger.scheduled_time),
+        None => task.status.as_ref().and_then(|status| status.started_at),
+    };
+    Waiting {
+        place,
+        namespace: task.namespace().unwrap_or_default(),
+        name: task.name_any(),
+        automation: automation_key(task).name,
+        phase: phase(task).as_str(),
+        age: dash(since.map(|since| span(view.now.duration_since(since)))),
+        reason,
+        message,
+        priority: task.spec.priority,
+        repository: task.spec.repository.clone(),
+    }
+}

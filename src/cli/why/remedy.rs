@@ -1,0 +1,94 @@
+//! What would change a decision, for each reason.
+
+use crate::api::Reason;
+
+/// What a person does about it, in a sentence.
+#[must_use]
+pub fn remedy(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Ready | Reason::Adopted => "nothing has to change",
+        Reason::Verifying => "wait: GitHub is being asked",
+        Reason::InvalidSpec => {
+            "correct the field that the message names; agent-automation validate finds such mistakes before they are applied"
+        }
+        Reason::BranchNotAllowed => "add a pattern for the base branch to spec.branches.allow, or name another base",
+        Reason::InvalidSchedule => {
+            "correct the expression or its time zone; agent-automation schedule shows when one fires"
+        }
+        Reason::NeverFires => "correct spec.triggers: no date matches the expression",
+        Reason::InvalidTemplate => "correct the text that the message names; agent-automation validate renders it",
+        Reason::SecretMissing => "create the Secret in the automation's namespace",
+        Reason::SecretKeyMissing => "put the token under the key that spec.credentials.secretRef names",
+        Reason::SecretForbidden => "let the controller's ServiceAccount get the Secret",
+        Reason::CredentialRejected => "put a valid token into the Secret: the controller sees it within a minute",
+        Reason::PermissionDenied | Reason::GuardrailUnknown => "give the token the permission that the message names",
+        Reason::RepositoryNotFound => "correct spec.repository, or give the token access to it",
+        Reason::RepositoryMoved => "write the repository's new name into spec.repository",
+        Reason::StartRejected => "correct what GitHub names in the message",
+        Reason::PolicyDenied => "ask for what the policy allows, or have the platform team change the AgentPolicy",
+        Reason::PolicySuspended => "the platform team sets the AgentPolicy's spec.suspend to false",
+        Reason::PolicyUnreadable => "the platform team corrects the AgentPolicy",
+        Reason::Suspended => "set spec.suspend of the automation to false",
+        Reason::AutomationCap => {
+            "wait for a task of the automation to end (kubectl aauto queue shows which), or raise its spec.concurrency.maxActive"
+        }
+        Reason::PolicyCap => "wait for a task under the policy to end, or have the platform team raise the cap",
+        Reason::RateLimited => "wait: GitHub says until when",
+        Reason::GitHubUnavailable => "wait: GitHub does not answer, and is asked again",
+        Reason::NotSent => {
+            "wait: it is sent again; look at the network between the controller and GitHub if that goes on"
+        }
+        Reason::AnswerLost => "wait: the task is being looked for at GitHub",
+        Reason::NotFoundAtGitHub => {
+            "look for the task at GitHub; then annotate the task with agentautomation.dev/adopt=ID or agentautomation.dev/abandon=REASON"
+        }
+        Reason::Ambiguous => {
+            "decide which of the tasks is right; then annotate the task with agentautomation.dev/adopt=ID"
+        }
+        Reason::Abandoned => "nothing has to change: a person decided so",
+        Reason::Starting => "wait for GitHub's answer",
+        Reason::InProgress => "wait for the agent",
+        Reason::WaitingForUser => "answer the agent on the task's page",
+        Reason::Completed => "nothing has to change; its pull request waits for people",
+        Reason::SessionFailed => {
+            "read what the agent says, and mend the prompt or the repository; spec.retry starts such tasks again"
+        }
+        Reason::SessionTimedOut => "make the task smaller; spec.retry starts such tasks again",
+        Reason::SessionCancelled => "nothing has to change: somebody cancelled it at GitHub",
+        Reason::DeadlineExceeded => "raise startingDeadlineSeconds, or remove what it waited for",
+        Reason::AlreadyDecided => "nothing has to change: its time was dealt with before",
+        Reason::FailedCreate => "remove what keeps the API server from creating the task, as the message says",
+        Reason::AutomationGone => "nothing has to change: it is collected with its automation",
+        Reason::PolicyFrozen => {
+            "wait for the window's end, or have the platform team change spec.freezeWindows of the AgentPolicy"
+        }
+        Reason::RepositoryCap => "wait for a task in the repository to end, or have the platform team raise the cap",
+        Reason::ReviewQueue => "review, merge or close pull requests, beginning with the oldest",
+        Reason::StartRate => "wait until an hour has passed since one of the starts",
+        Reason::BudgetExhausted => {
+            "wait for the next window or for running tasks to cost less than is held for them, or raise the budget"
+        }
+        Reason::GuardrailNotMet => {
+            "set up what is missing in the repository; GitHub is asked again within a minute or so"
+        }
+        Reason::FailureThreshold => {
+            "mend what fails, then change the automation's spec or set its annotation agentautomation.dev/resume to a new value"
+        }
+        Reason::RetryBackoff => "wait for its time",
+        Reason::Duplicate => {
+            "nothing has to change: what it asks for is under way; spec.deduplicate says what counts as the same"
+        }
+        Reason::Replaced => "nothing has to change: a newer task does it",
+        Reason::SpecChanged => {
+            "nothing has to change: a task made from the changed spec takes its place, if its trigger is still there"
+        }
+        Reason::BranchGone => "name another base in spec.branches.base, or restore the branch",
+        Reason::QueueFull => "raise spec.concurrency.maxQueued, or remove what holds those that wait",
+        Reason::ActiveDeadline => {
+            "look at the task's page: it may go on there; raise spec.activeDeadlineSeconds if it needs longer"
+        }
+        Reason::WaitingDeadline => "answer the agent on the task's page sooner, or raise spec.waitingDeadlineSeconds",
+        Reason::PullRequestStale => "review, merge or close the pull request",
+        Reason::PolicyNarrows => "ask for no more than the policies allow",
+    }
+}
