@@ -447,7 +447,7 @@ impl State {
 /// A label; its colour is GitHub's default.
 pub(super) fn label_json(name: &str) -> Value {
     json!({
-        "id": 1, "node_id": format!("LA_{name}"), "name": name, "description": null, "color": "ededed",
+        "id": 1, "node_id": format!("LA_{name}"), "name": name, "description": "", "color": "ededed",
         "default": false, "url": format!("https://api.github.com/repos/o/r/labels/{name}"),
     })
 }

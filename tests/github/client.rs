@@ -1,6 +1,7 @@
 //! The client against answers that are scripted, and its transport against a bare socket.
 
 mod calls;
+mod guarded;
 mod lists;
 mod scripted;
 mod simulated;

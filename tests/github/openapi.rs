@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::{TASKS, World, pass};
 
 /// The operations the simulator has, with a request for each.
-const OPERATIONS: [(&str, &str, &str); 12] = [
+const OPERATIONS: [(&str, &str, &str); 19] = [
     ("agent-tasks/create-task-in-repo", "POST", TASKS),
     ("agent-tasks/list-tasks-for-repo", "GET", TASKS),
     (
@@ -22,6 +22,33 @@ const OPERATIONS: [(&str, &str, &str); 12] = [
     ("pulls/list", "GET", "/repos/acme/payments-api/pulls"),
     ("pulls/get", "GET", "/repos/acme/payments-api/pulls/1"),
     ("pulls/list-reviews", "GET", "/repos/acme/payments-api/pulls/1/reviews"),
+    (
+        "repos/get-branch-rules",
+        "GET",
+        "/repos/acme/payments-api/rules/branches/main",
+    ),
+    (
+        "repos/codeowners-errors",
+        "GET",
+        "/repos/acme/payments-api/codeowners/errors",
+    ),
+    (
+        "copilot/get-copilot-cloud-agent-configuration",
+        "GET",
+        "/repos/acme/payments-api/copilot/cloud-agent/configuration",
+    ),
+    (
+        "checks/list-for-ref",
+        "GET",
+        "/repos/acme/payments-api/commits/main/check-runs",
+    ),
+    (
+        "pulls/request-reviewers",
+        "POST",
+        "/repos/acme/payments-api/pulls/1/requested_reviewers",
+    ),
+    ("issues/add-labels", "POST", "/repos/acme/payments-api/issues/1/labels"),
+    ("pulls/update", "PATCH", "/repos/acme/payments-api/pulls/1"),
     ("users/get-authenticated", "GET", "/user"),
     ("rate-limit/get", "GET", "/rate_limit"),
 ];

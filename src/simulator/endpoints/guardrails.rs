@@ -64,6 +64,8 @@ impl State {
             "is_firewall_enabled": agent.firewall,
             "is_firewall_recommended_allowlist_enabled": true,
             "custom_allowlist": [],
+            "is_automations_enabled": false,
+            "require_write_access_for_automation_triggers": true,
         })))
     }
 }

@@ -43,9 +43,9 @@ impl State {
         let body = context.call.json()?;
         let users = texts(body.get("reviewers"));
         let accounts: Result<Vec<_>, _> = users.iter().map(|login| self.account(login)).collect();
-        let accounts = accounts.map_err(|_| {
-            let message = "Reviews may only be requested from collaborators.";
-            Refusal::Invalid(vec![Mistake::Custom(message.to_owned())])
+        let accounts = accounts.map_err(|_| Refusal::Other {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            message: "Reviews may only be requested from collaborators.".to_owned(),
         })?;
         let change = Change::Ask(accounts, texts(body.get("team_reviewers")));
         self.pulls.entry(id).or_default().change(change, context.now);

@@ -73,7 +73,7 @@ fn check(sent: &Request<Bytes>, answer: &Response<Bytes>) {
     assert_eq!(checked, Ok(()));
 }
 
-fn client(world: &World, described: bool) -> Client {
+pub fn client(world: &World, described: bool) -> Client {
     let transport = Simulated {
         simulator: world.simulator.clone(),
         described,
@@ -85,7 +85,7 @@ fn repository() -> Repository {
     Repository::parse("acme/payments-api").unwrap()
 }
 
-fn good() -> Token {
+pub fn good() -> Token {
     Token::parse(TOKEN).unwrap()
 }
 

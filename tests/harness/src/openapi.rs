@@ -324,7 +324,10 @@ fn compile(schema: &Value) -> Validator {
     let mut definitions = Map::new();
     while let Some(name) = translator.wanted.pop_first() {
         if !definitions.contains_key(&name) {
-            let definition = translator.schema(&description()["components"]["schemas"][&name], true);
+            let (described, closed) = name
+                .strip_prefix(OPEN)
+                .map_or((name.as_str(), true), |name| (name, false));
+            let definition = translator.schema(&description()["components"]["schemas"][described], closed);
             definitions.insert(name, definition);
         }
     }
@@ -334,6 +337,9 @@ fn compile(schema: &Value) -> Validator {
         .should_validate_formats(true);
     options.build(&root).unwrap_or_else(|error| panic!("{error}: {root}"))
 }
+
+/// What the name of a schema begins with where it is a member of an `allOf`.
+const OPEN: &str = "open.";
 
 /// From OpenAPI 3.0 to JSON Schema.
 #[derive(Default)]
@@ -347,6 +353,7 @@ impl Translator {
     fn schema(&mut self, schema: &Value, closed: bool) -> Value {
         if let Some(reference) = schema["$ref"].as_str() {
             let name = reference.trim_start_matches("#/components/schemas/").to_owned();
+            let name = if closed { name } else { format!("{OPEN}{name}") };
             self.wanted.insert(name.clone());
             return json!({"$ref": format!("#/$defs/{name}")});
         }
