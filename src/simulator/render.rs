@@ -378,6 +378,10 @@ impl State {
             "comments": 0, "review_comments": 0, "commits": 1, "additions": 1, "deletions": 1, "changed_files": 1,
         });
         merge(&mut value, more);
+        // Alone, a pull request shows its teams without their parents.
+        for team in value["requested_teams"].as_array_mut().into_iter().flatten() {
+            team.as_object_mut().and_then(|team| team.remove("parent"));
+        }
         value
     }
 

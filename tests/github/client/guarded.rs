@@ -205,7 +205,7 @@ async fn a_pull_request_is_handed_over_and_followed() {
         world
             .simulator
             .change_pull("acme/payments-api", number, change)
-            .unwrap()
+            .unwrap();
     };
     let repository = name();
     let runs = || client.list_check_runs(&token, &repository, &sha);
