@@ -420,6 +420,7 @@ impl<'a> View<'a> {
             .or_else(|| self.denied())
             .or_else(|| self.failing())
             .or_else(|| self.unauthorized(parsed))
+            .or_else(|| self.branchless())
             .or_else(|| self.unguarded())
             .or_else(|| self.rejected())
             .unwrap_or_else(|| self.ready())
@@ -477,6 +478,17 @@ impl<'a> View<'a> {
     fn failing(&self) -> Option<Standing> {
         let message = retry::stopped(self.automation, &self.failures)?;
         Some(Standing::Stalled(Why::new(Reason::FailureThreshold, message)))
+    }
+
+    /// The last look at the base branch did not find it.
+    fn branchless(&self) -> Option<Standing> {
+        let key = guardrails::of_automation(self.automation)?;
+        let is_gone = self.world.branches.get(&key)?.exists == Ok(false);
+        is_gone.then(|| {
+            let (branch, repository) = (&key.branch, &key.repository);
+            let message = format!("spec.branches.base: {repository} has no branch {branch}: name another, or create it");
+            Standing::Stalled(Why::new(Reason::BranchGone, message))
+        })
     }
 
     fn unguarded(&self) -> Option<Standing> {

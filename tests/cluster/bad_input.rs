@@ -311,18 +311,18 @@ async fn refused_starts(fleet: &Fleet) {
         spec.branches.allow = vec!["*".to_owned()];
     })
     .await;
-    let task = team.eventually_phase("branchless", Phase::Failed).await;
+    let task = team.eventually_phase("branchless", Phase::Expired).await;
     assert_eq!(
         task.status.as_ref().unwrap().reason,
-        Some(Reason::StartRejected),
+        Some(Reason::BranchGone),
         "{}",
         say(&task)
     );
     stalled(
         &team,
         "branchless",
-        Reason::StartRejected,
-        &["422", "base_ref 'gone' does not exist"],
+        Reason::BranchGone,
+        &["spec.branches.base", "has no branch gone", "name another"],
     )
     .await;
     team.change("branchless", json!({"branches": {"base": "main"}})).await;

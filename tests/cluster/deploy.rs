@@ -40,6 +40,7 @@ const CONTROLLER: &[(&str, &str)] = &[
     ("agentautomation.dev/agentpolicies", "get list watch"),
     ("agentautomation.dev/agenttasks", "create delete get list watch"),
     ("agentautomation.dev/agenttasks/status", "get update"),
+    ("/namespaces", "list watch"),
     ("/secrets", "get"),
     ("events.k8s.io/events", "create patch"),
 ];
