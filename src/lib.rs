@@ -7,7 +7,7 @@
 //! *are* the queue. Admission looks at every waiting task, the caps and the
 //! [`AgentPolicy`](api::policy::AgentPolicy) objects, and lets some of them start. A start is one POST to GitHub that
 //! cannot be repeated safely, so it is written down first and its answer is looked for when it is lost. From then on
-//! the task is polled until it has ended, and its pull request is resolved to a link.
+//! the task is polled until it has ended, and its pull request is followed until it is merged or closed.
 //!
 //! ```text
 //!        watch                            pure                  write
@@ -27,12 +27,12 @@
 //! | `main.rs` | command line; wiring only |
 //! | [`api`] | the three kinds, one file each; `crds/` is generated from them |
 //! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template. Parse once |
-//! | [`plan`] | decisions, one file a concern: schedule, admission, start, task, automation, conditions, naming |
+//! | [`plan`] | decisions, one file a concern: schedule, admission (order, policy, freeze, room, budget, duplicates, guardrails), start, search, task, retry, pulls, automation, conditions, naming; pinned by `plan/tables/` |
 //! | [`observe`], [`execute`] | news → world; one action → its API calls |
 //! | [`controller`] | watches, event loop, leader lease and ledger, Events, metrics, the HTTP endpoints |
 //! | [`github`] | the client: agent tasks, pull requests, limits; "unknown outcome" is a result of its own |
 //! | `simulator` | the stand-in for GitHub, behind a feature of the same name |
-//! | [`cli`] | subcommands: `controller`, `crds`, and for people `schedule`, `validate`, `plan` |
+//! | [`cli`] | subcommands: `controller`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status`, `history`; `completion` |
 //!
 //! Dependencies point one way: `api ← domain ← plan ← {observe, execute, github} ← controller ← main`.
 //!
