@@ -19,10 +19,7 @@ use crate::execute::{Done, Executor, Failure, Leadership, Step};
 use crate::observe::{Update, apply};
 use crate::plan::time::{LONGEST_RETRY, add, pending};
 use crate::plan::world::phase;
-use crate::plan::{
-    Action, CredentialKey, ObjectKey, Planned, Subject, World, admission, automation, credential, guardrails, pulls,
-    task,
-};
+use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, admission, plan};
 
 use super::events::Teller;
 use super::lease::Lease;
@@ -395,20 +392,8 @@ impl<'a> Leading<'a> {
             self.dispatch(subject, planned, now);
         }
         for subject in dirty {
-            let planned = self.plan_one(&subject, now);
+            let planned = plan(&self.world, &subject, &self.controller.settings, now);
             self.dispatch(subject, planned, now);
-        }
-    }
-
-    fn plan_one(&self, subject: &Subject, now: Timestamp) -> Planned {
-        let settings = &self.controller.settings;
-        match subject {
-            Subject::Automation(key) => automation::plan(&self.world, key, settings, now),
-            Subject::Task(key) => task::plan(&self.world, key, settings, now),
-            Subject::Credential(key) => credential::plan(&self.world, key, settings, now),
-            Subject::Repository(key, name) => credential::plan_verification(&self.world, key, name, settings, now),
-            Subject::Branch(key) => guardrails::plan(&self.world, key, settings, now),
-            Subject::Pulls(key, repository) => pulls::plan(&self.world, key, repository, settings, now),
         }
     }
 

@@ -63,6 +63,19 @@ pub struct Why {
     pub message: String,
 }
 
+/// What is to be done for a subject, other than to start it: that is [`admission`]'s.
+#[must_use]
+pub fn plan(world: &World, subject: &Subject, settings: &Settings, now: Timestamp) -> Planned {
+    match subject {
+        Subject::Automation(key) => automation::plan(world, key, settings, now),
+        Subject::Task(key) => task::plan(world, key, settings, now),
+        Subject::Credential(key) => credential::plan(world, key, settings, now),
+        Subject::Repository(key, name) => credential::plan_verification(world, key, name, settings, now),
+        Subject::Branch(key) => guardrails::plan(world, key, settings, now),
+        Subject::Pulls(key, repository) => pulls::plan(world, key, repository, settings, now),
+    }
+}
+
 impl Why {
     #[must_use]
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
