@@ -14,7 +14,7 @@ use crate::plan::observed::{AgentFacts, BranchRules, ListedTask, ObservedTask, R
 use crate::plan::policy::Labels;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
 use crate::plan::world::{
-    BranchFacts, BranchKey, Credential, SecretState, Verification, automation_key, counts, open_pull,
+    BranchFacts, BranchKey, Credential, SecretState, Verification, automation_key, counts, open_pull, phase,
 };
 use crate::plan::{CredentialKey, ObjectKey, Subject, World, guardrails};
 
@@ -314,7 +314,7 @@ fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
     let automations = world.automations_with(key);
     let tasks = world
         .tasks_with(key)
-        .filter(|(_, task)| counts(task) || open_pull(task));
+        .filter(|(_, task)| counts(task) || open_pull(task) || phase(task).is_waiting());
     let pulls = world.pulls.keys().filter(|(credential, _)| credential == key);
     let pulls: Vec<_> = pulls
         .map(|(key, repository)| Subject::Pulls(key.clone(), repository.clone()))

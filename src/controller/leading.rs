@@ -17,9 +17,10 @@ use crate::api::task::{AUTOMATION_LABEL, Phase};
 use crate::api::{AgentTask, Reason};
 use crate::execute::{Done, Executor, Failure, Leadership, Step};
 use crate::observe::{Update, apply};
+use crate::plan::queue::Queue;
 use crate::plan::time::{LONGEST_RETRY, add, pending};
 use crate::plan::world::phase;
-use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, admission, plan};
+use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Settings, Subject, World, admission, plan};
 
 use super::events::Teller;
 use super::lease::Lease;
@@ -46,6 +47,7 @@ pub(super) struct Leading<'a> {
     in_flight: FuturesUnordered<BoxFuture<'static, Ended>>,
     telling: FuturesUnordered<BoxFuture<'static, ()>>,
     teller: Teller,
+    queue: Queue,
     dirty: BTreeSet<Subject>,
     timers: Timers,
     /// Kinds whose first list is not complete: nothing is planned before.
@@ -85,6 +87,7 @@ impl<'a> Leading<'a> {
             world,
             in_flight: FuturesUnordered::new(),
             telling: FuturesUnordered::new(),
+            queue: Queue::default(),
             dirty: BTreeSet::new(),
             timers: Timers::default(),
             unlisted: Kind::ALL.into(),
@@ -388,7 +391,10 @@ impl<'a> Leading<'a> {
         if dirty.is_empty() {
             return;
         }
-        for (subject, planned) in admission::plan(&self.world, &self.controller.settings, now) {
+        let settings = &self.controller.settings;
+        let admitted = self.queue.plan(&self.world, &dirty, settings, now);
+        debug_assert_eq!(missed(&self.world, &admitted, settings, now), []);
+        for (subject, planned) in admitted {
             self.dispatch(subject, planned, now);
         }
         for subject in dirty {
@@ -470,6 +476,23 @@ impl Timers {
         }
         due
     }
+}
+
+/// What a look at everything that waits would do besides. A reason that a task is told may wait for the next whole pass.
+fn missed(
+    world: &World,
+    admitted: &[(Subject, Planned)],
+    settings: &Settings,
+    now: Timestamp,
+) -> Vec<(Subject, Planned)> {
+    let tells = |action: &Action| matches!(action, Action::WriteTaskStatus(status) if status.phase == Phase::Held);
+    let acts = |planned: &Planned| !planned.actions.iter().all(tells);
+    let done = |(subject, planned): &(Subject, Planned)| {
+        let mut same = admitted.iter().filter(|(other, _)| other == subject);
+        same.any(|(_, other)| other.actions == planned.actions)
+    };
+    let whole = admission::plan(world, settings, now).into_iter();
+    whole.filter(|plan| acts(&plan.1) && !done(plan)).collect()
 }
 
 /// In their order. Where one fails, others of its kind are left for the next time.

@@ -3,7 +3,8 @@
 //! Tasks are looked at in one order over all namespaces ([`order`](super::order)); each is held by the first thing that
 //! binds it, and one that is held does not stand in the way of the next. A task that starts counts at once, so that one
 //! pass never starts more than the caps allow. Policies are asked here, at the moment of the start, as they are now, and
-//! what only GitHub knows is asked for last, of tasks that nothing else holds.
+//! what only GitHub knows is asked for last, of tasks that nothing else holds. The [`queue`](super::queue) knows which
+//! tasks need not be looked at again.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +19,9 @@ use crate::domain::repository::Repository;
 
 use super::action::Admitted;
 use super::credential::{Usability, limited_until, usability};
-use super::order::order;
+use super::order::in_order;
 use super::policy::{Policy, Refusal, Request, Ruling, frozen, rule};
-use super::room::{Binding, Room};
+use super::room::{Binding, Room, Shared};
 use super::start::{fence, say};
 use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, again, pending};
 use super::world::{CredentialKey, ObjectKey, World, is_collected, phase};
@@ -32,6 +33,8 @@ enum Verdict {
     Start(Box<Admitted>),
     /// It can start at this time at the earliest; that is no news for its status.
     Wait(Option<Timestamp>),
+    /// The same, together with tasks of other automations.
+    Line(Shared, Option<Timestamp>),
     Hold(Binding),
     End(Phase, Binding),
     /// The leader before this one may still write ahead for it: that write is made to fail first.
@@ -47,35 +50,47 @@ enum Verdict {
 /// A plan for each waiting task, in the order in which they were looked at, and the questions that have to be asked first.
 #[must_use]
 pub fn plan(world: &World, settings: &Settings, now: Timestamp) -> Vec<(Subject, Planned)> {
-    let mut pass = Pass {
-        world,
-        settings,
-        now,
-        room: Room::new(world, settings, now),
-        stopped: BTreeMap::new(),
-    };
-    let mut plans = Vec::new();
-    for (key, task) in order(world) {
-        if world.busy.contains(&Subject::Task(key.clone())) {
-            continue;
-        }
-        let verdict = pass.decide(task);
-        let (planned, question) = to_plan(task, verdict, now);
-        plans.push((Subject::Task(key.clone()), planned));
-        plans.extend(question);
+    let mut pass = Pass::new(world, settings, now);
+    let looked = in_order(world).into_iter().filter_map(|(place, task)| {
+        let is_busy = world.busy.contains(&Subject::Task(place.task.clone()));
+        (!is_busy).then(|| pass.look(&place.task, task))
+    });
+    looked.flat_map(Looked::into_whole_plans).collect()
+}
+
+/// What becomes of a task that was looked at.
+pub(super) struct Looked {
+    subject: Subject,
+    planned: Planned,
+    question: Option<(Subject, Planned)>,
+    /// What it waits for together with tasks of other automations.
+    pub(super) shared: Option<Shared>,
+    deadline: Option<Timestamp>,
+}
+
+impl Looked {
+    fn into_whole_plans(self) -> impl Iterator<Item = (Subject, Planned)> {
+        [(self.subject, self.planned)].into_iter().chain(self.question)
     }
-    plans
+
+    /// The plans; what it waits for together with others is not for it to wake up for.
+    pub(super) fn into_plans(mut self) -> impl Iterator<Item = (Subject, Planned)> {
+        if self.shared.is_some() {
+            self.planned.wake = self.deadline;
+        }
+        self.into_whole_plans()
+    }
 }
 
 fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Planned, Option<(Subject, Planned)>) {
-    let mut planned = Planned::default();
-    if let Some(deadline) = task.spec.start_before.filter(|deadline| *deadline > now) {
-        planned.wake_at(deadline);
-    }
+    let mut planned = Planned {
+        wake: deadline(task, now),
+        ..Planned::default()
+    };
     match verdict {
         Verdict::Start(admitted) => planned.actions.push(Action::Start(admitted)),
-        Verdict::Wait(Some(time)) => planned.wake_at(time),
-        Verdict::Wait(None) => {}
+        Verdict::Wait(Some(time)) | Verdict::Line(_, Some(time)) => planned.wake_at(time),
+        Verdict::Wait(None) | Verdict::Line(_, None) => {}
         Verdict::Fence => planned.actions.push(write(fence(task, now))),
         Verdict::Hold(binding) => {
             if let Some(until) = binding.until.filter(|until| *until > now) {
@@ -112,6 +127,10 @@ fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Planned, Opti
     (planned, None)
 }
 
+fn deadline(task: &AgentTask, now: Timestamp) -> Option<Timestamp> {
+    task.spec.start_before.filter(|deadline| *deadline > now)
+}
+
 /// The write that tells a task's phase and reason, unless it says so already.
 fn told(task: &AgentTask, phase: Phase, binding: &Binding, now: Timestamp) -> Option<Action> {
     if phase.is_ended() {
@@ -146,7 +165,8 @@ fn write(status: TaskStatus) -> Action {
     Action::WriteTaskStatus(Box::new(status))
 }
 
-struct Pass<'a> {
+/// One look at tasks, in order.
+pub(super) struct Pass<'a> {
     world: &'a World,
     settings: &'a Settings,
     now: Timestamp,
@@ -156,6 +176,38 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
+    pub(super) fn new(world: &'a World, settings: &'a Settings, now: Timestamp) -> Self {
+        Self {
+            world,
+            settings,
+            now,
+            room: Room::new(world, settings, now),
+            stopped: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn room(&self) -> &Room<'a> {
+        &self.room
+    }
+
+    /// Decides on a task; one that starts counts from then on.
+    pub(super) fn look(&mut self, key: &ObjectKey, task: &'a AgentTask) -> Looked {
+        let verdict = self.decide(task);
+        let shared = match &verdict {
+            Verdict::Hold(binding) => binding.shared.clone(),
+            Verdict::Line(shared, _) => Some(shared.clone()),
+            _ => None,
+        };
+        let (planned, question) = to_plan(task, verdict, self.now);
+        Looked {
+            subject: Subject::Task(key.clone()),
+            planned,
+            question,
+            shared,
+            deadline: deadline(task, self.now),
+        }
+    }
+
     fn decide(&mut self, task: &'a AgentTask) -> Verdict {
         let verdict = self.verdict(task);
         if matches!(verdict, Verdict::Start(_) | Verdict::Ask(..)) {
@@ -191,9 +243,15 @@ impl<'a> Pass<'a> {
             .or_else(|| self.retried(task))
             .or_else(|| self.full(automation, task))
             .or_else(|| self.room.binds(automation, task).map(Verdict::Hold))
-            .or_else(|| self.room.paced(task).map(Verdict::Wait))
+            .or_else(|| self.paced(task))
             .or_else(|| self.stale(automation, task))
             .unwrap_or_else(|| self.start(task))
+    }
+
+    fn paced(&self, task: &AgentTask) -> Option<Verdict> {
+        let credential = CredentialKey::of_task(task);
+        let until = self.room.paced(&credential)?;
+        Some(Verdict::Line(Shared::Writes(credential), until))
     }
 
     fn start(&self, task: &AgentTask) -> Verdict {
@@ -269,6 +327,7 @@ impl<'a> Pass<'a> {
             why: refusal.why,
             bound: refusal.bound,
             until: None,
+            shared: None,
         };
         match rule(self.world, &Request::of_task(task)) {
             Ruling::Allowed => None,

@@ -486,7 +486,8 @@ impl<'a> View<'a> {
         let is_gone = self.world.branches.get(&key)?.exists == Ok(false);
         is_gone.then(|| {
             let (branch, repository) = (&key.branch, &key.repository);
-            let message = format!("spec.branches.base: {repository} has no branch {branch}: name another, or create it");
+            let message =
+                format!("spec.branches.base: {repository} has no branch {branch}: name another, or create it");
             Standing::Stalled(Why::new(Reason::BranchGone, message))
         })
     }

@@ -101,7 +101,7 @@ pub fn statuses(world: &World, key: &BranchKey) -> Vec<GuardrailStatus> {
                     Finding::CannotTell(message) => (GuardrailState::CannotTell, message),
                 };
                 GuardrailStatus {
-                    policy: policy.name(),
+                    policy: policy.name().to_owned(),
                     name: name.to_owned(),
                     state,
                     message,

@@ -3,7 +3,7 @@
 //! controller at every step. A plan leaves the shell no choices.
 //!
 //! One file a concern: [`schedule`] says which times are due, [`automation`] turns them into tasks and sums up,
-//! [`admission`] says which waiting task starts: in [`order`], by what [`policy`] and its [`freeze`] windows allow, what
+//! [`admission`] says which waiting task starts, and the [`queue`] which are looked at: in [`order`], by what [`policy`] and its [`freeze`] windows allow, what
 //! [`room`] caps and the [`budget`] leave, which of two [`duplicates`] gives way, and whether [`guardrails`] are met.
 //! [`start`] says what the outcome of a start means, [`search`] what it means when a lost one is looked for, [`task`] what
 //! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`credential`] when a
@@ -15,6 +15,7 @@ pub mod automation;
 pub mod budget;
 pub mod conditions;
 pub mod credential;
+mod decided;
 pub mod duplicates;
 pub mod freeze;
 pub mod guardrails;
@@ -25,6 +26,7 @@ pub mod policy;
 pub mod pulls;
 #[cfg(test)]
 mod purity;
+pub mod queue;
 pub mod retry;
 pub mod room;
 pub mod schedule;

@@ -1,47 +1,60 @@
 //! The order in which waiting tasks are looked at: priority, then turns, then age.
 //!
 //! An automation's turn is the number of its tasks that are under way or come before: so automations of the same priority
-//! take turns, and a burst of one does not starve the others. Within an automation the oldest comes first.
+//! take turns, and a burst of one does not starve the others. Within an automation the oldest comes first. So where a
+//! task stands follows from its automation alone, and the lines of automations can be merged one step at a time.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
 use crate::api::AgentTask;
 
-use super::world::{ObjectKey, World, automation_key};
+use super::world::{ObjectKey, World, counts};
 
-/// All tasks that wait, in order.
-#[must_use]
-pub fn order(world: &World) -> Vec<(&ObjectKey, &AgentTask)> {
-    let mut turns: BTreeMap<ObjectKey, usize> = BTreeMap::new();
-    for (_, task) in world.active() {
-        *turns.entry(automation_key(task)).or_default() += 1;
-    }
-    let mut waiting: Vec<_> = world
-        .waiting()
-        .map(|(key, task)| (urgency(world, task), key, task))
-        .collect();
-    waiting.sort_unstable_by(|(left, left_key, _), (right, right_key, _)| (left, left_key).cmp(&(right, right_key)));
-    let mut in_turn: Vec<_> = waiting
-        .into_iter()
-        .map(|((priority, age), key, task)| {
-            let turn = turns.entry(automation_key(task)).or_default();
-            *turn += 1;
-            ((priority, *turn, age), key, task)
-        })
-        .collect();
-    in_turn.sort_unstable_by(|(left, left_key, _), (right, right_key, _)| (left, left_key).cmp(&(right, right_key)));
-    in_turn.into_iter().map(|(_, key, task)| (key, task)).collect()
+/// Where a task stands among all that wait. The smallest is looked at first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The priority, with the highest first. It counts as what the policies allow at most.
+    urgency: i32,
+    turn: usize,
+    due: Timestamp,
+    pub task: ObjectKey,
 }
 
-/// The highest priority and the oldest come first. A priority counts as what the policies allow at most.
-fn urgency(world: &World, task: &AgentTask) -> (i32, Timestamp) {
-    let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
-    let allowed = world
-        .holding(namespace)
-        .filter_map(|policy| policy.spec().max_priority)
-        .min();
-    let priority = allowed.map_or(task.spec.priority, |allowed| task.spec.priority.min(allowed));
-    (-priority, task.spec.trigger.scheduled_time)
+/// Every task that waits, in order.
+#[must_use]
+pub fn in_order(world: &World) -> Vec<(Place, &AgentTask)> {
+    let automations = world.automations_that_wait();
+    let mut all: Vec<_> = automations.flat_map(|automation| line(world, automation)).collect();
+    all.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+    all
+}
+
+/// The tasks of an automation that wait, in order.
+#[must_use]
+pub fn line<'a>(world: &'a World, automation: &ObjectKey) -> VecDeque<(Place, &'a AgentTask)> {
+    let policies = world.holding(&automation.namespace);
+    let allowed = policies.filter_map(|policy| policy.spec().max_priority).min();
+    let mut waiting: Vec<_> = world
+        .waiting_of(automation)
+        .map(|(key, task)| {
+            let priority = task.spec.priority.min(allowed.unwrap_or(i32::MAX));
+            ((-priority, task.spec.trigger.scheduled_time, key), task)
+        })
+        .collect();
+    waiting.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+    let under_way = world.named_by(automation).filter(|task| counts(task)).count();
+    let in_turn = waiting.into_iter().zip(under_way..);
+    in_turn
+        .map(|(((urgency, due, key), task), turn)| {
+            let place = Place {
+                urgency,
+                turn,
+                due,
+                task: key.clone(),
+            };
+            (place, task)
+        })
+        .collect()
 }

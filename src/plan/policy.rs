@@ -134,8 +134,8 @@ impl Policy {
     }
 
     #[must_use]
-    pub fn name(&self) -> String {
-        self.object.name_any()
+    pub fn name(&self) -> &str {
+        self.object.metadata.name.as_deref().unwrap_or_default()
     }
 
     #[must_use]
@@ -154,7 +154,7 @@ impl Policy {
     #[must_use]
     pub fn reference(&self) -> PolicyRef {
         PolicyRef {
-            name: self.name(),
+            name: self.name().to_owned(),
             generation: self.object.metadata.generation.unwrap_or_default(),
         }
     }
@@ -164,7 +164,7 @@ impl Policy {
     pub fn bound(&self, rule: &str) -> Bound {
         Bound {
             kind: "AgentPolicy".to_owned(),
-            name: self.name(),
+            name: self.name().to_owned(),
             generation: self.object.metadata.generation.unwrap_or_default(),
             rule: format!("spec.{rule}"),
         }

@@ -3,8 +3,10 @@
 //! Each policy that holds is asked, so the narrowest wins. What one pass starts counts at once. The first cap that binds is
 //! told: the automation's own, then active tasks, review queues, the rate of starts, budgets.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
@@ -14,7 +16,7 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 use super::budget::{self, Charge};
 use super::policy::Policy;
 use super::time::{add, pending};
-use super::world::{CredentialKey, ObjectKey, World, automation_key, folded, open_pull};
+use super::world::{CredentialKey, ObjectKey, World, automation_key, folded, is_in_review, open_pull};
 use super::{Settings, Why};
 
 const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
@@ -26,6 +28,26 @@ pub struct Binding {
     pub bound: Option<Bound>,
     /// When it may be out of the way by the passing of time alone.
     pub until: Option<Timestamp>,
+    /// What it waits for together with tasks of other automations.
+    pub shared: Option<Shared>,
+}
+
+/// What tasks of several automations wait for together: one of them that gets it may take it from all others, and whoever
+/// gives it back need not be of any of them. Policies are meant by name, repositories in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shared {
+    /// `maxActive` of a policy.
+    Active(String),
+    /// `maxActivePerRepository` of a policy.
+    ActiveIn(String, String),
+    /// `maxOpenPullRequestsPerRepository` of a policy.
+    ReviewsIn(String, String),
+    /// `maxStartsPerHour` of a policy.
+    Starts(String),
+    /// `budget` of a policy, for tasks that are taken to cost so much, in billionths of a credit.
+    Budget(String, i64),
+    /// GitHub's wish for one write at a time with each credential.
+    Writes(CredentialKey),
 }
 
 /// What is under way, and so what room the caps leave.
@@ -33,33 +55,34 @@ pub struct Room<'a> {
     world: &'a World,
     settings: &'a Settings,
     now: Timestamp,
-    active: Active,
-    by_policy: BTreeMap<String, Active>,
+    active: BTreeMap<ObjectKey, i64>,
+    by_policy: BTreeMap<&'a str, Active>,
     /// Tasks that will start and are not written ahead yet.
-    taken: Vec<Taken>,
+    taken: Vec<Taken<'a>>,
     credentials: BTreeSet<CredentialKey>,
-    pulls: PullQueues<'a>,
+    known: RefCell<Known>,
 }
 
+/// What is under way in the namespaces of a policy.
 #[derive(Default)]
 struct Active {
     all: i64,
-    by_automation: BTreeMap<ObjectKey, i64>,
     by_repository: BTreeMap<String, i64>,
 }
 
-struct Taken {
-    automation: ObjectKey,
+struct Taken<'a> {
+    task: &'a AgentTask,
     nano: i64,
 }
 
-/// Pull requests that wait for people, and tasks that are about to open one.
+/// What was worked out in this pass, by policy.
 #[derive(Default)]
-struct PullQueues<'a> {
-    by_automation: BTreeMap<ObjectKey, Queue<'a>>,
-    by_repository: BTreeMap<String, Queue<'a>>,
+struct Known {
+    starts: BTreeMap<String, Vec<Timestamp>>,
+    charges: BTreeMap<(String, Timestamp), Charge>,
 }
 
+/// Pull requests that wait for people or are about to be opened.
 #[derive(Default)]
 struct Queue<'a> {
     count: i64,
@@ -73,30 +96,27 @@ impl<'a> Room<'a> {
             world,
             settings,
             now,
-            active: Active::default(),
+            active: BTreeMap::new(),
             by_policy: BTreeMap::new(),
             taken: Vec::new(),
             credentials: world.writing.values().cloned().collect(),
-            pulls: PullQueues::default(),
+            known: RefCell::default(),
         };
-        world.open_pulls().for_each(|(_, task)| room.pulls.enter(task, true));
-        world.active().for_each(|(_, task)| room.enter(task));
-        for automation in world.unreadable_tasks.values() {
-            room.count(automation, None);
+        for (_, task) in world.active() {
+            room.count(automation_key(task), Some(&task.spec.repository));
         }
-        let claimed = |task: &AgentTask| world.inherited_claims.contains(&task.uid().unwrap_or_default());
-        let started = |key: &ObjectKey| world.writing.contains_key(key);
-        let on_their_way = world.waiting().filter(|(key, task)| started(key) || claimed(task));
-        on_their_way.for_each(|(_, task)| room.take(task));
+        for automation in world.unreadable_tasks.values() {
+            room.count(automation.clone(), None);
+        }
+        on_their_way(world).into_iter().for_each(|task| room.take(task));
         room
     }
 
     /// The task starts.
     pub fn take(&mut self, task: &'a AgentTask) {
-        self.enter(task);
-        let automation = automation_key(task);
+        self.count(automation_key(task), Some(&task.spec.repository));
         let nano = self.estimate(task);
-        self.taken.push(Taken { automation, nano });
+        self.taken.push(Taken { task, nano });
         self.credentials.insert(CredentialKey::of_task(task));
     }
 
@@ -107,12 +127,6 @@ impl<'a> Room<'a> {
         automation
             .filter(|automation| budget::is_budgeted(self.world, automation))
             .map_or(0, |automation| budget::estimate(self.world, automation))
-    }
-
-    /// Active tasks of an automation.
-    #[must_use]
-    pub fn active_of(&self, automation: &ObjectKey) -> i64 {
-        self.active.by_automation.get(automation).copied().unwrap_or(0)
     }
 
     /// The automation's own cap, when it is reached.
@@ -130,204 +144,265 @@ impl<'a> Room<'a> {
     /// The cap that holds the task now, other than its automation's own.
     #[must_use]
     pub fn binds(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Binding> {
-        let policies: Vec<_> = self.world.holding(&task.namespace().unwrap_or_default()).collect();
-        let first = |ask: &dyn Fn(&Policy) -> Option<Binding>| policies.iter().find_map(|policy| ask(policy));
+        let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
+        let first = |ask: &dyn Fn(&Policy) -> Option<Binding>| self.world.holding(namespace).find_map(ask);
         first(&|policy| self.active_cap(policy, task))
-            .or_else(|| self.own_review_queue(automation, task))
-            .or_else(|| first(&|policy| self.review_queue(policy, task)))
+            .or_else(|| self.own_review_queue(automation))
+            .or_else(|| first(&|policy| self.review_queue(policy, automation, task)))
             .or_else(|| first(&|policy| self.start_rate(policy)))
             .or_else(|| self.own_budget(automation, task))
-            .or_else(|| first(&|policy| self.budget(policy, task)))
+            .or_else(|| first(&|policy| self.budget(policy, self.estimate(task))))
     }
 
-    /// Until when the task's credential writes something else; `Some(None)` when that is not known. GitHub asks for writes
-    /// one at a time and a second apart.
+    /// Until when the credential writes something else; `Some(None)` when that is not known. GitHub asks for writes one at
+    /// a time and a second apart.
     #[must_use]
-    pub fn paced(&self, task: &AgentTask) -> Option<Option<Timestamp>> {
-        let key = CredentialKey::of_task(task);
-        if self.credentials.contains(&key) {
+    pub fn paced(&self, key: &CredentialKey) -> Option<Option<Timestamp>> {
+        if self.credentials.contains(key) {
             return Some(None);
         }
         let next = self
             .world
             .credentials
-            .get(&key)
+            .get(key)
             .and_then(|credential| credential.next_write);
         pending(next, self.settings.write_interval, self.now).map(Some)
     }
 
-    fn enter(&mut self, task: &'a AgentTask) {
-        self.count(&automation_key(task), Some(&task.spec.repository));
-        if !open_pull(task) && task.spec.pull_request.create {
-            self.pulls.enter(task, false);
+    /// Whether there is none of what tasks wait for together, and until when at least, where that is known.
+    #[must_use]
+    pub fn is_used_up(&self, shared: &Shared) -> Option<Option<Timestamp>> {
+        let reached = |max: Option<i32>, count: i64| max.filter(|max| count >= i64::from(*max)).map(|_| None);
+        let policy = |name: &str| self.world.policy(name);
+        match shared {
+            Shared::Active(name) => reached(policy(name)?.spec().max_active, self.active_under(name)),
+            Shared::ActiveIn(name, repository) => {
+                let max = policy(name)?.spec().max_active_per_repository;
+                reached(max, self.active_in(name, repository))
+            }
+            Shared::ReviewsIn(name, repository) => {
+                let max = policy(name)?.spec().max_open_pull_requests_per_repository;
+                reached(max, self.reviews_in(repository).count)
+            }
+            Shared::Starts(name) => self.start_rate(policy(name)?).map(|binding| binding.until),
+            Shared::Budget(name, estimate) => self.budget(policy(name)?, *estimate).map(|binding| binding.until),
+            Shared::Writes(key) => self.paced(key),
         }
     }
 
-    fn count(&mut self, automation: &ObjectKey, repository: Option<&str>) {
+    fn active_of(&self, automation: &ObjectKey) -> i64 {
+        self.active.get(automation).copied().unwrap_or(0)
+    }
+
+    fn active_under(&self, policy: &str) -> i64 {
+        self.by_policy.get(policy).map_or(0, |active| active.all)
+    }
+
+    fn active_in(&self, policy: &str, repository: &str) -> i64 {
+        let active = self.by_policy.get(policy);
+        let count = active.and_then(|active| active.by_repository.get(repository));
+        count.copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, automation: ObjectKey, repository: Option<&str>) {
         for policy in self.world.holding(&automation.namespace) {
             let active = self.by_policy.entry(policy.name()).or_default();
-            active.count(automation, repository);
+            active.all += 1;
+            if let Some(repository) = repository {
+                *active.by_repository.entry(folded(repository)).or_default() += 1;
+            }
         }
-        self.active.count(automation, repository);
+        *self.active.entry(automation).or_default() += 1;
     }
 
     fn active_cap(&self, policy: &Policy, task: &AgentTask) -> Option<Binding> {
         let (spec, name) = (policy.spec(), policy.name());
-        let repository = &task.spec.repository;
-        let active = self.by_policy.get(&name);
-        let all = active.map_or(0, |active| active.all);
-        let of = |count: Option<&i64>| count.copied().unwrap_or(0);
-        let here = active.map_or(0, |active| of(active.by_repository.get(&folded(repository))));
-        let own = active.map_or(0, |active| of(active.by_automation.get(&automation_key(task))));
+        let repository = folded(&task.spec.repository);
+        let (all, here) = (self.active_under(name), self.active_in(name, &repository));
+        let own = self.active_of(&automation_key(task));
         let caps = [
-            (spec.max_active, all, "maxActive", Reason::PolicyCap, String::new()),
+            (spec.max_active, all, "maxActive", Reason::PolicyCap),
             (
                 spec.max_active_per_repository,
                 here,
                 "maxActivePerRepository",
                 Reason::RepositoryCap,
-                format!(" for {repository}"),
             ),
             (
                 spec.max_active_per_automation,
                 own,
                 "maxActivePerAutomation",
                 Reason::PolicyCap,
-                " for this automation".to_owned(),
             ),
         ];
-        caps.into_iter().find_map(|(max, count, rule, reason, whose)| {
+        caps.into_iter().find_map(|(max, count, rule, reason)| {
             let max = max.filter(|max| count >= i64::from(*max))?;
+            let (whose, shared) = match rule {
+                "maxActive" => (String::new(), Some(Shared::Active(name.to_owned()))),
+                "maxActivePerRepository" => (
+                    format!(" for {}", task.spec.repository),
+                    Some(Shared::ActiveIn(name.to_owned(), repository.clone())),
+                ),
+                _ => (" for this automation".to_owned(), None),
+            };
             let message = format!("the cap of AgentPolicy {name} is reached{whose} (spec.{rule} is {max})");
-            Some(Binding::new(reason, message, Some(policy.bound(rule))))
+            Some(Binding {
+                shared,
+                ..Binding::new(reason, message, Some(policy.bound(rule)))
+            })
         })
     }
 
-    fn own_review_queue(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Binding> {
+    fn own_reviews(&self, automation: &AgentAutomation) -> Queue<'_> {
+        let key = ObjectKey::of(automation);
+        let waiting = self.world.tasks_of(automation).filter(|task| is_in_review(task));
+        self.queue(waiting, |task| automation_key(task) == key)
+    }
+
+    fn reviews_in(&self, repository: &str) -> Queue<'_> {
+        let waiting = self.world.in_review(repository);
+        self.queue(waiting, |task| folded(&task.spec.repository) == repository)
+    }
+
+    /// What this pass starts is about to be there as well.
+    fn queue<'b>(
+        &'b self,
+        waiting: impl Iterator<Item = &'b AgentTask>,
+        is_meant: impl Fn(&AgentTask) -> bool,
+    ) -> Queue<'b> {
+        let mut queue = Queue::default();
+        waiting.for_each(|task| queue.enter(task));
+        let taken = self.taken.iter().map(|taken| taken.task);
+        let taken = taken.filter(|task| task.spec.pull_request.create && is_meant(task));
+        taken.for_each(|task| queue.enter(task));
+        queue
+    }
+
+    fn own_review_queue(&self, automation: &AgentAutomation) -> Option<Binding> {
         let max = automation.spec.max_open_pull_requests?;
-        let queue = self.pulls.by_automation.get(&automation_key(task))?;
         let bound = bound_to(automation, "maxOpenPullRequests");
-        queue.is_full(max, &format!("spec.maxOpenPullRequests is {max}"), bound)
+        let limit = format!("spec.maxOpenPullRequests is {max}");
+        self.own_reviews(automation).is_full(max, &limit, bound)
     }
 
-    fn review_queue(&self, policy: &Policy, task: &AgentTask) -> Option<Binding> {
-        let spec = policy.spec();
-        let own = self.pulls.by_automation.get(&automation_key(task));
-        let here = self.pulls.by_repository.get(&folded(&task.spec.repository));
-        let caps = [
-            (
-                spec.max_open_pull_requests_per_automation,
-                own,
+    fn review_queue(&self, policy: &Policy, automation: &AgentAutomation, task: &AgentTask) -> Option<Binding> {
+        let (spec, name) = (policy.spec(), policy.name());
+        let limit = |rule: &str, max: i32| format!("spec.{rule} of AgentPolicy {name} is {max}");
+        let own = || {
+            let (max, rule) = (
+                spec.max_open_pull_requests_per_automation?,
                 "maxOpenPullRequestsPerAutomation",
-            ),
-            (
-                spec.max_open_pull_requests_per_repository,
-                here,
+            );
+            let queue = self.own_reviews(automation);
+            queue.is_full(max, &limit(rule, max), policy.bound(rule))
+        };
+        let here = || {
+            let (max, rule) = (
+                spec.max_open_pull_requests_per_repository?,
                 "maxOpenPullRequestsPerRepository",
-            ),
-        ];
-        caps.into_iter().find_map(|(max, queue, rule)| {
-            let (max, queue) = (max?, queue?);
-            let limit = format!("spec.{rule} of AgentPolicy {} is {max}", policy.name());
-            queue.is_full(max, &limit, policy.bound(rule))
-        })
+            );
+            let repository = folded(&task.spec.repository);
+            let queue = self.reviews_in(&repository);
+            let binding = queue.is_full(max, &limit(rule, max), policy.bound(rule))?;
+            Some(Binding {
+                shared: Some(Shared::ReviewsIn(name.to_owned(), repository)),
+                ..binding
+            })
+        };
+        own().or_else(here)
     }
 
     fn start_rate(&self, policy: &Policy) -> Option<Binding> {
         let max = policy.spec().max_starts_per_hour?;
-        let since = self.now.saturating_sub(RATE_WINDOW).unwrap_or(Timestamp::MIN);
-        let holds = |namespace: &str| self.world.holds(policy, namespace);
-        let recent = self.world.started_since(since);
-        let started: Vec<_> = recent
-            .filter(|(_, task)| holds(&task.namespace().unwrap_or_default()))
-            .map(|(at, _)| at)
-            .collect();
-        let taken = self
-            .taken
-            .iter()
-            .filter(|taken| holds(&taken.automation.namespace))
-            .count();
+        let name = policy.name();
+        let mut known = self.known.borrow_mut();
+        if !known.starts.contains_key(name) {
+            known.starts.insert(name.to_owned(), self.recent_starts(policy));
+        }
+        let started = known.starts.get(name)?;
         let most = usize::try_from(max).unwrap_or(0);
-        (started.len() + taken >= most).then(|| {
-            let message = format!(
-                "AgentPolicy {} allows {max} starts within an hour (spec.maxStartsPerHour)",
-                policy.name()
-            );
+        (started.len() + self.taken_under(policy).count() >= most).then(|| {
+            let message = format!("AgentPolicy {name} allows {max} starts within an hour (spec.maxStartsPerHour)");
             let leaves = started.len().checked_sub(most).and_then(|index| started.get(index));
             Binding {
                 until: leaves.map(|at| add(*at, RATE_WINDOW)),
+                shared: Some(Shared::Starts(name.to_owned())),
                 ..Binding::new(Reason::StartRate, message, Some(policy.bound("maxStartsPerHour")))
             }
+        })
+    }
+
+    fn recent_starts(&self, policy: &Policy) -> Vec<Timestamp> {
+        let since = self.now.saturating_sub(RATE_WINDOW).unwrap_or(Timestamp::MIN);
+        let recent = self.world.started_since(since);
+        let held = recent.filter(|(_, task)| {
+            let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
+            self.world.holds(policy, namespace)
+        });
+        held.map(|(at, _)| at).collect()
+    }
+
+    fn taken_under(&self, policy: &Policy) -> impl Iterator<Item = &Taken<'a>> {
+        self.taken.iter().filter(|taken| {
+            let namespace = taken.task.metadata.namespace.as_deref().unwrap_or_default();
+            self.world.holds(policy, namespace)
         })
     }
 
     fn own_budget(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Binding> {
         let budget = automation.spec.budget.as_ref()?;
         let key = automation_key(task);
-        let taken = self.taken.iter().filter(|taken| taken.automation == key);
+        let taken = self.taken.iter().filter(|taken| automation_key(taken.task) == key);
         let taken: i64 = taken.map(|taken| taken.nano).sum();
-        let windows = budget::windows(&jiff::tz::TimeZone::UTC, self.now);
+        let estimate = self.estimate(task);
+        let windows = budget::windows(&TimeZone::UTC, self.now);
         let limits = [
             (budget.credits_per_day, "budget.creditsPerDay"),
             (budget.credits_per_month, "budget.creditsPerMonth"),
         ];
         windows.into_iter().zip(limits).find_map(|(window, (limit, rule))| {
-            let charge = self.world.ledger().of_automation(&key, window.begins);
-            let bound = bound_to(automation, rule);
-            self.exceeds(limit?, charge, taken, task, window, "the automation", bound)
+            let charge = self.world.ledger().of_automation(&key, window.begins).plus(Charge {
+                spent: 0,
+                reserved: taken,
+            });
+            exceeds(
+                limit?,
+                charge,
+                estimate,
+                window,
+                "the automation",
+                bound_to(automation, rule),
+            )
         })
     }
 
-    fn budget(&self, policy: &Policy, task: &AgentTask) -> Option<Binding> {
+    fn budget(&self, policy: &Policy, estimate: i64) -> Option<Binding> {
         let budget = policy.spec().budget.as_ref()?;
-        let taken = self
-            .taken
-            .iter()
-            .filter(|taken| self.world.holds(policy, &taken.automation.namespace));
-        let taken: i64 = taken.map(|taken| taken.nano).sum();
+        let name = policy.name();
+        let taken: i64 = self.taken_under(policy).map(|taken| taken.nano).sum();
         let windows = budget::windows(&policy.rules.zone, self.now);
         let limits = [
             (budget.credits_per_day, "budget.creditsPerDay"),
             (budget.credits_per_month, "budget.creditsPerMonth"),
         ];
         windows.into_iter().zip(limits).find_map(|(window, (limit, rule))| {
-            let charge = budget::of_policy(self.world, policy, window.begins);
-            let whose = format!("AgentPolicy {}", policy.name());
-            self.exceeds(limit?, charge, taken, task, window, &whose, policy.bound(rule))
+            let charge = self.charge(policy, window.begins).plus(Charge {
+                spent: 0,
+                reserved: taken,
+            });
+            let whose = format!("AgentPolicy {name}");
+            let binding = exceeds(limit?, charge, estimate, window, &whose, policy.bound(rule))?;
+            Some(Binding {
+                shared: Some(Shared::Budget(name.to_owned(), estimate)),
+                ..binding
+            })
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all of it is one comparison and its sentence")]
-    fn exceeds(
-        &self,
-        limit: i64,
-        charge: Charge,
-        taken: i64,
-        task: &AgentTask,
-        window: budget::Window,
-        whose: &str,
-        bound: Bound,
-    ) -> Option<Binding> {
-        let estimate = self.estimate(task);
-        let reserved = charge.reserved.saturating_add(taken);
-        let wanted = charge.spent.saturating_add(reserved).saturating_add(estimate);
-        (wanted > limit.saturating_mul(budget::NANO)).then(|| {
-            let say = super::automation::credits;
-            let message = format!(
-                "the budget of {whose} for this {} is {limit} AI credits: {} are spent, {} are held for tasks under way, \
-                 and this one may cost {}; the {} ends at {}",
-                window.name,
-                say(charge.spent),
-                say(reserved),
-                say(estimate),
-                window.name,
-                window.ends
-            );
-            Binding {
-                until: Some(window.ends),
-                ..Binding::new(Reason::BudgetExhausted, message, Some(bound))
-            }
-        })
+    fn charge(&self, policy: &Policy, since: Timestamp) -> Charge {
+        let mut known = self.known.borrow_mut();
+        let charge = known.charges.entry((policy.name().to_owned(), since));
+        *charge.or_insert_with(|| budget::of_policy(self.world, policy, since))
     }
 }
 
@@ -338,6 +413,7 @@ impl Binding {
             why: Why::new(reason, message),
             bound,
             until: None,
+            shared: None,
         }
     }
 }
@@ -353,30 +429,48 @@ pub fn bound_to(automation: &AgentAutomation, rule: &str) -> Bound {
     }
 }
 
-impl Active {
-    fn count(&mut self, automation: &ObjectKey, repository: Option<&str>) {
-        self.all += 1;
-        *self.by_automation.entry(automation.clone()).or_default() += 1;
-        if let Some(repository) = repository {
-            *self.by_repository.entry(folded(repository)).or_default() += 1;
-        }
+/// Tasks about which a write to GitHub is under way, and those that the leader before this one may still start.
+fn on_their_way(world: &World) -> Vec<&AgentTask> {
+    let is_waiting = |task: &&AgentTask| super::world::phase(task).is_waiting();
+    if world.inherited_claims.is_empty() {
+        let writing = world.writing.keys().filter_map(|key| world.task(key));
+        return writing.filter(is_waiting).collect();
     }
+    let claimed = |task: &AgentTask| world.inherited_claims.contains(&task.uid().unwrap_or_default());
+    let waiting = world.waiting();
+    waiting
+        .filter(|(key, task)| world.writing.contains_key(*key) || claimed(task))
+        .map(|(_, task)| task)
+        .collect()
 }
 
-impl<'a> PullQueues<'a> {
-    /// One that is not open yet counts as well: it is about to be.
-    fn enter(&mut self, task: &'a AgentTask, open: bool) {
-        let queues = [
-            self.by_automation.entry(automation_key(task)).or_default(),
-            self.by_repository.entry(folded(&task.spec.repository)).or_default(),
-        ];
-        for queue in queues {
-            queue.count += 1;
-            if open && queue.oldest.is_none_or(|oldest| opened(task) < opened(oldest)) {
-                queue.oldest = Some(task);
-            }
+/// What is known to be in the way of a task that is taken to cost so much.
+fn exceeds(
+    limit: i64,
+    charge: Charge,
+    estimate: i64,
+    window: budget::Window,
+    whose: &str,
+    bound: Bound,
+) -> Option<Binding> {
+    let wanted = charge.total().saturating_add(estimate);
+    (wanted > limit.saturating_mul(budget::NANO)).then(|| {
+        let say = super::automation::credits;
+        let message = format!(
+            "the budget of {whose} for this {} is {limit} AI credits: {} are spent, {} are held for tasks under way, and \
+             this one may cost {}; the {} ends at {}",
+            window.name,
+            say(charge.spent),
+            say(charge.reserved),
+            say(estimate),
+            window.name,
+            window.ends
+        );
+        Binding {
+            until: Some(window.ends),
+            ..Binding::new(Reason::BudgetExhausted, message, Some(bound))
         }
-    }
+    })
 }
 
 fn opened(task: &AgentTask) -> (Option<Timestamp>, i64) {
@@ -387,7 +481,14 @@ fn opened(task: &AgentTask) -> (Option<Timestamp>, i64) {
     )
 }
 
-impl Queue<'_> {
+impl<'a> Queue<'a> {
+    fn enter(&mut self, task: &'a AgentTask) {
+        self.count += 1;
+        if open_pull(task) && self.oldest.is_none_or(|oldest| opened(task) < opened(oldest)) {
+            self.oldest = Some(task);
+        }
+    }
+
     fn is_full(&self, max: i32, limit: &str, bound: Bound) -> Option<Binding> {
         (self.count >= i64::from(max)).then(|| {
             let pull = self.oldest.and_then(|task| task.status.as_ref()?.pull_request.as_ref());

@@ -3,6 +3,7 @@
 //! The shell feeds it (`observe`), the planner reads it. It keeps the newest version of each object by
 //! `resourceVersion`, so that what this process wrote is never hidden by a watch that lags behind.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
@@ -17,6 +18,7 @@ use crate::domain::task_state::TaskState;
 
 use super::Subject;
 use super::budget::{self, Ledger};
+use super::decided::Decisions;
 use super::observed::{GuardrailFacts, ListedTask, Refused, Search, SeenPull};
 use super::policy::{Labels, Policy};
 
@@ -187,8 +189,12 @@ pub struct World {
     tasks_by_repository: Index<(CredentialKey, String)>,
     automations_by_credential: Index<CredentialKey>,
     tasks_by_credential: Index<CredentialKey>,
-    waiting: BTreeSet<ObjectKey>,
+    /// Tasks that wait, by their automation and by their credential.
+    waiting: Index<ObjectKey>,
+    waiting_by_credential: Index<CredentialKey>,
     active: BTreeSet<ObjectKey>,
+    /// Tasks whose pull requests are open or about to be, by their repository.
+    in_review: Index<String>,
     /// Tasks whose pull requests wait for people.
     open_pulls: BTreeSet<ObjectKey>,
     /// When tasks started, or may have.
@@ -216,6 +222,8 @@ pub struct World {
     deleted: BTreeMap<ObjectKey, BTreeSet<(String, Timestamp)>>,
     /// Whether everything that was there when this process began to look is known.
     pub is_complete: bool,
+    /// Which versions decided what.
+    decisions: Decisions,
     /// Uids of tasks that appeared after their time was decided: creates that were on their way for long.
     late: BTreeSet<String>,
     /// What an action is under way for.
@@ -239,14 +247,16 @@ impl World {
         self.policies.values().map(|policy| &policy.object)
     }
 
+    #[must_use]
+    pub fn policy(&self, name: &str) -> Option<&Policy> {
+        self.policies.get(name)
+    }
+
     /// The policies that hold for a namespace.
     pub fn holding(&self, namespace: &str) -> impl Iterator<Item = &Policy> + use<'_> {
-        let names = self
-            .scopes
-            .get(namespace)
-            .cloned()
-            .unwrap_or_else(|| self.scope(namespace));
-        names.into_iter().filter_map(|name| self.policies.get(&name))
+        let names = self.scopes.get(namespace).map(|names| Cow::from(names.as_slice()));
+        let names = names.unwrap_or_else(|| self.scope(namespace).into());
+        (0..names.len()).filter_map(move |index| self.policies.get(names.get(index)?))
     }
 
     /// Whether a policy holds for a namespace.
@@ -345,7 +355,41 @@ impl World {
 
     /// Tasks that wait to be started.
     pub fn waiting(&self) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
-        self.waiting.iter().filter_map(|key| self.tasks.get_key_value(key))
+        self.entries(self.waiting.0.values().flatten())
+    }
+
+    /// The automations of which tasks wait.
+    pub fn automations_that_wait(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.waiting.0.keys()
+    }
+
+    /// The tasks that name an automation, whatever its uid.
+    pub fn named_by(&self, automation: &ObjectKey) -> impl Iterator<Item = &AgentTask> {
+        self.entries(self.tasks_by_automation.of(automation))
+            .map(|(_, task)| task)
+    }
+
+    /// The tasks that name an automation and wait to be started, whatever its uid.
+    pub fn waiting_of(&self, automation: &ObjectKey) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
+        self.entries(self.waiting.of(automation))
+    }
+
+    /// The tasks that wait to be started with a credential.
+    pub fn waiting_with(&self, key: &CredentialKey) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
+        self.entries(self.waiting_by_credential.of(key))
+    }
+
+    /// Tasks in a repository whose pull requests are open or about to be.
+    pub fn in_review(&self, repository: &str) -> impl Iterator<Item = &AgentTask> {
+        let keys = self.in_review.of(&folded(repository));
+        self.entries(keys).map(|(_, task)| task)
+    }
+
+    fn entries<'a>(
+        &'a self,
+        keys: impl Iterator<Item = &'a ObjectKey>,
+    ) -> impl Iterator<Item = (&'a ObjectKey, &'a AgentTask)> {
+        keys.filter_map(|key| self.tasks.get_key_value(key))
     }
 
     /// Tasks at which something may be at work at GitHub.
@@ -367,6 +411,7 @@ impl World {
         self.automations_by_credential
             .insert(CredentialKey::of_automation(&automation), &key);
         self.ledger.enter_status(&key, automation.status.as_ref());
+        self.decisions.learn(&key, &automation);
         self.enter(&key.namespace);
         self.automations.insert(key, stripped(automation));
         true
@@ -389,7 +434,13 @@ impl World {
         if let Some(same) = same_key(&task) {
             self.tasks_by_key.insert(same, &key);
         }
-        set(&mut self.waiting, &key, phase(&task).is_waiting());
+        if phase(&task).is_waiting() {
+            self.waiting.insert(automation_key(&task), &key);
+            self.waiting_by_credential.insert(CredentialKey::of_task(&task), &key);
+        }
+        if is_in_review(&task) {
+            self.in_review.insert(folded(&task.spec.repository), &key);
+        }
         set(&mut self.active, &key, counts(&task));
         set(&mut self.open_pulls, &key, open_pull(&task));
         self.starts.extend(started(&task).map(|at| (at, key.clone())));
@@ -446,6 +497,7 @@ impl World {
         self.unlink_automation(key);
         self.automations.remove(key);
         self.status_written.remove(key);
+        self.decisions.forget(key);
         self.deleted.remove(key);
         self.retries.remove(&Subject::Automation(key.clone()));
     }
@@ -501,20 +553,24 @@ impl World {
         }
     }
 
-    /// A time is decided only once its object is known, so an object that is new here and whose time is decided is late.
+    /// An object that is new here, of which nobody has said anything, and that was created after its time was decided.
     fn is_late(&self, key: &ObjectKey, task: &AgentTask) -> bool {
         let cause = &task.spec.trigger;
         let is_new = self.tasks.get(key).is_none_or(|known| known.uid() != task.uid());
-        let automation = self.automation_of(task);
         let follows = task.spec.follows.as_ref();
         let has_predecessor = follows.is_some_and(|follows| {
             self.tasks
                 .contains_key(&ObjectKey::new(key.namespace.clone(), &*follows.name))
         });
+        let decided_by = || {
+            let key = ObjectKey::of(self.automation_of(task)?);
+            self.decisions.decided_by(&key, &cause.name, cause.scheduled_time)
+        };
         self.is_complete
             && is_new
+            && task.status.is_none()
             && !has_predecessor
-            && automation.is_some_and(|automation| is_decided(automation, &cause.name, cause.scheduled_time))
+            && decided_by().is_some_and(|decided| decided < version(task))
     }
 
     fn unlink_automation(&mut self, key: &ObjectKey) {
@@ -536,9 +592,11 @@ impl World {
             if let Some(at) = started(known) {
                 self.starts.remove(&(at, key.clone()));
             }
+            self.waiting.remove(&automation_key(known), key);
+            self.waiting_by_credential.remove(&CredentialKey::of_task(known), key);
+            self.in_review.remove(&folded(&known.spec.repository), key);
             self.ledger.leave_task(&automation_key(known), known);
         }
-        self.waiting.remove(key);
         self.active.remove(key);
         self.open_pulls.remove(key);
     }
@@ -611,6 +669,12 @@ fn in_repository(task: &AgentTask) -> (CredentialKey, String) {
     (CredentialKey::of_task(task), folded(&task.spec.repository))
 }
 
+/// Whether a task works in a repository.
+#[must_use]
+pub fn in_repository_of(task: &AgentTask, repository: &Repository) -> bool {
+    task.spec.repository.eq_ignore_ascii_case(repository.as_str())
+}
+
 /// GitHub tells no case in names of repositories.
 #[must_use]
 pub fn folded(repository: &str) -> String {
@@ -622,6 +686,12 @@ pub fn folded(repository: &str) -> String {
 pub fn open_pull(task: &AgentTask) -> bool {
     let pull = task.status.as_ref().and_then(|status| status.pull_request.as_ref());
     pull.is_some_and(PullRequest::is_open)
+}
+
+/// Whether a task's pull request waits for people, or is about to be opened.
+#[must_use]
+pub fn is_in_review(task: &AgentTask) -> bool {
+    open_pull(task) || counts(task) && task.spec.pull_request.create
 }
 
 fn started(task: &AgentTask) -> Option<Timestamp> {
@@ -660,11 +730,6 @@ fn goes_on(status: &TaskStatus) -> bool {
 #[must_use]
 pub fn is_collected(automation: &AgentAutomation, trigger: &str, time: Timestamp) -> bool {
     schedules(automation, trigger).any(|schedule| schedule.collected_through >= Some(time))
-}
-
-/// Whether an automation's status says that a time has its task or needs none.
-fn is_decided(automation: &AgentAutomation, trigger: &str, time: Timestamp) -> bool {
-    schedules(automation, trigger).any(|schedule| schedule.decided_through >= time)
 }
 
 fn schedules<'a>(automation: &'a AgentAutomation, trigger: &str) -> impl Iterator<Item = &'a ScheduleStatus> {

@@ -267,7 +267,9 @@ fn admission_starts_the_oldest_that_nothing_binds() {
             |w| {
                 w.is_complete = true;
                 w.put_automation(collected(at(-61)));
-                w.put_task(due("one", "a", 0, None));
+                let mut task = due("one", "a", 0, None);
+                task.metadata.resource_version = Some("1".to_owned());
+                w.put_task(task);
             },
             &["a: Skipped AlreadyDecided"],
         ),
@@ -290,6 +292,7 @@ fn admission_starts_the_oldest_that_nothing_binds() {
                 w.put_automation(collected(at(-61)));
                 let mut again = due("one", "a", 0, None);
                 again.metadata.uid = Some("uid-again".to_owned());
+                again.metadata.resource_version = Some("1".to_owned());
                 w.put_task(again);
             },
             &["a: Skipped AlreadyDecided"],

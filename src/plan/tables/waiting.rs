@@ -6,7 +6,7 @@ use crate::api::policy::PolicySpec;
 use crate::api::task::{DeduplicationTerms, Follows, FollowsBecause, GitHubTask, PullRequest};
 use crate::plan::admission;
 use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, SeenPull};
-use crate::plan::order::order;
+use crate::plan::order::in_order;
 use crate::plan::world::PullFacts;
 
 use super::*;
@@ -458,7 +458,7 @@ fn automations_take_turns_and_a_burst_starves_nobody() {
     ];
     for (what, tasks, change, expected) in table {
         let world = world(tasks, change);
-        let names: Vec<_> = order(&world).into_iter().map(|(key, _)| key.name.clone()).collect();
+        let names: Vec<_> = in_order(&world).into_iter().map(|(place, _)| place.task.name).collect();
         assert_eq!(names.join(" "), expected, "{what}");
     }
 }

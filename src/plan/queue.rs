@@ -1,0 +1,203 @@
+//! Which waiting tasks are looked at again.
+//!
+//! Most of what waits is held by something that the news is not about, so a pass over all of it for each piece of news would
+//! do the same work again and again. The queue remembers what tasks wait for. Nearly all of that is their automation's own,
+//! or comes with a time: it is looked at when the news is about it, or when that time comes. The rest they share with tasks
+//! of other automations, such as a policy's cap, and there only the first in line is woken, and then the next while there is
+//! room. What that would miss, through a fault of this file, the next whole pass finds.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::AgentTask;
+
+use super::admission::{Looked, Pass};
+use super::order::{Place, line};
+use super::room::Shared;
+use super::time::again;
+use super::world::{ObjectKey, World, automation_key, in_repository_of, phase};
+use super::{Planned, Settings, Subject, guardrails};
+
+/// Between two passes over everything that waits.
+const WHOLE: SignedDuration = SignedDuration::from_mins(1);
+
+/// What waits, by what it waits for together with others.
+#[derive(Debug, Default)]
+pub struct Queue {
+    shared: BTreeMap<Shared, BTreeSet<Member>>,
+    /// The same by automation.
+    automations: BTreeMap<ObjectKey, Vec<(Shared, Member)>>,
+    whole_at: Option<Timestamp>,
+}
+
+/// The first task of an automation that waits for something.
+type Member = (Place, ObjectKey);
+
+/// The lines that are looked at in a pass, by the place of their first task.
+#[derive(Default)]
+struct Lines<'a>(BTreeMap<Place, (ObjectKey, VecDeque<(Place, &'a AgentTask)>)>);
+
+impl Queue {
+    /// A plan for each waiting task that the news is about, and the questions that have to be asked first.
+    #[must_use]
+    pub fn plan(
+        &mut self,
+        world: &World,
+        news: &BTreeSet<Subject>,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Vec<(Subject, Planned)> {
+        let looked = self.look(world, news, settings, now);
+        let mut plans: Vec<_> = looked.into_iter().flat_map(Looked::into_plans).collect();
+        plans.extend(self.wakes(world, settings, now));
+        plans
+    }
+
+    /// What becomes of each task that is looked at, in order.
+    fn look(&mut self, world: &World, news: &BTreeSet<Subject>, settings: &Settings, now: Timestamp) -> Vec<Looked> {
+        let mut pass = Pass::new(world, settings, now);
+        let mut lines = Lines::default();
+        for automation in self.concerned(world, news, now) {
+            self.leave(&automation);
+            lines.enter(world, automation);
+        }
+        let mut woken: BTreeMap<ObjectKey, Vec<Shared>> = BTreeMap::new();
+        for shared in self.shared.keys().cloned().collect::<Vec<_>>() {
+            self.wake_first(world, &pass, shared, &mut woken, &mut lines);
+        }
+        let mut all = Vec::new();
+        while let Some((place, automation, task)) = lines.next() {
+            if !world.busy.contains(&Subject::Task(place.task.clone())) {
+                let looked = pass.look(&place.task, task);
+                self.remember(&automation, &place, looked.shared.as_ref());
+                all.push(looked);
+            }
+            for shared in woken.remove(&place.task).unwrap_or_default() {
+                self.wake_first(world, &pass, shared, &mut woken, &mut lines);
+            }
+        }
+        all
+    }
+
+    /// The automations whose waiting tasks the news is about.
+    fn concerned(&mut self, world: &World, news: &BTreeSet<Subject>, now: Timestamp) -> BTreeSet<ObjectKey> {
+        if again(self.whole_at, WHOLE, now) <= now {
+            *self = Self {
+                whole_at: Some(now),
+                ..Self::default()
+            };
+            return world.automations_that_wait().cloned().collect();
+        }
+        let mut concerned = BTreeSet::new();
+        for subject in news {
+            concern(world, subject, &mut concerned);
+        }
+        concerned
+    }
+
+    /// Where there is room, the first that waits for it is looked at, with all of its automation.
+    fn wake_first<'a>(
+        &mut self,
+        world: &'a World,
+        pass: &Pass,
+        shared: Shared,
+        woken: &mut BTreeMap<ObjectKey, Vec<Shared>>,
+        lines: &mut Lines<'a>,
+    ) {
+        if pass.room().is_used_up(&shared).is_some() {
+            return;
+        }
+        let first = self.shared.get(&shared).and_then(|members| members.first());
+        let Some((place, automation)) = first.cloned() else {
+            return;
+        };
+        self.leave(&automation);
+        lines.enter(world, automation);
+        woken.entry(place.task).or_default().push(shared);
+    }
+
+    fn remember(&mut self, automation: &ObjectKey, place: &Place, shared: Option<&Shared>) {
+        let Some(shared) = shared else { return };
+        let known = self.automations.entry(automation.clone()).or_default();
+        if known.iter().all(|(other, _)| other != shared) {
+            let member = (place.clone(), automation.clone());
+            known.push((shared.clone(), member.clone()));
+            self.shared.entry(shared.clone()).or_default().insert(member);
+        }
+    }
+
+    fn leave(&mut self, automation: &ObjectKey) {
+        for (shared, member) in self.automations.remove(automation).unwrap_or_default() {
+            if let Some(members) = self.shared.get_mut(&shared) {
+                members.remove(&member);
+                if members.is_empty() {
+                    self.shared.remove(&shared);
+                }
+            }
+        }
+    }
+
+    /// Room that comes with the time wakes the first that waits for it.
+    fn wakes(&self, world: &World, settings: &Settings, now: Timestamp) -> Vec<(Subject, Planned)> {
+        let pass = Pass::new(world, settings, now);
+        let first = self.shared.iter().filter_map(|(shared, members)| {
+            let until = pass.room().is_used_up(shared)??;
+            let (place, _) = members.first()?;
+            let mut planned = Planned::default();
+            planned.wake_at(until);
+            if let Some(deadline) = world.task(&place.task)?.spec.start_before {
+                planned.wake_at(deadline);
+            }
+            Some((Subject::Task(place.task.clone()), planned))
+        });
+        first.collect()
+    }
+}
+
+impl<'a> Lines<'a> {
+    fn enter(&mut self, world: &'a World, automation: ObjectKey) {
+        self.put(automation.clone(), line(world, &automation));
+    }
+
+    fn put(&mut self, automation: ObjectKey, line: VecDeque<(Place, &'a AgentTask)>) {
+        if let Some((place, _)) = line.front() {
+            self.0.insert(place.clone(), (automation, line));
+        }
+    }
+
+    fn next(&mut self) -> Option<(Place, ObjectKey, &'a AgentTask)> {
+        let (_, (automation, mut line)) = self.0.pop_first()?;
+        let (place, task) = line.pop_front()?;
+        self.put(automation.clone(), line);
+        Some((place, automation, task))
+    }
+}
+
+/// The automations of which tasks wait and whose verdict may be another after the news.
+fn concern(world: &World, subject: &Subject, concerned: &mut BTreeSet<ObjectKey>) {
+    match subject {
+        Subject::Automation(key) => {
+            concerned.insert(key.clone());
+        }
+        Subject::Task(key) => {
+            let Some(task) = world.task(key) else { return };
+            concerned.insert(automation_key(task));
+            let same = world.with_key_of(task).map(|(_, task)| task);
+            let waiting = same.filter(|task| phase(task).is_waiting());
+            concerned.extend(waiting.map(automation_key));
+        }
+        Subject::Branch(branch) => {
+            let waiting = world.waiting_with(&branch.credential).map(|(_, task)| task);
+            let meant = waiting.filter(|task| guardrails::of_task(task).as_ref() == Some(branch));
+            concerned.extend(meant.map(automation_key));
+        }
+        Subject::Pulls(credential, repository) => {
+            let waiting = world.waiting_with(credential).map(|(_, task)| task);
+            let meant = waiting.filter(|task| in_repository_of(task, repository));
+            concerned.extend(meant.map(automation_key));
+        }
+        // What is new about these is news about their automations, or changes nothing for what waits.
+        Subject::Credential(_) | Subject::Repository(..) => {}
+    }
+}
