@@ -15,7 +15,7 @@ use super::budget::{self, Charge};
 use super::policy::Policy;
 use super::time::{add, pending};
 use super::world::{CredentialKey, ObjectKey, World, automation_key, folded, open_pull};
-use super::{Settings, Why};
+use super::{Settings, Why, duplicates};
 
 const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
@@ -36,7 +36,7 @@ pub struct Room<'a> {
     active: Active,
     by_policy: BTreeMap<String, Active>,
     /// Tasks that will start and are not written ahead yet.
-    taken: Vec<Taken>,
+    taken: Vec<Taken<'a>>,
     credentials: BTreeSet<CredentialKey>,
     pulls: PullQueues<'a>,
 }
@@ -48,7 +48,8 @@ struct Active {
     by_repository: BTreeMap<String, i64>,
 }
 
-struct Taken {
+struct Taken<'a> {
+    task: &'a AgentTask,
     automation: ObjectKey,
     nano: i64,
 }
@@ -96,7 +97,7 @@ impl<'a> Room<'a> {
         self.enter(task);
         let automation = automation_key(task);
         let nano = self.estimate(task);
-        self.taken.push(Taken { automation, nano });
+        self.taken.push(Taken { task, automation, nano });
         self.credentials.insert(CredentialKey::of_task(task));
     }
 
@@ -138,6 +139,13 @@ impl<'a> Room<'a> {
             .or_else(|| first(&|policy| self.start_rate(policy)))
             .or_else(|| self.own_budget(automation, task))
             .or_else(|| first(&|policy| self.budget(policy, task)))
+    }
+
+    /// Whether a task that is about the same is about to start. It does not count as under way yet.
+    #[must_use]
+    pub fn starts_the_same(&self, task: &AgentTask) -> bool {
+        let mut starting = self.taken.iter();
+        starting.any(|taken| duplicates::would_give_way(task, taken.task))
     }
 
     /// Until when the task's credential writes something else; `Some(None)` when that is not known. GitHub asks for writes
