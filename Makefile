@@ -1,7 +1,8 @@
 # What takes more than one command, or is built outside Cargo. `make` alone lists it.
 
-# Seeds of `make soak`.
-N ?= 20000
+# Seeds of `make soak`: of the planner alone, and of the whole.
+N ?= 1000000
+M ?= 100000
 # `make demo KEEP=1` leaves the demo running.
 KEEP ?=
 # Requests a second that `make bench` allows kube-controller-manager; its default is 20.
@@ -31,8 +32,9 @@ bench: ## Measure it beside CronJob: latencies, writes, memory, CPU; some seven 
 	@cargo build --release --workspace $(FEATURES) --bins
 	@QPS=$(QPS) target/release/bench
 
-soak: ## Run N=20000 more seeds of the simulation
-	SOAK_SEEDS=$(N) cargo test --release $(FEATURES) --test simulation soak -- --nocapture
+soak: ## Run N=1000000 seeds of the planner alone and M=100000 of the whole simulation; hours
+	PLANNER_SEEDS=$(N) cargo test --release $(FEATURES) --test simulation planner:: -- --nocapture
+	SOAK_SEEDS=$(M) cargo test --release $(FEATURES) --test simulation soak:: -- --nocapture
 
 mutants: ## Put seeded defects into the start protocol, one at a time; the tests must catch each
 	tests/mutants/run

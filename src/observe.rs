@@ -1,6 +1,6 @@
 //! What came back, taken into the [`World`]: objects from watches and writes, facts from Secrets and GitHub.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -71,8 +71,10 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         Update::Automation(automation) => {
             let key = ObjectKey::of(&*automation);
             remember_rejection(world, &automation);
+            // What it named before, and nothing names any more, is forgotten.
+            let before = about_automation(world, &key);
             if world.put_automation(*automation) {
-                about_automation(world, &key)
+                before.into_iter().chain(about_automation(world, &key)).collect()
             } else {
                 Vec::new()
             }
@@ -83,11 +85,11 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             subjects
         }
         Update::Task(task) | Update::TaskWritten(task) => {
-            let subjects = about_task(&task);
+            let subjects = about_task(world, &task);
             if world.put_task(*task) { subjects } else { Vec::new() }
         }
         Update::TaskGone(key, uid) => {
-            let subjects = world.task(&key).map(about_task).unwrap_or_default();
+            let subjects = world.task(&key).map(|task| about_task(world, task)).unwrap_or_default();
             world.remove_task(&key, &uid);
             subjects
         }
@@ -138,7 +140,8 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         }
         Update::Inspected(key, facts) => {
             let credential = key.credential.clone();
-            world.branches.insert(key.clone(), *facts);
+            let known = world.branches.remove(&key);
+            world.branches.insert(key.clone(), with_guardrails(*facts, known));
             let automations = world.automations_with(&credential);
             let concerned =
                 automations.filter(|(_, automation)| guardrails::of_automation(automation).as_ref() == Some(&key));
@@ -161,6 +164,15 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         Update::Listed(key, at, tasks) => listed(world, &key, at, tasks.unwrap_or_default()),
         Update::Secret(..) | Update::Rejected(..) | Update::Limited(..) | Update::Answered(..) => about(world, update),
     }
+}
+
+/// A look at the branch alone leaves standing what was told of its guardrails.
+fn with_guardrails(mut facts: BranchFacts, known: Option<BranchFacts>) -> BranchFacts {
+    let known = known.filter(|known| known.resource_version == facts.resource_version);
+    if facts.guardrails.is_none() && facts.exists == Ok(true) {
+        facts.guardrails = known.and_then(|known| known.guardrails);
+    }
+    facts
 }
 
 /// News about a credential itself.
@@ -279,7 +291,7 @@ fn pulls_listed(
     tasks.into_iter().chain([Subject::Pulls(key, repository)]).collect()
 }
 
-fn about_task(task: &AgentTask) -> Vec<Subject> {
+fn about_task(world: &World, task: &AgentTask) -> Vec<Subject> {
     let mut subjects = vec![
         Subject::Task(ObjectKey::of(task)),
         Subject::Automation(automation_key(task)),
@@ -287,6 +299,11 @@ fn about_task(task: &AgentTask) -> Vec<Subject> {
     ];
     if let Ok(repository) = Repository::parse(&task.spec.repository) {
         subjects.push(Subject::Pulls(CredentialKey::of_task(task), repository));
+    }
+    // A branch that only the task names is forgotten once the task does not wait any more.
+    let branch = guardrails::of_task(task);
+    if branch != world.automation_of(task).and_then(guardrails::of_automation) {
+        subjects.extend(branch.map(Subject::Branch));
     }
     let follows = task.spec.follows.as_ref();
     let namespace = || ObjectKey::of(task).namespace;
@@ -315,15 +332,22 @@ fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
     let tasks = world
         .tasks_with(key)
         .filter(|(_, task)| counts(task) || open_pull(task) || phase(task).is_waiting());
+    let open = world.tasks_with(key).filter(|(_, task)| open_pull(task));
     let pulls = world.pulls.keys().filter(|(credential, _)| credential == key);
-    let pulls: Vec<_> = pulls
-        .map(|(key, repository)| Subject::Pulls(key.clone(), repository.clone()))
+    // Those that were never listed count as well: a controller that has just begun knows of no list.
+    let repositories: BTreeSet<_> = open
+        .filter_map(|(_, task)| Repository::parse(&task.spec.repository).ok())
+        .chain(pulls.map(|(_, repository)| repository.clone()))
         .collect();
     automations
         .flat_map(|(name, _)| about_automation(world, name))
         .chain(tasks.map(|(name, _)| Subject::Task(name.clone())))
         .chain([Subject::Credential(key.clone())])
-        .chain(pulls)
+        .chain(
+            repositories
+                .into_iter()
+                .map(|repository| Subject::Pulls(key.clone(), repository)),
+        )
         .collect()
 }
 
@@ -550,4 +574,108 @@ fn usage(total: &models::UsageTotal) -> Usage {
 )]
 fn milli(requests: f64) -> i64 {
     (requests * 1_000.0).round() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::observed::GuardrailFacts;
+
+    fn automation(secret: &str, version: u64) -> AgentAutomation {
+        let text = format!(
+            "{{metadata: {{name: one, namespace: payments, uid: uid-one, resourceVersion: '{version}'}},
+              spec: {{repository: acme/api, branches: {{base: main, allow: [main]}}, triggers: [], prompt: {{goal: Go.}},
+                      credentials: {{secretRef: {{name: {secret}}}}}}}}}"
+        );
+        serde_saphyr::from_str(&text).unwrap()
+    }
+
+    fn branch() -> BranchKey {
+        guardrails::of_automation(&automation("token", 1)).unwrap()
+    }
+
+    fn facts(guardrails: bool) -> BranchFacts {
+        let told = GuardrailFacts {
+            checked_at: Timestamp::UNIX_EPOCH,
+            rules: Ok(BranchRules::default()),
+            code_owners: Ok(None),
+            agent: Ok(AgentFacts::default()),
+        };
+        BranchFacts {
+            checked_at: Timestamp::UNIX_EPOCH,
+            resource_version: "7".to_owned(),
+            exists: Ok(true),
+            guardrails: guardrails.then_some(told),
+        }
+    }
+
+    #[test]
+    fn a_look_at_the_branch_alone_leaves_its_guardrails() {
+        let table = [
+            ("the same token", facts(false), true),
+            (
+                "another token",
+                BranchFacts {
+                    resource_version: "8".to_owned(),
+                    ..facts(false)
+                },
+                false,
+            ),
+            (
+                "it is gone",
+                BranchFacts {
+                    exists: Ok(false),
+                    ..facts(false)
+                },
+                false,
+            ),
+        ];
+        for (what, look, stays) in table {
+            let mut world = World::default();
+            apply(&mut world, Update::Inspected(branch(), Box::new(facts(true))));
+            apply(&mut world, Update::Inspected(branch(), Box::new(look)));
+            assert_eq!(world.branches[&branch()].guardrails.is_some(), stays, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_an_automation_named_before_is_looked_at_again() {
+        let mut world = World::default();
+        apply(&mut world, Update::Automation(Box::new(automation("token", 1))));
+        let subjects = apply(&mut world, Update::Automation(Box::new(automation("other", 2))));
+        assert!(subjects.contains(&Subject::Branch(branch())), "{subjects:?}");
+        assert!(
+            subjects.contains(&Subject::Credential(branch().credential)),
+            "{subjects:?}"
+        );
+    }
+
+    /// A controller that has just begun has no list of them.
+    #[test]
+    fn pull_requests_are_followed_once_the_credential_is_known() {
+        let task = "{metadata: {name: a, namespace: payments, uid: uid-a},
+              spec: {automation: {name: one, uid: uid-one, generation: 1}, repository: acme/api, baseBranch: main,
+                     trigger: {name: tick, kind: Schedule, scheduledTime: '2026-11-22T06:00:00Z'}, prompt: Go.,
+                     templateDigest: '', secretRef: {name: token}},
+              status: {phase: Succeeded, pullRequest: {id: 1, number: 1, state: open}}}";
+        let mut world = World::default();
+        apply(
+            &mut world,
+            Update::Task(Box::new(serde_saphyr::from_str(task).unwrap())),
+        );
+        let BranchKey {
+            credential, repository, ..
+        } = branch();
+        let state = SecretState::Present {
+            resource_version: "7".to_owned(),
+        };
+        let subjects = apply(
+            &mut world,
+            Update::Secret(credential.clone(), state, Timestamp::UNIX_EPOCH),
+        );
+        assert!(
+            subjects.contains(&Subject::Pulls(credential, repository)),
+            "{subjects:?}"
+        );
+    }
 }

@@ -238,6 +238,7 @@ impl<'a> Pass<'a> {
             .or_else(|| self.ruled(task))
             .or_else(|| self.frozen(task))
             .or_else(|| self.given_way(task))
+            .or_else(|| self.room.starts_the_same(task).then_some(Verdict::Wait(None)))
             .or_else(|| self.early(task))
             .or_else(|| self.waits(task))
             .or_else(|| self.retried(task))

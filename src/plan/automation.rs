@@ -65,6 +65,9 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
     if let Some(next) = schedules.values().filter_map(|known| known.next).min() {
         planned.wake_at(next);
     }
+    if let Some(next) = view.next_collection() {
+        planned.wake_at(next);
+    }
     planned
 }
 
@@ -724,8 +727,15 @@ impl<'a> View<'a> {
         collected
     }
 
-    /// Ended tasks beyond the limits, oldest first.
+    /// Ended tasks that the history lets go.
     fn surplus(&self, deleting: &[String], schedules: &BTreeMap<&str, Known>) -> Vec<&'a AgentTask> {
+        let mut surplus = self.beyond_limits(deleting);
+        surplus.retain(|task| self.may_go(task, schedules));
+        surplus
+    }
+
+    /// Ended tasks beyond the limits, oldest first.
+    fn beyond_limits(&self, deleting: &[String]) -> Vec<&'a AgentTask> {
         let limits = &self.automation.spec.history_limits;
         let kept: Vec<_> = self
             .tasks
@@ -742,30 +752,37 @@ impl<'a> View<'a> {
             let surplus = ended(good).count().saturating_sub(usize::try_from(limit).unwrap_or(0));
             ended(good).take(surplus)
         };
-        let mut surplus: Vec<_> = beyond(true, limits.succeeded)
+        beyond(true, limits.succeeded)
             .chain(beyond(false, limits.failed))
-            .collect();
-        surplus.retain(|task| self.may_go(task, schedules));
-        surplus
+            .collect()
+    }
+
+    /// When the history may let go of a task that a cap on starts, or a cooldown, keeps now.
+    fn next_collection(&self) -> Option<Timestamp> {
+        let beyond = self.beyond_limits(&self.status().collected.deleting);
+        beyond.into_iter().filter_map(|task| self.remembered_until(task)).min()
     }
 
     fn may_go(&self, task: &AgentTask, schedules: &BTreeMap<&str, Known>) -> bool {
         let cause = &task.spec.trigger;
         !counts_against_cap(task)
             && !open_pull(task)
-            && !self.is_remembered(task)
+            && self.remembered_until(task).is_none()
             && self.is_past(&cause.name, cause.scheduled_time, schedules)
     }
 
-    /// A cap on starts within an hour, or a cooldown, still counts it.
-    fn is_remembered(&self, task: &AgentTask) -> bool {
-        let rated = || {
+    /// Until when a cap on starts within an hour, or a cooldown, still counts it.
+    fn remembered_until(&self, task: &AgentTask) -> Option<Timestamp> {
+        let is_rated = || {
             self.policies()
                 .any(|policy| policy.spec().max_starts_per_hour.is_some())
         };
         let started = task.status.as_ref().and_then(budget::started);
-        let recently = started.is_some_and(|at| add(at, RATE_WINDOW) > self.now);
-        (recently && rated()) || duplicates::cools_down_until(task).is_some_and(|until| until > self.now)
+        let rate_ends = started
+            .map(|at| add(at, RATE_WINDOW))
+            .filter(|until| *until > self.now && is_rated());
+        let cooldown_ends = duplicates::cools_down_until(task).filter(|until| *until > self.now);
+        rate_ends.max(cooldown_ends)
     }
 
     /// Whether `collectedThrough` may pass a time: it is decided, and no task up to it is still to start.

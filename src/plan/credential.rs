@@ -10,7 +10,7 @@ use crate::domain::repository::Repository;
 
 use super::observed::Refused;
 use super::time::{LONGEST_ASKED, again, pending};
-use super::world::{Credential, CredentialKey, SecretState, World, counts, phase};
+use super::world::{Credential, CredentialKey, SecretState, World, counts, open_pull, phase};
 use super::{Action, Planned, Settings, Subject, Why};
 
 /// How long a Secret that is fine is taken to be the same.
@@ -154,8 +154,8 @@ pub fn limited_until(credential: Option<&Credential>, now: Timestamp) -> Option<
 }
 
 fn is_named(world: &World, key: &CredentialKey) -> bool {
-    let unended = |task: &AgentTask| !phase(task).is_ended() || counts(task);
-    world.automations_with(key).next().is_some() || world.tasks_with(key).any(|(_, task)| unended(task))
+    let followed = |task: &AgentTask| !phase(task).is_ended() || counts(task) || open_pull(task);
+    world.automations_with(key).next().is_some() || world.tasks_with(key).any(|(_, task)| followed(task))
 }
 
 fn is_in_use(world: &World, key: &CredentialKey, repository: &Repository) -> bool {

@@ -12,7 +12,7 @@ use crate::api::task::{DeduplicationTerms, Phase};
 use crate::api::{AgentTask, Reason};
 
 use super::time::add;
-use super::world::{World, counts, open_pull, phase};
+use super::world::{World, counts, open_pull, phase, same_key};
 use super::{Why, budget};
 
 /// Why a task gives way to another that is about the same, and how it ends.
@@ -38,6 +38,16 @@ pub fn gives_way(world: &World, task: &AgentTask, now: Timestamp) -> Option<(Pha
             Why::new(Reason::Duplicate, sentence(terms, other, &how)),
         )
     })
+}
+
+/// Whether a task would give way to another once that one has started.
+#[must_use]
+pub fn would_give_way(task: &AgentTask, starting: &AgentTask) -> bool {
+    let Some(terms) = &task.spec.deduplicate else {
+        return false;
+    };
+    let counts_starts = terms.during.contains(&DuplicateWhile::Active) || terms.cooldown.is_some();
+    counts_starts && same_key(task) == same_key(starting) && !same_cause(task, starting)
 }
 
 /// Whether an open pull request with the task's key as a label is in its way.

@@ -46,16 +46,13 @@ pub fn plan(world: &World, key: &BranchKey, settings: &Settings, now: Timestamp)
         return planned;
     };
     let facts = known.filter(|facts| facts.resource_version == version);
-    let asked = facts
-        .and_then(|facts| facts.guardrails.as_ref())
-        .map(|facts| facts.checked_at);
-    let unmet = !statuses(world, key)
-        .iter()
-        .all(|status| status.state == GuardrailState::Met);
-    let interval = if unmet {
-        settings.recheck_interval * 4
-    } else {
+    let told = facts.and_then(|facts| facts.guardrails.as_ref());
+    let asked = told.map(|told| told.checked_at).or(facts.map(|facts| facts.checked_at));
+    let mut statuses = statuses(world, key).into_iter();
+    let interval = if told.is_some() && statuses.all(|status| status.state == GuardrailState::Met) {
         max_age(world, key)
+    } else {
+        settings.recheck_interval * 4
     };
     let due = again(asked, interval, now).max(limited_until(credential, now).unwrap_or(now));
     if due <= now {
@@ -155,7 +152,9 @@ pub fn question(world: &World, key: &BranchKey, settings: &Settings, now: Timest
     let outdated =
         is_required && !world.told_guardrails.contains_key(key) && again(guardrails, max_age(world, key), now) <= now;
     let unseen = again(facts.map(|facts| facts.checked_at), settings.freshness, now) <= now;
-    (outdated || unseen).then_some(Action::Inspect { guardrails: outdated })
+    // Of a branch that is not there, nothing more is told.
+    let may_tell = facts.is_some_and(|facts| facts.exists == Ok(true));
+    (unseen || (outdated && may_tell)).then_some(Action::Inspect { guardrails: outdated })
 }
 
 fn required<'a>(world: &'a World, namespace: &str) -> impl Iterator<Item = (&'a Policy, &'a Guardrails)> + use<'a> {

@@ -181,23 +181,31 @@ fn concern(world: &World, subject: &Subject, concerned: &mut BTreeSet<ObjectKey>
             concerned.insert(key.clone());
         }
         Subject::Task(key) => {
-            let Some(task) = world.task(key) else { return };
-            concerned.insert(automation_key(task));
-            let same = world.with_key_of(task).map(|(_, task)| task);
-            let waiting = same.filter(|task| phase(task).is_waiting());
-            concerned.extend(waiting.map(automation_key));
+            if let Some(task) = world.task(key) {
+                concerned.insert(automation_key(task));
+                concern_same(world, task, concerned);
+            }
         }
         Subject::Branch(branch) => {
             let waiting = world.waiting_with(&branch.credential).map(|(_, task)| task);
-            let meant = waiting.filter(|task| guardrails::of_task(task).as_ref() == Some(branch));
-            concerned.extend(meant.map(automation_key));
+            for task in waiting.filter(|task| guardrails::of_task(task).as_ref() == Some(branch)) {
+                concern_same(world, task, concerned);
+            }
         }
         Subject::Pulls(credential, repository) => {
             let waiting = world.waiting_with(credential).map(|(_, task)| task);
-            let meant = waiting.filter(|task| in_repository_of(task, repository));
-            concerned.extend(meant.map(automation_key));
+            for task in waiting.filter(|task| in_repository_of(task, repository)) {
+                concern_same(world, task, concerned);
+            }
         }
         // What is new about these is news about their automations, or changes nothing for what waits.
         Subject::Credential(_) | Subject::Repository(..) => {}
     }
+}
+
+/// A task, and those that wait and are about the same: one may be in the other's way.
+fn concern_same(world: &World, task: &AgentTask, concerned: &mut BTreeSet<ObjectKey>) {
+    let same = world.with_key_of(task).map(|(_, task)| task);
+    let waiting = same.chain([task]).filter(|task| phase(task).is_waiting());
+    concerned.extend(waiting.map(automation_key));
 }

@@ -17,7 +17,7 @@ use super::budget::{self, Charge};
 use super::policy::Policy;
 use super::time::{add, pending};
 use super::world::{CredentialKey, ObjectKey, World, automation_key, folded, is_in_review, open_pull};
-use super::{Settings, Why};
+use super::{Settings, Why, duplicates};
 
 const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
@@ -152,6 +152,13 @@ impl<'a> Room<'a> {
             .or_else(|| first(&|policy| self.start_rate(policy)))
             .or_else(|| self.own_budget(automation, task))
             .or_else(|| first(&|policy| self.budget(policy, self.estimate(task))))
+    }
+
+    /// Whether a task that is about the same is about to start. It does not count as under way yet.
+    #[must_use]
+    pub fn starts_the_same(&self, task: &AgentTask) -> bool {
+        let mut starting = self.taken.iter();
+        starting.any(|taken| duplicates::would_give_way(task, taken.task))
     }
 
     /// Until when the credential writes something else; `Some(None)` when that is not known. GitHub asks for writes one at

@@ -657,9 +657,11 @@ impl Graves {
 }
 
 /// Namespace, repository and key.
-type SameKey = (String, String, String);
+pub type SameKey = (String, String, String);
 
-fn same_key(task: &AgentTask) -> Option<SameKey> {
+/// What a task is about, if its terms say so.
+#[must_use]
+pub fn same_key(task: &AgentTask) -> Option<SameKey> {
     let terms = task.spec.deduplicate.as_ref()?;
     let namespace = task.namespace().unwrap_or_default();
     Some((namespace, folded(&task.spec.repository), terms.key.clone()))

@@ -426,7 +426,7 @@ fn known_at_github(stage: &Stage, faults: bool) -> Vec<String> {
     broken
 }
 
-fn follows(before: Phase, after: Phase) -> bool {
+pub fn follows(before: Phase, after: Phase) -> bool {
     let waiting = |phase: Phase| phase.is_waiting();
     match (before, after) {
         (before, after) if before == after => true,
@@ -445,7 +445,7 @@ fn is_over(task: &TaskRecord) -> bool {
 }
 
 /// The uid in an attempt's marker.
-fn uid(prompt: &str) -> &str {
+pub fn uid(prompt: &str) -> &str {
     let line = prompt.lines().last().unwrap_or_default();
     let marker = line.strip_prefix("agentautomation.dev/attempt: ").unwrap_or_default();
     marker.rsplit_once('.').map_or("", |(uid, _)| uid)

@@ -9,6 +9,7 @@ mod lost;
 mod memory;
 mod network;
 mod people;
+mod planner;
 mod rest;
 mod soak;
 mod stage;

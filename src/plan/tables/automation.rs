@@ -190,6 +190,22 @@ fn what_the_history_lets_go_goes_before_what_is_new() {
 }
 
 #[test]
+fn it_is_looked_at_when_a_cooldown_lets_go_of_a_task() {
+    let mut ended = hour(-3600, in_phase(Phase::Succeeded));
+    ended.status.as_mut().unwrap().started_at = Some(at(-20));
+    ended.spec.deduplicate = Some(yaml("{key: deps, while: [Active], cooldown: 1m}"));
+    let world = world(vec![ended], |w| {
+        let mut automation = decided(-3600, |_| ());
+        automation.spec.history_limits.succeeded = 0;
+        w.put_automation(automation);
+    });
+    let planned = planner::plan(&world, &key("one"), &Settings::default(), at(-10));
+    assert_eq!(planned.wake, Some(at(0)), "the next hour");
+    let planned = planner::plan(&world, &key("one"), &Settings::default(), at(10));
+    assert_eq!(planned.wake, Some(at(40)));
+}
+
+#[test]
 fn a_task_that_can_not_be_created_is_told() {
     let world = world(vec![], |w| {
         w.put_automation(decided(-3600, |_| ()));

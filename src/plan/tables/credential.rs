@@ -1,7 +1,9 @@
 //! When a Secret is read, a repository asked for and a user's tasks listed, and when all that is forgotten.
 
+use crate::api::task::PullRequest;
 use crate::domain::repository::Repository;
 use crate::plan::credential as planner;
+use crate::plan::guardrails;
 use crate::plan::observed::Refused;
 use crate::plan::world::Verification;
 
@@ -23,6 +25,11 @@ fn verified(world: &mut World, result: Result<(), Refused>) {
 fn unnamed(world: &mut World) {
     world.remove_automation(&key("one"), "uid-one");
     world.remove_automation(&key("two"), "uid-two");
+}
+
+fn with_open_pull(mut task: AgentTask) -> AgentTask {
+    task.status.as_mut().unwrap().pull_request = Some(PullRequest::default());
+    task
 }
 
 #[test]
@@ -64,6 +71,12 @@ fn a_secret_is_read_while_something_names_it() {
         (
             "only what runs names it",
             vec![due("one", "a", 0, in_phase(Phase::Running))],
+            unnamed,
+            "wait 300s",
+        ),
+        (
+            "only what has an open pull request names it",
+            vec![with_open_pull(due("one", "a", 0, in_phase(Phase::Succeeded)))],
             unnamed,
             "wait 300s",
         ),
@@ -124,6 +137,44 @@ fn a_repository_is_asked_for_while_an_automation_names_it() {
     for (what, change, expected) in table {
         let world = world(vec![], change);
         let planned = planner::plan_verification(&world, &credential(0), &repository(), &Settings::default(), at(0));
+        assert_eq!(decision(&planned), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_branch_is_asked_for_at_its_own_pace() {
+    type Row = (&'static str, fn(&mut BranchFacts), &'static str);
+    let table: Vec<Row> = vec![
+        ("it was there, and nothing was told", |_| (), "wait 60s"),
+        ("it was not there", |facts| facts.exists = Ok(false), "wait 60s"),
+        (
+            "GitHub did not answer",
+            |facts| {
+                facts.exists = Err(Refused {
+                    reason: Reason::GitHubUnavailable,
+                    message: "no".to_owned(),
+                    not_before: None,
+                });
+            },
+            "wait 60s",
+        ),
+        (
+            "it was not there a minute ago",
+            |facts| {
+                (facts.exists, facts.checked_at) = (Ok(false), at(-60));
+            },
+            "Inspect",
+        ),
+    ];
+    for (what, change, expected) in table {
+        let branch = guardrails::of_automation(&automation("one", 1)).unwrap();
+        let world = world(vec![], |world| {
+            let mut policy = policy(None);
+            policy.spec.guardrails = Some(yaml("{approvals: 1}"));
+            world.put_policy(policy);
+            change(world.branches.get_mut(&branch).unwrap());
+        });
+        let planned = guardrails::plan(&world, &branch, &Settings::default(), at(0));
         assert_eq!(decision(&planned), expected, "{what}");
     }
 }

@@ -202,6 +202,22 @@ fn what_becomes_of_a_task_that_waits() {
             ],
         ),
         (
+            "the other one is about to start, with another credential",
+            vec![
+                with_key(due("one", "a", -10, None), "deps", |terms| {
+                    terms.during = vec![DuplicateWhile::Active];
+                }),
+                with_credential(
+                    with_key(due("two", "b", 0, None), "deps", |terms| {
+                        terms.during = vec![DuplicateWhile::Active];
+                    }),
+                    1,
+                ),
+            ],
+            nothing(),
+            &["a: Start", "b: wait"],
+        ),
+        (
             "somebody gave an open pull request the key as a label",
             vec![with_key(due("one", "a", 0, None), "deps", |terms| {
                 terms.during = vec![DuplicateWhile::PullRequestOpen];
@@ -254,6 +270,12 @@ fn what_becomes_of_a_task_that_waits() {
             "the branch is gone",
             vec![due("one", "a", 0, None)],
             facts(|facts| facts.exists = Ok(false)),
+            &["a: Expired BranchGone: the base branch main is not in acme/api any more"],
+        ),
+        (
+            "the branch is gone, and so nothing is told of its guardrails",
+            vec![due("one", "a", 0, None)],
+            guarded(|facts| (facts.exists, facts.guardrails) = (Ok(false), None)),
             &["a: Expired BranchGone: the base branch main is not in acme/api any more"],
         ),
         (

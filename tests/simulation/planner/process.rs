@@ -1,0 +1,327 @@
+//! What `controller::leading` does: news in, plans out, one errand for each subject.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agent_automation::api::AgentTask;
+use agent_automation::observe::{Update, apply};
+use agent_automation::plan::time::{LONGEST_RETRY, add, pending};
+use agent_automation::plan::{Action, CredentialKey, ObjectKey, Planned, Settings, Subject, World, admission, plan};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::cluster::{Actor, Cluster};
+use super::errand::{Errand, Shell, Step};
+
+const FIRST_RETRY: SignedDuration = SignedDuration::from_secs(1);
+
+/// A controller process. It leads, or waits for its turn.
+#[derive(Debug)]
+pub struct Process {
+    pub id: Actor,
+    /// By how much its clock is ahead.
+    pub skew: SignedDuration,
+    /// How much later than others it hears of a write.
+    pub lag: SignedDuration,
+    /// How likely a call of its goes wrong.
+    pub weather: f64,
+    /// It stands still until then.
+    pub paused_until: Timestamp,
+    pub shell: Shell,
+    pub leading: Option<Leading>,
+}
+
+/// One term of leadership.
+#[derive(Debug)]
+pub struct Leading {
+    pub world: World,
+    timers: Timers,
+    dirty: BTreeSet<Subject>,
+    pub errands: BTreeMap<u32, Errand>,
+    next_errand: u32,
+    /// How much of the log it has heard.
+    pub heard: usize,
+    /// Whether it is to be told of more.
+    pub is_listening: bool,
+    /// Secret versions that it knows to be refused.
+    pub refused: BTreeSet<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Timers {
+    by_time: BTreeSet<(Timestamp, Subject)>,
+    by_subject: BTreeMap<Subject, Timestamp>,
+}
+
+/// An errand that has just been decided on.
+pub struct Dispatched {
+    pub errand: u32,
+    /// The task that is to start.
+    pub starts: Option<ObjectKey>,
+}
+
+impl Process {
+    pub fn new(id: Actor, settings: Settings) -> Self {
+        Self {
+            id,
+            skew: SignedDuration::ZERO,
+            lag: SignedDuration::from_millis(100),
+            weather: 0.0,
+            paused_until: Timestamp::MIN,
+            shell: Shell {
+                identity: format!("controller-{id}"),
+                settings,
+                wanted: BTreeSet::new(),
+                written: BTreeSet::new(),
+                tokens: BTreeMap::new(),
+            },
+            leading: None,
+        }
+    }
+
+    /// It has the lease, and lists everything.
+    pub fn lead(&mut self, cluster: &Cluster, inherited: &BTreeSet<String>) {
+        let mut leading = Leading {
+            world: World::default(),
+            timers: Timers::default(),
+            dirty: BTreeSet::new(),
+            errands: BTreeMap::new(),
+            next_errand: 0,
+            heard: cluster.log.len(),
+            is_listening: false,
+            refused: BTreeSet::new(),
+        };
+        leading.world.inherited_claims.extend(inherited.iter().cloned());
+        self.shell.wanted.clone_from(inherited);
+        self.shell.written.clone_from(inherited);
+        self.shell.tokens.clear();
+        for policy in cluster.policies.values() {
+            leading.learn(Update::Policy(Box::new((**policy).clone())));
+        }
+        for automation in cluster.automations.values() {
+            leading.learn(Update::Automation(Box::new((**automation).clone())));
+        }
+        for task in cluster.tasks.values() {
+            leading.learn(Update::Task(Box::new((**task).clone())));
+        }
+        leading.world.is_complete = true;
+        self.leading = Some(leading);
+    }
+
+    /// When it has something to do by the passing of time, by everybody's clock.
+    pub fn wake(&self) -> Option<Timestamp> {
+        let (time, _) = self.leading.as_ref()?.timers.by_time.first()?;
+        Some((*time - self.skew).max(self.paused_until))
+    }
+
+    /// An errand has ended.
+    pub fn end(&mut self, errand: Errand, now: Timestamp) {
+        let (leading, shell) = (self.leading.as_mut().unwrap(), &mut self.shell);
+        let subject = errand.subject;
+        leading.world.busy.remove(&subject);
+        if let Subject::Task(key) = &subject {
+            leading.world.writing.remove(key);
+        }
+        leading.dirty.insert(subject.clone());
+        for update in errand.updates {
+            if let Update::TaskWritten(task) = &update {
+                unclaim(&mut leading.world, shell, task);
+            }
+            match &update {
+                Update::Rejected(_, version) => leading.refused.extend(version.parse::<u64>()),
+                // With a credential goes what was known of it.
+                Update::Forgotten(Subject::Credential(_)) => leading.refused.clear(),
+                _ => {}
+            }
+            leading.learn(update);
+        }
+        match errand.failure {
+            Some(problem) => leading.fail(subject, problem, now),
+            None => {
+                leading.world.retries.remove(&subject);
+            }
+        }
+    }
+
+    /// Plans what has changed and what is due, and says what is to be done.
+    pub fn plan(&mut self, now: Timestamp) -> Vec<Dispatched> {
+        let Some(leading) = &mut self.leading else {
+            return Vec::new();
+        };
+        settle_claims(&mut leading.world, &mut self.shell);
+        leading.dirty.extend(leading.timers.due(now));
+        let dirty = std::mem::take(&mut leading.dirty);
+        if dirty.is_empty() {
+            return Vec::new();
+        }
+        let settings = &self.shell.settings;
+        let mut dispatched = Vec::new();
+        for (subject, planned) in admit(&leading.world, settings, now) {
+            dispatched.extend(leading.dispatch(subject, planned, settings, now));
+        }
+        for subject in dirty {
+            let planned = plan(&leading.world, &subject, settings, now);
+            dispatched.extend(leading.dispatch(subject, planned, settings, now));
+        }
+        dispatched
+    }
+
+    /// What would be done now for anything that is known.
+    pub fn would_do(&self, now: Timestamp) -> Vec<(Subject, Action)> {
+        let Some(leading) = &self.leading else {
+            return Vec::new();
+        };
+        let (world, settings) = (&leading.world, &self.shell.settings);
+        let mut plans = admit(world, settings, now);
+        let credentials = world.credentials.keys().cloned().map(Subject::Credential);
+        let automations = world.automations().map(|(key, _)| Subject::Automation(key.clone()));
+        let tasks = world.tasks().map(|(key, _)| Subject::Task(key.clone()));
+        let repositories = world.repositories.keys().cloned();
+        let repositories = repositories.map(|(key, repository)| Subject::Repository(key, repository));
+        let branches = world.branches.keys().cloned().map(Subject::Branch);
+        let pulls = world
+            .pulls
+            .keys()
+            .cloned()
+            .map(|(key, repository)| Subject::Pulls(key, repository));
+        let rest = credentials
+            .chain(automations)
+            .chain(tasks)
+            .chain(repositories)
+            .chain(branches)
+            .chain(pulls);
+        plans.extend(rest.map(|subject| {
+            let planned = plan(world, &subject, settings, now);
+            (subject, planned)
+        }));
+        let actions = plans.into_iter().flat_map(|(subject, planned)| {
+            let actions = planned.actions.into_iter();
+            actions.map(move |action| (subject.clone(), action))
+        });
+        actions.collect()
+    }
+}
+
+impl Leading {
+    pub fn learn(&mut self, update: Update) {
+        self.dirty.extend(apply(&mut self.world, update));
+    }
+
+    /// Hears the log up to some entry. What it wrote itself it has heard already.
+    pub fn hear(&mut self, cluster: &Cluster, to: usize) {
+        for write in &cluster.log[self.heard..to] {
+            if let Some(update) = write.changed.update() {
+                self.learn(update);
+            }
+        }
+        self.heard = to;
+    }
+
+    fn fail(&mut self, subject: Subject, problem: &str, now: Timestamp) {
+        let retry = self.world.retries.entry(subject).or_default();
+        retry.not_before = add(now, (FIRST_RETRY * 2_i32.pow(retry.times.min(6))).min(LONGEST_RETRY));
+        retry.times = retry.times.saturating_add(1);
+        problem.clone_into(&mut retry.problem);
+    }
+
+    fn dispatch(
+        &mut self,
+        subject: Subject,
+        planned: Planned,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Option<Dispatched> {
+        if let Some(wake) = planned.wake {
+            self.timers.set(&subject, wake);
+        }
+        if planned.actions.is_empty() || self.world.busy.contains(&subject) {
+            return None;
+        }
+        let retry = self.world.retries.get(&subject).map(|retry| retry.not_before);
+        if let Some(not_before) = pending(retry, LONGEST_RETRY, now) {
+            self.timers.set(&subject, not_before);
+            return None;
+        }
+        let starts = self.prepare(&subject, &planned.actions, settings, now);
+        let actions = planned.actions.into_iter();
+        let steps = actions.map(|action| Step::new(&self.world, &subject, action)).collect();
+        self.world.busy.insert(subject.clone());
+        self.next_errand += 1;
+        self.errands.insert(self.next_errand, Errand::new(subject, steps));
+        Some(Dispatched {
+            errand: self.next_errand,
+            starts,
+        })
+    }
+
+    /// What the plan stands on until the action has ended. Gives the task that starts.
+    fn prepare(
+        &mut self,
+        subject: &Subject,
+        actions: &[Action],
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Option<ObjectKey> {
+        let Subject::Task(key) = subject else { return None };
+        let writes = |action: &&Action| {
+            matches!(
+                action,
+                Action::Start(_) | Action::HandOver { .. } | Action::ClosePull { .. }
+            )
+        };
+        let action = actions.iter().find(writes)?;
+        let credential = CredentialKey::of_task(self.world.task(key)?);
+        let next = add(now, settings.write_interval);
+        self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
+        self.world.writing.insert(key.clone(), credential);
+        matches!(action, Action::Start(_)).then(|| key.clone())
+    }
+}
+
+impl Timers {
+    fn set(&mut self, subject: &Subject, time: Timestamp) {
+        if let Some(before) = self.by_subject.insert(subject.clone(), time) {
+            self.by_time.remove(&(before, subject.clone()));
+        }
+        self.by_time.insert((time, subject.clone()));
+    }
+
+    fn due(&mut self, now: Timestamp) -> Vec<Subject> {
+        let mut due = Vec::new();
+        while let Some((time, _)) = self.by_time.first()
+            && *time <= now
+            && let Some((_, subject)) = self.by_time.pop_first()
+        {
+            self.by_subject.remove(&subject);
+            due.push(subject);
+        }
+        due
+    }
+}
+
+/// The one place where waiting tasks are decided on.
+fn admit(world: &World, settings: &Settings, now: Timestamp) -> Vec<(Subject, Planned)> {
+    admission::plan(world, settings, now)
+}
+
+/// What the leader before this one wrote ahead of a task that we have written to can't arrive any more.
+fn unclaim(world: &mut World, shell: &mut Shell, task: &AgentTask) {
+    let uid = task.uid().unwrap_or_default();
+    if world.inherited_claims.remove(&uid) {
+        shell.release(&uid);
+    }
+}
+
+/// What was claimed of tasks that do not wait any more has been written or never will be.
+fn settle_claims(world: &mut World, shell: &mut Shell) {
+    if world.inherited_claims.is_empty() {
+        return;
+    }
+    let waiting: BTreeSet<_> = world.waiting().filter_map(|(_, task)| task.uid()).collect();
+    let claims = std::mem::take(&mut world.inherited_claims);
+    let (wait, settled) = claims.into_iter().partition(|uid| waiting.contains(uid));
+    world.inherited_claims = wait;
+    let settled: BTreeSet<String> = settled;
+    for uid in &settled {
+        shell.release(uid);
+    }
+}
