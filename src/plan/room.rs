@@ -3,6 +3,8 @@
 //! Each policy that holds is asked, so the narrowest wins. What one pass starts counts at once. The first cap that binds is
 //! told: the automation's own, then active tasks, review queues, the rate of starts, budgets.
 
+mod limits;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +18,8 @@ use super::policy::Policy;
 use super::time::{add, pending};
 use super::world::{CredentialKey, ObjectKey, World, automation_key, folded, open_pull};
 use super::{Settings, Why};
+
+pub use limits::{Limit, Unit};
 
 const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
@@ -235,18 +239,7 @@ impl<'a> Room<'a> {
 
     fn start_rate(&self, policy: &Policy) -> Option<Binding> {
         let max = policy.spec().max_starts_per_hour?;
-        let since = self.now.saturating_sub(RATE_WINDOW).unwrap_or(Timestamp::MIN);
-        let holds = |namespace: &str| self.world.holds(policy, namespace);
-        let recent = self.world.started_since(since);
-        let started: Vec<_> = recent
-            .filter(|(_, task)| holds(&task.namespace().unwrap_or_default()))
-            .map(|(at, _)| at)
-            .collect();
-        let taken = self
-            .taken
-            .iter()
-            .filter(|taken| holds(&taken.automation.namespace))
-            .count();
+        let (started, taken) = self.starts_within_the_hour(policy);
         let most = usize::try_from(max).unwrap_or(0);
         (started.len() + taken >= most).then(|| {
             let message = format!(
@@ -259,6 +252,32 @@ impl<'a> Room<'a> {
                 ..Binding::new(Reason::StartRate, message, Some(policy.bound("maxStartsPerHour")))
             }
         })
+    }
+
+    /// When tasks of the policy's namespaces started, the oldest first, and how many are about to.
+    fn starts_within_the_hour(&self, policy: &Policy) -> (Vec<Timestamp>, usize) {
+        let since = self.now.saturating_sub(RATE_WINDOW).unwrap_or(Timestamp::MIN);
+        let holds = |namespace: &str| self.world.holds(policy, namespace);
+        let recent = self.world.started_since(since);
+        let started = recent
+            .filter(|(_, task)| holds(&task.namespace().unwrap_or_default()))
+            .map(|(at, _)| at)
+            .collect();
+        let taken = self
+            .taken
+            .iter()
+            .filter(|taken| holds(&taken.automation.namespace))
+            .count();
+        (started, taken)
+    }
+
+    /// What the tasks that are about to start may cost a policy.
+    fn taken_under(&self, policy: &Policy) -> i64 {
+        let taken = self
+            .taken
+            .iter()
+            .filter(|taken| self.world.holds(policy, &taken.automation.namespace));
+        taken.map(|taken| taken.nano).sum()
     }
 
     fn own_budget(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Binding> {
@@ -280,11 +299,7 @@ impl<'a> Room<'a> {
 
     fn budget(&self, policy: &Policy, task: &AgentTask) -> Option<Binding> {
         let budget = policy.spec().budget.as_ref()?;
-        let taken = self
-            .taken
-            .iter()
-            .filter(|taken| self.world.holds(policy, &taken.automation.namespace));
-        let taken: i64 = taken.map(|taken| taken.nano).sum();
+        let taken = self.taken_under(policy);
         let windows = budget::windows(&policy.rules.zone, self.now);
         let limits = [
             (budget.credits_per_day, "budget.creditsPerDay"),
