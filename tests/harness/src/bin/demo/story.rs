@@ -82,7 +82,7 @@ const SCENES: &[Scene] = &[
         shows: |sight| is(sight.task, "Held", "PolicyCap") && sight.never_sent(),
         asks: &[
             Question {
-                arguments: |_| words("queue --namespace platform"),
+                arguments: |_| words("queue --all-namespaces"),
                 is_answered: |_, said| waiting_for_the_cap(said).len() >= 2 && is_narrow(said),
             },
             Question {
