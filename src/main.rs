@@ -9,6 +9,8 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 
 /// The file name by which kubectl finds the command as its plugin `aauto`.
 const PLUGIN: &str = "kubectl-aauto";
+/// The file name under which kubectl asks what can complete the plugin's words.
+const COMPLETER: &str = "kubectl_complete-aauto";
 
 #[derive(Debug, Parser)]
 #[command(name = "agent-automation", version, about)]
@@ -33,8 +35,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let plugin = std::env::args_os().next().is_some_and(|path| is_plugin(&path));
+    let path = std::env::args_os().next().unwrap_or_default();
+    let plugin = is_called(&path, PLUGIN);
     let mut command = Cli::command();
+    if is_called(&path, COMPLETER) {
+        let words = std::env::args_os().skip(1);
+        let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        return cli::completion::answer(&command, &words);
+    }
     if plugin {
         command = command.name(PLUGIN).bin_name("kubectl aauto");
     }
@@ -54,6 +62,6 @@ fn main() -> ExitCode {
     }
 }
 
-fn is_plugin(path: &OsString) -> bool {
-    Path::new(path).file_stem().is_some_and(|name| name == PLUGIN)
+fn is_called(path: &OsString, wanted: &str) -> bool {
+    Path::new(path).file_stem().is_some_and(|name| name == wanted)
 }

@@ -4,18 +4,24 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::client::ClientBuilder;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::core::DeserializeGuard;
 use kube::{Api, Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tower::timeout::TimeoutLayer;
 
-use crate::plan::World;
+use crate::api::task::AUTOMATION_LABEL;
+use crate::api::{AgentAutomation, AgentPolicy, AgentTask};
+use crate::observe::{self, Update};
+use crate::plan::{ObjectKey, World};
 
 use super::controller::API_TIMEOUT;
-use super::manifest;
+use super::manifest::{self, finding::Noticed};
 use super::plan::world::{self, Objects};
 use super::schedule::parse_time;
 use super::table::{Color, Format};
@@ -57,16 +63,23 @@ pub struct View {
     pub now: Timestamp,
     /// `None` means all.
     pub namespace: Option<String>,
+    /// Whether the objects are a cluster's, where a controller is at work.
+    pub is_live: bool,
+    /// Whether the policies could be read. Without them the planner would deny everything.
+    pub knows_policies: bool,
 }
+
+/// Objects in one answer of a list.
+const PAGE: u32 = 500;
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("no cluster: {0}; set KUBECONFIG, or name a file with --kubeconfig")]
-    Config(#[from] kube::config::KubeconfigError),
+    #[error("no cluster: {}", what_to_name(.0))]
+    Config(#[from] KubeconfigError),
     #[error("no client for the cluster: {0}")]
     Client(kube::Error),
-    #[error("can't list {kind}: {source}; check that the definitions are installed and that you may list them")]
+    #[error("can't list {kind}: {}", said(.source))]
     List { kind: String, source: kube::Error },
     #[error("{0}")]
     Files(#[from] manifest::ReadError),
@@ -78,15 +91,25 @@ impl Args {
     /// Reads everything: what starts next depends on all namespaces.
     pub fn view(&self) -> Result<View, Error> {
         let now = self.now.unwrap_or_else(Timestamp::now);
-        let (world, namespace) = if self.filenames.is_empty() {
+        let is_live = self.filenames.is_empty();
+        let (world, namespace, knows_policies) = if is_live {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(self.listed(now))?
         } else {
-            let world = world::build(manifest::read(&self.filenames)?, now);
-            (world, self.namespace.clone())
+            let manifests = manifest::read(&self.filenames)?;
+            let refused = manifests.findings.iter();
+            refused
+                .filter(|finding| finding.noticed == Noticed::AtApply)
+                .for_each(|finding| eprintln!("note: {finding}"));
+            (world::build(manifests, now), self.namespace.clone(), true)
         };
-        let namespace = namespace.filter(|_| !self.all_namespaces);
-        Ok(View { world, now, namespace })
+        Ok(View {
+            world,
+            now,
+            namespace: namespace.filter(|_| !self.all_namespaces),
+            is_live,
+            knows_policies,
+        })
     }
 
     /// A client that repeats nothing and waits for nothing for ever, and the namespace that is asked for.
@@ -108,18 +131,37 @@ impl Args {
         Ok((builder.with_layer(&TimeoutLayer::new(API_TIMEOUT)).build(), namespace))
     }
 
-    async fn listed(&self, now: Timestamp) -> Result<(World, Option<String>), Error> {
+    async fn listed(&self, now: Timestamp) -> Result<(World, Option<String>, bool), Error> {
         let (client, namespace) = self.client().await?;
+        let fallback = Some(namespace.as_str()).filter(|_| !self.all_namespaces);
+        let mut hidden = Hidden::default();
+        let automations = listed_where_allowed::<AgentAutomation>(&client, fallback, &mut hidden).await?;
+        let tasks = listed_where_allowed::<AgentTask>(&client, fallback, &mut hidden).await?;
+        let policies = list(&Api::<DeserializeGuard<AgentPolicy>>::all(client.clone())).await;
+        let policies = hidden.unless_forbidden(policies)?;
+        let knows_policies = policies.is_some();
+        let namespaces = list(&Api::<DeserializeGuard<Namespace>>::all(client)).await;
+        let namespaces = hidden.unless_forbidden(namespaces)?;
+        hidden.tell();
+        let mut unreadable = Vec::new();
         let objects = Objects {
-            automations: list(&client).await?,
-            tasks: list(&client).await?,
-            policies: unless_forbidden(list(&client).await)?,
-            namespaces: unless_forbidden(list::<Namespace>(&client).await)?
+            automations: decoded(automations, |_| None, &mut unreadable),
+            tasks: decoded(tasks, |metadata| Some(unreadable_task(metadata)), &mut unreadable),
+            policies: decoded(
+                policies.unwrap_or_default(),
+                |metadata| Some(Update::PolicyUnreadable(metadata.name.clone().unwrap_or_default())),
+                &mut unreadable,
+            ),
+            namespaces: decoded(namespaces.unwrap_or_default(), |_| None, &mut unreadable)
                 .into_iter()
-                .map(|namespace| (namespace.name_any(), namespace.labels().clone()))
+                .map(|namespace: Namespace| (namespace.name_any(), namespace.labels().clone()))
                 .collect(),
         };
-        Ok((world::assemble(objects, &BTreeMap::new(), now), Some(namespace)))
+        let mut world = world::assemble(objects, &BTreeMap::new(), now);
+        for update in unreadable {
+            observe::apply(&mut world, update);
+        }
+        Ok((world, Some(namespace), knows_policies))
     }
 }
 
@@ -128,31 +170,184 @@ impl View {
     pub fn shows(&self, namespace: &str) -> bool {
         self.namespace.as_deref().is_none_or(|wanted| wanted == namespace)
     }
+
+    /// Where that is, as the end of a sentence.
+    pub fn whereabouts(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("in namespace {namespace}; -A shows all namespaces"),
+            None => "in any namespace".to_owned(),
+        }
+    }
 }
 
-async fn list<K>(client: &Client) -> Result<Vec<K>, Error>
+/// An object as people name it: `NAME`, or `KIND/NAME` with one of the kind's names.
+#[must_use]
+pub fn split(wanted: &str) -> (Option<&str>, &str) {
+    wanted
+        .split_once('/')
+        .map_or((None, wanted), |(kind, name)| (Some(kind), name))
+}
+
+/// What is said where nothing has the name that is asked for, and where else something has it.
+#[must_use]
+pub fn not_found<'a>(view: &View, what: &str, name: &str, elsewhere: impl Iterator<Item = &'a ObjectKey>) -> String {
+    let elsewhere: Vec<_> = elsewhere.map(|key| format!("-n {}", key.namespace)).collect();
+    let place = match &view.namespace {
+        Some(namespace) => format!("in namespace {namespace}"),
+        None => "in any namespace".to_owned(),
+    };
+    let hint = if elsewhere.is_empty() {
+        "kubectl get aauto,atask -A lists what there is".to_owned()
+    } else {
+        format!("there is one with {}", elsewhere.join(" and with "))
+    };
+    format!("there is no {what} {name} {place}: {hint}")
+}
+
+/// Kinds that somebody may not list, or not in all namespaces.
+#[derive(Default)]
+struct Hidden {
+    elsewhere: Vec<String>,
+    everywhere: Vec<String>,
+}
+
+impl Hidden {
+    /// A team may not be allowed to see what the platform team wrote; statuses tell the rest.
+    fn unless_forbidden<K>(
+        &mut self,
+        listed: Result<Vec<DeserializeGuard<K>>, Error>,
+    ) -> Result<Option<Vec<DeserializeGuard<K>>>, Error>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        if is_forbidden(&listed) {
+            self.everywhere.push(K::plural(&()).into_owned());
+            return Ok(None);
+        }
+        listed.map(Some)
+    }
+
+    fn tell(&self) {
+        if !self.elsewhere.is_empty() {
+            let kinds = self.elsewhere.join(", ");
+            eprintln!(
+                "note: you may not list {kinds} of all namespaces: what others take of shared caps is not counted"
+            );
+        }
+        if !self.everywhere.is_empty() {
+            let kinds = self.everywhere.join(", ");
+            eprintln!("note: you may not list {kinds}: what they decide is told as the controller wrote it");
+        }
+    }
+}
+
+/// Everything, or what is in the fallback namespace for who may not see everything.
+async fn listed_where_allowed<K>(
+    client: &Client,
+    fallback: Option<&str>,
+    hidden: &mut Hidden,
+) -> Result<Vec<DeserializeGuard<K>>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let everything = list(&Api::<DeserializeGuard<K>>::all(client.clone())).await;
+    let (Some(namespace), true) = (fallback, is_forbidden(&everything)) else {
+        return everything;
+    };
+    hidden.elsewhere.push(K::plural(&()).into_owned());
+    list(&Api::namespaced(client.clone(), namespace)).await
+}
+
+async fn list<K>(api: &Api<DeserializeGuard<K>>) -> Result<Vec<DeserializeGuard<K>>, Error>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let listed = Api::<K>::all(client.clone()).list(&ListParams::default()).await;
-    let kind = K::plural(&()).into_owned();
-    listed
-        .map(|list| list.items)
-        .map_err(|source| Error::List { kind, source })
+    let mut items = Vec::new();
+    let mut page = ListParams::default().limit(PAGE);
+    loop {
+        let listed = api.list(&page).await.map_err(|source| Error::List {
+            kind: K::plural(&()).into_owned(),
+            source,
+        })?;
+        items.extend(listed.items);
+        match listed.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page = page.continue_token(&token),
+            None => return Ok(items),
+        }
+    }
 }
 
-/// A team may not be allowed to see what the platform team wrote; that is told, and what is written in statuses stays.
-fn unless_forbidden<T>(listed: Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
-    match listed {
-        Err(Error::List {
-            kind,
-            source: kube::Error::Api(status),
-        }) if status.code == 403 => {
-            eprintln!(
-                "note: you may not list {kind}, so decisions that depend on them may differ from the controller's"
-            );
-            Ok(Vec::new())
+fn is_forbidden<T>(listed: &Result<T, Error>) -> bool {
+    matches!(listed, Err(Error::List { source: kube::Error::Api(status), .. }) if status.code == 403)
+}
+
+/// One that can't be decoded hides no other: it is told, and counts as it does for the controller.
+fn decoded<K: Resource<DynamicType = ()>>(
+    objects: Vec<DeserializeGuard<K>>,
+    counts: impl Fn(&ObjectMeta) -> Option<Update>,
+    unreadable: &mut Vec<Update>,
+) -> Vec<K> {
+    let mut good = Vec::new();
+    for object in objects {
+        match object.0 {
+            Ok(object) => good.push(object),
+            Err(invalid) => {
+                let name = invalid.metadata.name.as_deref().unwrap_or_default();
+                eprintln!("note: {} {name} can't be decoded: {}", K::kind(&()), invalid.error);
+                unreadable.extend(counts(&invalid.metadata));
+            }
         }
-        listed => listed,
+    }
+    good
+}
+
+fn unreadable_task(metadata: &ObjectMeta) -> Update {
+    let namespace = metadata.namespace.clone().unwrap_or_default();
+    let label = metadata.labels.as_ref().and_then(|labels| labels.get(AUTOMATION_LABEL));
+    let automation = ObjectKey::new(namespace.clone(), label.cloned().unwrap_or_default());
+    Update::TaskUnreadable(
+        ObjectKey::new(namespace, metadata.name.clone().unwrap_or_default()),
+        automation,
+    )
+}
+
+/// What is wrong with a kubeconfig, in a line, with what to do about it.
+fn what_to_name(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::LoadContext(name) => {
+            format!("the kubeconfig has no context {name}: kubectl config get-contexts lists those that it has")
+        }
+        KubeconfigError::CurrentContextNotSet => {
+            "the kubeconfig names no current context: name one with --context, or set it with kubectl config use-context"
+                .to_owned()
+        }
+        error => {
+            let said = error.to_string();
+            let line = said.lines().next().unwrap_or_default();
+            format!("{line}; set KUBECONFIG, or name a file with --kubeconfig")
+        }
+    }
+}
+
+/// What an API server said, or why it said nothing, with what to do about it.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => {
+            "the cluster does not know them: install the definitions with kubectl apply -k deploy".to_owned()
+        }
+        kube::Error::Api(status) if status.code == 403 => {
+            format!("{}: ask for the right to list them", status.message)
+        }
+        kube::Error::Api(status) if status.code == 401 => {
+            "the cluster does not accept your credentials: log in to it again".to_owned()
+        }
+        kube::Error::Api(status) => status.message.clone(),
+        error => {
+            let mut deepest: &dyn std::error::Error = error;
+            while let Some(source) = deepest.source() {
+                deepest = source;
+            }
+            format!("the cluster does not answer ({deepest}); see whether kubectl get namespaces reaches it")
+        }
     }
 }

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::api::AgentTask;
 use crate::api::task::{Bound, PolicyRef};
-use crate::plan::ObjectKey;
 use crate::plan::automation::credits;
 use crate::plan::world::phase;
 
@@ -33,23 +32,24 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(view) => view,
         Err(error) => return refuse(&error),
     };
-    if !view
-        .world
-        .automations()
-        .any(|(key, _)| is_meant(&view, key, &args.name))
-    {
-        eprintln!(
-            "error: there is no automation {}: kubectl get aauto -A lists them",
-            args.name
-        );
+    let (kind, name) = cluster::split(&args.name);
+    if let Some(kind) = kind.filter(|kind| !is_an_automation(kind)) {
+        eprintln!("error: history is that of an automation, and {kind} is none: write its name");
         return ExitCode::FAILURE;
     }
-    let rows = rows(&view, &args.name);
-    print_rows(&rows, args.cluster.output, args.cluster.color, "It has no tasks yet.")
+    let keys = view.world.automations().map(|(key, _)| key);
+    let named: Vec<_> = keys.filter(|key| key.name == name).collect();
+    if !named.iter().any(|key| view.shows(&key.namespace)) {
+        let problem = cluster::not_found(&view, "automation", name, named.into_iter());
+        eprintln!("error: {problem}");
+        return ExitCode::FAILURE;
+    }
+    let none = "It has no tasks, or none that are kept.";
+    print_rows(&rows(&view, name), args.cluster.output, args.cluster.color, none)
 }
 
-fn is_meant(view: &View, key: &ObjectKey, name: &str) -> bool {
-    key.name == name && view.shows(&key.namespace)
+fn is_an_automation(kind: &str) -> bool {
+    matches!(kind, "automation" | "aauto" | "agentautomation" | "agentautomations")
 }
 
 /// One task, with all that an audit asks for.
@@ -120,7 +120,8 @@ impl Row for Past {
 }
 
 fn rows(view: &View, name: &str) -> Vec<Past> {
-    let automations = view.world.automations().filter(|(key, _)| is_meant(view, key, name));
+    let automations = view.world.automations();
+    let automations = automations.filter(|(key, _)| key.name == name && view.shows(&key.namespace));
     let tasks = automations.flat_map(|(_, automation)| view.world.tasks_of(automation));
     let mut tasks: Vec<_> = tasks.collect();
     tasks.sort_by_key(|task| {

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use kube::ResourceExt;
 use serde::Serialize;
 
-use crate::api::AgentTask;
+use crate::api::task::Bound;
+use crate::api::{AgentTask, Reason};
+use crate::plan::Why;
 use crate::plan::world::{automation_key, phase};
-use crate::plan::{Settings, Subject, admission};
 
 use super::cluster::{self, View};
+use super::decision;
 use super::output::refuse;
 use super::table::{Row, dash, print_rows, span};
 
@@ -31,14 +33,14 @@ pub fn run(args: &Args) -> ExitCode {
             &rows(&view),
             args.cluster.output,
             args.cluster.color,
-            "Nothing runs and nothing waits.",
+            &format!("Nothing runs and nothing waits {}.", view.whereabouts()),
         ),
         Err(error) => refuse(&error),
     }
 }
 
 /// One task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
     /// Place in the queue, from 1; nothing once it has started.
@@ -50,6 +52,8 @@ pub struct Waiting {
     pub age: String,
     pub reason: String,
     pub message: String,
+    /// The rule that binds it.
+    pub bound_by: Option<Bound>,
     pub priority: i32,
     pub repository: String,
 }
@@ -62,12 +66,13 @@ impl Row for Waiting {
         "PHASE",
         "AGE",
         "REASON",
+        "RULE",
         "AUTOMATION",
         "PRIORITY",
         "REPOSITORY",
         "MESSAGE",
     ];
-    const NARROW: usize = 6;
+    const NARROW: usize = 7;
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -77,6 +82,7 @@ impl Row for Waiting {
             self.phase.to_owned(),
             self.age.clone(),
             self.reason.clone(),
+            dash(self.bound_by.as_ref().map(short)),
             self.automation.clone(),
             self.priority.to_string(),
             self.repository.clone(),
@@ -94,30 +100,35 @@ fn rows(view: &View) -> Vec<Waiting> {
     active.sort_by_key(|task| task.status.as_ref().and_then(|status| status.started_at));
     let running = active.into_iter().map(|task| {
         let status = task.status.as_ref();
-        let reason = status
-            .and_then(|status| status.reason)
-            .map_or("", |reason| reason.as_str());
+        let reason = status.and_then(|status| status.reason).map_or("", Reason::as_str);
         let message = status.and_then(|status| status.message.clone()).unwrap_or_default();
-        row(view, task, None, reason.to_owned(), message)
+        row(view, task, None, reason, message, None)
     });
-    let plans = admission::plan(&view.world, &Settings::default(), view.now);
-    let tasks = plans.iter().filter_map(|(subject, planned)| match subject {
-        Subject::Task(key) => Some((view.world.task(key)?, planned)),
-        _ => None,
-    });
-    let waiting = tasks.enumerate().map(|(index, (task, planned))| {
-        let (reason, message) = match planned.reasons.first() {
-            Some(why) => (why.reason.as_str().to_owned(), why.message.clone()),
-            None if planned.actions.is_empty() => ("Next".to_owned(), "it waits for its turn to be sent".to_owned()),
-            None => ("Next".to_owned(), "nothing is in its way".to_owned()),
-        };
-        row(view, task, Some(index + 1), reason, message)
-    });
+    let waiting = decision::queue(view)
+        .into_iter()
+        .enumerate()
+        .map(|(index, (task, decision))| {
+            let Why { reason, message } = decision.why;
+            // Nothing is in its way: it is the next to start.
+            let reason = if reason == Reason::Ready {
+                "Next"
+            } else {
+                reason.as_str()
+            };
+            row(view, task, Some(index + 1), reason, message, decision.bound)
+        });
     let all = running.chain(waiting);
     all.filter(|row| view.shows(&row.namespace)).collect()
 }
 
-fn row(view: &View, task: &AgentTask, place: Option<usize>, reason: String, message: String) -> Waiting {
+fn row(
+    view: &View,
+    task: &AgentTask,
+    place: Option<usize>,
+    reason: &str,
+    message: String,
+    bound_by: Option<Bound>,
+) -> Waiting {
     let since = match place {
         Some(_) => Some(task.spec.trigger.scheduled_time),
         None => task.status.as_ref().and_then(|status| status.started_at),
@@ -129,9 +140,21 @@ fn row(view: &View, task: &AgentTask, place: Option<usize>, reason: String, mess
         automation: automation_key(task).name,
         phase: phase(task).as_str(),
         age: dash(since.map(|since| span(view.now.duration_since(since)))),
-        reason,
+        reason: reason.to_owned(),
         message,
+        bound_by,
         priority: task.spec.priority,
         repository: task.spec.repository.clone(),
     }
+}
+
+/// As in `maxActive of apolicy/default`.
+fn short(bound: &Bound) -> String {
+    let kind = if bound.kind == "AgentPolicy" {
+        "apolicy"
+    } else {
+        "aauto"
+    };
+    let rule = bound.rule.trim_start_matches("spec.");
+    format!("{rule} of {kind}/{}", bound.name)
 }

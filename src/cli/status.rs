@@ -1,72 +1,121 @@
 //! `agent-automation status`: automations at a glance.
 
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use kube::runtime::watcher;
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use serde::Serialize;
 
+use crate::api::task::Phase;
 use crate::api::{AgentAutomation, AgentTask};
-use crate::plan::automation::{outlook, standing};
+use crate::plan::automation::{credits, outlook};
 use crate::plan::conditions::Standing;
-use crate::plan::world::phase;
+use crate::plan::world::{counts, open_pull, phase};
 
 use super::cluster::{self, Error, View};
 use super::output::refuse;
-use super::table::{Row, dash, print_rows, relative};
+use super::table::{Format, Row, dash, print_rows, relative, write_rows};
+use super::{decision, policies};
 
-/// Print automations with their last outcome, their next run, their open pull requests and what they cost.
+/// Changes that are told together: a burst is shown once.
+const BURST: usize = 1_000;
+
+/// Print automations with their last outcome, their next run, their open pull requests and what they cost; or what the
+/// limits of policies stand at.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     cluster: cluster::Args,
-    /// Print them again whenever one of them, or one of their tasks, changes.
-    #[arg(short, long, conflicts_with = "filenames")]
+    /// Print them again whenever something in them changes.
+    #[arg(short, long, conflicts_with_all = ["filenames", "policies"])]
     watch: bool,
+    /// Print what the limits of the policies that hold there stand at: tasks, pull requests, starts, and AI credits, spent
+    /// and held.
+    #[arg(long)]
+    policies: bool,
 }
 
 /// Runs the command.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
-    let shown = show(args);
-    match shown {
-        Ok(code) if !args.watch => code,
-        Ok(_) => watch(args).unwrap_or_else(|error| refuse(&error)),
-        Err(error) => refuse(&error),
-    }
+    let shown = if args.watch { watch(args) } else { show(args) };
+    shown.unwrap_or_else(|error| refuse(&error))
 }
 
 fn show(args: &Args) -> Result<ExitCode, Error> {
     let view = args.cluster.view()?;
-    let none = "No automations here; -A shows those of all namespaces.";
-    Ok(print_rows(&rows(&view), args.cluster.output, args.cluster.color, none))
+    if args.policies {
+        return Ok(policies::print(&view, &args.cluster));
+    }
+    Ok(print_rows(
+        &rows(&view),
+        args.cluster.output,
+        args.cluster.color,
+        &none(&view),
+    ))
 }
 
-/// Each change is followed by the whole, so that a row never stands beside one of another time.
+fn none(view: &View) -> String {
+    format!("No automations {}.", view.whereabouts())
+}
+
+/// Each change is followed by the whole, so that a row never stands beside one of another time. It ends when nobody reads
+/// any more, or when the cluster does not answer.
 fn watch(args: &Args) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut changes = runtime.block_on(changes(args))?;
-    while runtime.block_on(changes.next()).is_some() {
-        println!();
-        show(args)?;
+    let mut shown = None;
+    loop {
+        let view = args.cluster.view()?;
+        let rows = rows(&view);
+        let seen = serde_json::to_value(&rows).map_err(io::Error::from)?;
+        if shown.as_ref() != Some(&seen) {
+            match write(args, &rows, &none(&view), shown.is_none()) {
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+                written => written?,
+            }
+            shown = Some(seen);
+        }
+        if runtime.block_on(changes.next()).is_none() {
+            return Ok(ExitCode::SUCCESS);
+        }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
+fn write(args: &Args, rows: &[Glance], none: &str, is_first: bool) -> io::Result<()> {
+    let (format, color) = (args.cluster.output, args.cluster.color);
+    let mut out = io::stdout().lock();
+    match format {
+        _ if is_first => {}
+        Format::Yaml => writeln!(out, "---")?,
+        Format::Json => {}
+        Format::Table | Format::Wide => writeln!(out)?,
+    }
+    write_rows(&mut out, rows, format, color, none)?;
+    out.flush()
+}
+
+/// Something has changed, or may have while the watch had failed.
 async fn changes(args: &Args) -> Result<BoxStream<'static, ()>, Error> {
     let (client, _) = args.cluster.client().await?;
     let automations = watcher(Api::<AgentAutomation>::all(client.clone()), watcher::Config::default());
     let tasks = watcher(Api::<AgentTask>::all(client), watcher::Config::default());
-    let automations = automations.map(|event| event.map(|event| is_change(&event)));
-    let tasks = tasks.map(|event| event.map(|event| is_change(&event)));
-    let changes = stream::select(automations, tasks).filter_map(|change| async move { change.ok()?.then_some(()) });
-    Ok(changes.boxed())
+    let automations = automations
+        .default_backoff()
+        .map(|event| event.as_ref().map_or(true, is_change));
+    let tasks = tasks
+        .default_backoff()
+        .map(|event| event.as_ref().map_or(true, is_change));
+    let changes = stream::select(automations, tasks).filter_map(|changed| async move { changed.then_some(()) });
+    Ok(changes.ready_chunks(BURST).map(drop).boxed())
 }
 
+/// The list that a watch begins with may be newer than what was shown.
 fn is_change<K>(event: &watcher::Event<K>) -> bool {
-    matches!(event, watcher::Event::Apply(_) | watcher::Event::Delete(_))
+    !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_))
 }
 
 /// One automation.
@@ -78,7 +127,8 @@ pub struct Glance {
     pub ready: &'static str,
     pub active: usize,
     pub waiting: usize,
-    pub last: Option<String>,
+    /// How the newest of the tasks that have ended did.
+    pub last: Option<&'static str>,
     pub next: Option<jiff::Timestamp>,
     #[serde(skip)]
     next_in: String,
@@ -113,7 +163,7 @@ impl Row for Glance {
             self.ready.to_owned(),
             self.active.to_string(),
             self.waiting.to_string(),
-            dash(self.last.clone()),
+            dash(self.last.map(str::to_owned)),
             self.next_in.clone(),
             self.open_pull_requests.to_string(),
             self.ai_credits.clone(),
@@ -134,11 +184,10 @@ fn rows(view: &View) -> Vec<Glance> {
 }
 
 fn glance(view: &View, automation: &AgentAutomation) -> Glance {
-    let standing = standing(&view.world, automation, view.now);
+    let standing = decision::standing(view, automation);
     let (_, next) = outlook(&view.world, automation, view.now);
     let tasks: Vec<_> = view.world.tasks_of(automation).collect();
     let status = automation.status.as_ref();
-    let is_active = |task: &&&AgentTask| crate::plan::world::counts(task);
     Glance {
         namespace: automation.namespace().unwrap_or_default(),
         name: automation.name_any(),
@@ -147,18 +196,24 @@ fn glance(view: &View, automation: &AgentAutomation) -> Glance {
             Standing::Reconciling(_) => "Unknown",
             Standing::Stalled(_) => "False",
         },
-        active: tasks.iter().filter(is_active).count(),
+        active: tasks.iter().filter(|task| counts(task)).count(),
         waiting: tasks.iter().filter(|task| phase(task).is_waiting()).count(),
-        last: status.and_then(|status| Some(status.last_phase?.as_str().to_owned())),
+        last: last_outcome(automation, &tasks),
         next,
         next_in: relative(next, view.now),
-        open_pull_requests: tasks.iter().filter(|task| crate::plan::world::open_pull(task)).count(),
-        ai_credits: status.map_or_else(
-            || "0.0".to_owned(),
-            |status| crate::plan::automation::credits(status.usage.nano_ai_credits),
-        ),
+        open_pull_requests: tasks.iter().filter(|task| open_pull(task)).count(),
+        ai_credits: status.map_or_else(|| "0.0".to_owned(), |status| credits(status.usage.nano_ai_credits)),
         reason: standing.why().reason.as_str().to_owned(),
         repository: automation.spec.repository.clone(),
         message: standing.why().message.clone(),
     }
+}
+
+fn last_outcome(automation: &AgentAutomation, tasks: &[&AgentTask]) -> Option<&'static str> {
+    let ended = tasks
+        .iter()
+        .filter_map(|task| Some((task.status.as_ref()?.ended_at?, phase(task))));
+    let kept = ended.max().map(|(_, phase)| phase);
+    let told = || automation.status.as_ref()?.last_phase.filter(|phase| phase.is_ended());
+    kept.or_else(told).map(Phase::as_str)
 }

@@ -59,12 +59,17 @@ pub trait Row: Serialize {
 
 /// Prints rows, and what to say where there are none.
 pub fn print_rows<R: Row>(rows: &[R], format: Format, color: Color, none: &str) -> ExitCode {
-    print(ExitCode::SUCCESS, |out| match format {
+    print(ExitCode::SUCCESS, |out| write_rows(out, rows, format, color, none))
+}
+
+/// Writes rows, and what to say where there are none.
+pub fn write_rows<R: Row>(out: &mut dyn Write, rows: &[R], format: Format, color: Color, none: &str) -> io::Result<()> {
+    match format {
         Format::Json => write_json(out, &rows),
         Format::Yaml => write_yaml(out, &rows),
         Format::Table | Format::Wide if rows.is_empty() => writeln!(out, "{none}"),
         Format::Table | Format::Wide => write_table(out, rows, format == Format::Wide, color),
-    })
+    }
 }
 
 /// Prints one thing in words, or as it is.

@@ -1,6 +1,7 @@
 //! `agent-automation why`: a decision in words, worked out now by the controller's own planner.
 
 mod remedy;
+mod story;
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -10,17 +11,24 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use crate::api::automation::GuardrailStatus;
-use crate::api::task::{Bound, TaskStatus};
+use crate::api::task::Bound;
 use crate::api::{AgentAutomation, AgentTask, Reason};
-use crate::plan::automation::{narrowed, outlook, standing};
+use crate::plan::automation::{narrowed, outlook};
 use crate::plan::conditions::Standing;
-use crate::plan::world::{automation_key, phase};
-use crate::plan::{Action, ObjectKey, Planned, Settings, Subject, Why, admission, guardrails, task};
+use crate::plan::world::{automation_key, counts, folded, phase};
+use crate::plan::{ObjectKey, Why, guardrails};
 
 use super::cluster::{self, View};
+use super::decision::{self, Decision};
 use super::output::refuse;
 use super::table::{print_words, relative};
 use remedy::remedy;
+
+/// The most tasks that are named.
+const NAMED: usize = 3;
+/// Sentences are folded at this many columns, and go on below their first word.
+const WIDTH: usize = 120;
+const INDENT: usize = 11;
 
 /// Print why an automation or a task is as it is, which rule of which object says so, and what would change it.
 ///
@@ -40,12 +48,13 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(view) => view,
         Err(error) => return refuse(&error),
     };
-    let answers = answers(&view, &args.name);
-    if answers.is_empty() {
-        let name = &args.name;
-        eprintln!("error: there is no task and no automation {name} here: kubectl get aauto,atask -A lists them");
-        return ExitCode::FAILURE;
-    }
+    let answers = match answers(&view, &args.name) {
+        Ok(answers) => answers,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            return ExitCode::FAILURE;
+        }
+    };
     let words: Vec<_> = answers.iter().map(|answer| answer.words(view.now)).collect();
     print_words(&answers, args.cluster.output, &words.join("\n"))
 }
@@ -65,21 +74,29 @@ pub struct Answer {
     pub message: String,
     /// The rule that binds it.
     pub bound_by: Option<Bound>,
+    /// What takes the room that it waits for.
+    pub taken_by: Vec<String>,
     pub remedy: &'static str,
     /// What the status says where that is something else.
     pub told: Option<String>,
     pub guardrails: Vec<GuardrailStatus>,
-    /// When something can happen by itself.
+    /// When something can happen by the passing of time alone.
     pub next: Option<Timestamp>,
+    /// What can happen then, or what else it takes.
+    pub then: &'static str,
 }
 
 impl Answer {
     fn words(&self, now: Timestamp) -> String {
         let mut text = format!("{} {}/{}: {}\n", self.kind, self.namespace, self.name, self.state);
         for happened in &self.happened {
-            let _ = writeln!(text, "  {happened}");
+            text.push_str(&folded_at(&format!("  {happened}"), 4));
         }
-        let _ = writeln!(text, "  why:     {}: {}", self.reason.as_str(), self.message);
+        let mut tell = |label: &str, said: &str| {
+            let line = format!("  {:<8} {said}", format!("{label}:"));
+            text.push_str(&folded_at(&line, INDENT));
+        };
+        tell("why", &format!("{}: {}", self.reason.as_str(), self.message));
         if let Some(bound) = &self.bound_by {
             let Bound {
                 kind,
@@ -87,201 +104,236 @@ impl Answer {
                 generation,
                 rule,
             } = bound;
-            let _ = writeln!(text, "  rule:    {rule} of {kind} {name} (generation {generation})");
+            tell("rule", &format!("{rule} of {kind} {name} (generation {generation})"));
         }
         for guardrail in &self.guardrails {
-            let GuardrailStatus {
-                policy, name, message, ..
-            } = guardrail;
-            let state = format!("{:?}", guardrail.state);
-            let said = if message.is_empty() {
-                String::new()
-            } else {
-                format!(": {message}")
-            };
-            let _ = writeln!(text, "  guard:   {name} ({policy}) {state}{said}");
+            let GuardrailStatus { policy, name, .. } = guardrail;
+            let said = Some(format!(": {}", guardrail.message)).filter(|_| !guardrail.message.is_empty());
+            let state = guardrail.state;
+            tell(
+                "guard",
+                &format!("{name} ({policy}) {state:?}{}", said.unwrap_or_default()),
+            );
+        }
+        for taken in &self.taken_by {
+            tell("taken", taken);
         }
         if let Some(told) = &self.told {
-            let _ = writeln!(text, "  status:  {told}");
+            tell("status", told);
         }
-        let _ = writeln!(text, "  change:  {}", self.remedy);
-        let next = match self.next {
-            Some(next) => format!("{next} ({})", relative(Some(next), now)),
-            None => "nothing happens by the passing of time alone".to_owned(),
-        };
-        let _ = writeln!(text, "  next:    {next}");
+        tell("change", self.remedy);
+        let next = self.next.map_or_else(String::new, |next| {
+            format!("{} ({}): ", story::to_second(next), relative(Some(next), now))
+        });
+        tell("next", &format!("{next}{}", self.then));
         text
     }
 }
 
-fn answers(view: &View, wanted: &str) -> Vec<Answer> {
-    let (kind, name) = wanted.split_once('/').unwrap_or(("", wanted));
-    let is_task = matches!(kind, "" | "task" | "atask" | "agenttask" | "agenttasks");
-    let is_automation = matches!(
-        kind,
-        "" | "automation" | "aauto" | "agentautomation" | "agentautomations"
-    );
-    let meant = |key: &ObjectKey| key.name == name && view.shows(&key.namespace);
-    let automations = view.world.automations().filter(|(key, _)| is_automation && meant(key));
-    let tasks = view.world.tasks().filter(|(key, _)| is_task && meant(key));
-    let automations = automations.map(|(_, automation)| of_automation(view, automation));
-    let tasks = tasks.map(|(key, task)| of_task(view, key, task));
-    automations.chain(tasks).collect()
+/// A line as lines that are no wider than people read, broken between words.
+fn folded_at(line: &str, indent: usize) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for word in line.split_inclusive(' ') {
+        let width = word.trim_end().chars().count();
+        if column > indent && column + width > WIDTH {
+            text.truncate(text.trim_end().len());
+            let _ = write!(text, "\n{:indent$}", "");
+            column = indent;
+        }
+        text.push_str(word);
+        column += word.chars().count();
+    }
+    text + "\n"
+}
+
+fn answers(view: &View, wanted: &str) -> Result<Vec<Answer>, String> {
+    let (kind, name) = cluster::split(wanted);
+    let is = |names: &[&str]| kind.is_none_or(|kind| names.contains(&kind.to_ascii_lowercase().as_str()));
+    let is_task = is(&["task", "atask", "agenttask", "agenttasks"]);
+    let is_automation = is(&["automation", "aauto", "agentautomation", "agentautomations"]);
+    let what = match (is_automation, is_task) {
+        (true, true) => "automation and no task",
+        (true, false) => "automation",
+        (false, true) => "task",
+        (false, false) => return Err(of_another_kind(kind.unwrap_or_default())),
+    };
+    let automations = view.world.automations();
+    let automations: Vec<_> = automations
+        .filter(|(key, _)| is_automation && key.name == name)
+        .collect();
+    let tasks: Vec<_> = view
+        .world
+        .tasks()
+        .filter(|(key, _)| is_task && key.name == name)
+        .collect();
+    let shown = |key: &ObjectKey| view.shows(&key.namespace);
+    let of_automations = automations.iter().filter(|(key, _)| shown(key));
+    let of_automations = of_automations.map(|(_, automation)| of_automation(view, automation));
+    let of_tasks = tasks.iter().filter(|(key, _)| shown(key));
+    let of_tasks = of_tasks.map(|(_, task)| of_task(view, task));
+    let answers: Vec<_> = of_automations.chain(of_tasks).collect();
+    if answers.is_empty() {
+        let keys = automations.iter().map(|(key, _)| *key);
+        let keys = keys.chain(tasks.iter().map(|(key, _)| *key));
+        return Err(cluster::not_found(view, what, name, keys));
+    }
+    Ok(answers)
+}
+
+fn of_another_kind(kind: &str) -> String {
+    if matches!(kind, "policy" | "apolicy" | "agentpolicy" | "agentpolicies") {
+        "a policy decides, and nothing is decided about it: kubectl aauto status --policies shows what its limits stand at"
+            .to_owned()
+    } else {
+        format!("{kind} is no kind of this project: write NAME, automation/NAME or task/NAME")
+    }
 }
 
 fn of_automation(view: &View, automation: &AgentAutomation) -> Answer {
-    let standing = standing(&view.world, automation, view.now);
+    let standing = decision::standing(view, automation);
     let state = match &standing {
         Standing::Ready(_) => "Ready",
         Standing::Reconciling(_) => "Reconciling",
         Standing::Stalled(_) => "Stalled",
     };
     let Why { reason, message } = standing.why().clone();
-    let tasks: Vec<_> = view.world.tasks_of(automation).collect();
-    let count = |wanted: fn(&AgentTask) -> bool| tasks.iter().filter(|task| wanted(task)).count();
-    let mut happened = vec![format!(
-        "{} under way, {} waiting",
-        count(crate::plan::world::counts),
-        count(|task| phase(task).is_waiting())
-    )];
-    happened.extend(narrowed(&view.world, automation, view.now).map(|why| format!("narrowed: {}", why.message)));
     let conditions = automation.status.iter().flat_map(|status| &status.conditions);
     let told = conditions.filter(|condition| condition.type_ == "Ready" && condition.reason != reason.as_str());
     let told = told
         .map(|condition| format!("{}: {}", condition.reason, condition.message))
         .next();
+    let next = outlook(&view.world, automation, view.now).1;
     Answer {
         kind: "automation",
         namespace: automation.namespace().unwrap_or_default(),
         name: automation.name_any(),
         state: state.to_owned(),
-        happened,
+        happened: of_its_tasks(view, automation, reason),
         remedy: remedy(reason),
         reason,
         message,
-        bound_by: None,
+        bound_by: decision::rule_of(view, automation, reason),
+        taken_by: Vec::new(),
         told,
         guardrails: guardrails::of_automation(automation)
             .map(|key| guardrails::statuses(&view.world, &key))
             .unwrap_or_default(),
-        next: outlook(&view.world, automation, view.now).1,
+        next,
+        then: if next.is_some() {
+            "its next trigger fires"
+        } else {
+            "nothing happens by the passing of time alone"
+        },
     }
 }
 
-fn of_task(view: &View, key: &ObjectKey, object: &AgentTask) -> Answer {
-    let planned = plan_of(view, key);
-    let status = object.status.clone().unwrap_or_default();
-    let decided = planned.reasons.first().cloned();
-    let next_status = planned.actions.iter().find_map(written);
-    let written = |status: &TaskStatus| {
-        let reason = status.reason.unwrap_or(Reason::Ready);
-        Why::new(reason, status.message.clone().unwrap_or_default())
-    };
-    let starts = planned.actions.iter().any(|action| matches!(action, Action::Start(_)));
-    let nothing = || {
-        Why::new(
-            Reason::Ready,
-            "nothing is in its way, and it waits for its turn to be sent",
-        )
-    };
-    let why = if phase(object).is_waiting() {
-        decided.unwrap_or_else(|| {
-            if starts || status.reason.is_none() {
-                nothing()
-            } else {
-                written(&status)
-            }
-        })
-    } else {
-        next_status.map_or_else(|| written(&status), written)
-    };
-    let bound_by = next_status
-        .and_then(|status| status.bound_by.clone())
-        .or_else(|| status.bound_by.clone());
-    let differs = status.reason.is_some_and(|reason| reason != why.reason);
+/// What came of its tasks, and what those wait for that wait.
+fn of_its_tasks(view: &View, automation: &AgentAutomation, reason: Reason) -> Vec<String> {
+    let tasks: Vec<_> = view.world.tasks_of(automation).collect();
+    let count = |wanted: fn(&AgentTask) -> bool| tasks.iter().filter(|task| wanted(task)).count();
+    let waiting = count(|task| phase(task).is_waiting());
+    let mut lines = vec![format!("{} under way, {waiting} waiting", count(counts))];
+    let ended = tasks.iter().filter_map(|task| {
+        let status = task.status.as_ref()?;
+        Some((status.ended_at?, task.name_any(), status.phase))
+    });
+    lines.extend(ended.max().map(|(at, name, phase)| {
+        let when = relative(Some(at), view.now);
+        format!("the last to end was {name}: {}, {when}", phase.as_str())
+    }));
+    lines.extend(narrowed(&view.world, automation, view.now).map(|why| format!("narrowed: {}", why.message)));
+    if waiting > 0 {
+        lines.extend(in_the_way_of(view, automation, reason));
+    }
+    lines
+}
+
+/// What its waiting tasks wait for, unless that is what the automation itself waits for.
+fn in_the_way_of(view: &View, automation: &AgentAutomation, reason: Reason) -> Vec<String> {
+    let key = ObjectKey::of(automation);
+    let mut grouped: Vec<(Why, Vec<String>)> = Vec::new();
+    for (task, decision) in decision::queue(view) {
+        if automation_key(task) != key || decision.why.reason == reason {
+            continue;
+        }
+        match grouped.iter_mut().find(|(why, _)| *why == decision.why) {
+            Some((_, names)) => names.push(task.name_any()),
+            None => grouped.push((decision.why, vec![task.name_any()])),
+        }
+    }
+    let lines = grouped.into_iter().take(NAMED).map(|(why, names)| {
+        let more = names.len().saturating_sub(NAMED);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let names = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+        format!("{names}{more} waiting: {}: {}", why.reason.as_str(), why.message)
+    });
+    lines.collect()
+}
+
+fn of_task(view: &View, task: &AgentTask) -> Answer {
+    let key = ObjectKey::of(task);
+    let decision = decision::of_task(view, task);
+    let status = task.status.clone().unwrap_or_default();
+    let differs = status.reason.is_some_and(|reason| reason != decision.why.reason);
     let told = status.reason.zip(status.message.as_ref()).filter(|_| differs);
+    let then = story::then(task, &decision);
+    let taken_by = taken_by(view, task, &decision);
+    let Decision { why, bound, next } = decision;
     Answer {
         kind: "task",
-        namespace: key.namespace.clone(),
-        name: key.name.clone(),
-        state: phase(object).as_str().to_owned(),
-        happened: story(object, &status),
+        state: phase(task).as_str().to_owned(),
+        happened: story::story(task, &status),
         remedy: remedy(why.reason),
         reason: why.reason,
         message: why.message,
-        bound_by: bound_by.filter(|_| phase(object).is_waiting() || phase(object).is_ended()),
+        bound_by: bound,
+        taken_by,
         told: told.map(|(reason, message)| format!("{}: {message}", reason.as_str())),
         guardrails: Vec::new(),
-        next: planned.wake,
+        next,
+        then,
+        namespace: key.namespace,
+        name: key.name,
     }
 }
 
-fn plan_of(view: &View, key: &ObjectKey) -> Planned {
-    let settings = Settings::default();
-    let subject = Subject::Task(key.clone());
-    let plans = admission::plan(&view.world, &settings, view.now);
-    let waiting = plans.into_iter().find(|(planned, _)| *planned == subject);
-    waiting.map_or_else(
-        || task::plan(&view.world, key, &settings, view.now),
-        |(_, planned)| planned,
+/// The tasks under way that take the room of the cap that binds a task.
+fn taken_by(view: &View, task: &AgentTask, decision: &Decision) -> Vec<String> {
+    let Some(bound) = decision.bound.as_ref().filter(|_| is_a_cap(decision.why.reason)) else {
+        return Vec::new();
+    };
+    let policy = view
+        .world
+        .holding(&task.namespace().unwrap_or_default())
+        .find(|policy| bound.kind == "AgentPolicy" && policy.name() == bound.name);
+    let counted = |other: &AgentTask| match policy {
+        Some(policy) => {
+            let same_repository = folded(&other.spec.repository) == folded(&task.spec.repository);
+            view.world.holds(policy, &other.namespace().unwrap_or_default())
+                && (!bound.rule.ends_with("PerRepository") || same_repository)
+                && (!bound.rule.ends_with("PerAutomation") || automation_key(other) == automation_key(task))
+        }
+        None => automation_key(other) == automation_key(task),
+    };
+    let counted: Vec<_> = view.world.active().filter(|(_, other)| counted(other)).collect();
+    let named = counted.iter().take(NAMED).map(|(key, other)| {
+        let since = other.status.as_ref().and_then(|status| status.started_at);
+        let since = since.map_or_else(String::new, |at| format!(", started {}", relative(Some(at), view.now)));
+        format!("{key} is {}{since}", phase(other).as_str())
+    });
+    let more = counted.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    named.chain(more).collect()
+}
+
+fn is_a_cap(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::AutomationCap | Reason::PolicyCap | Reason::RepositoryCap
     )
-}
-
-fn written(action: &Action) -> Option<&TaskStatus> {
-    match action {
-        Action::WriteTaskStatus(status) => Some(status),
-        _ => None,
-    }
-}
-
-/// What happened to a task, in order.
-fn story(task: &AgentTask, status: &TaskStatus) -> Vec<String> {
-    let cause = &task.spec.trigger;
-    let automation = automation_key(task).name;
-    let mut story = vec![format!(
-        "due {} by trigger {} of {automation}",
-        cause.scheduled_time, cause.name
-    )];
-    let follows = task.spec.follows.as_ref();
-    story.extend(follows.map(|follows| format!("in the place of {} ({:?})", follows.name, follows.because)));
-    let allowed: Vec<_> = status
-        .allowed_by
-        .iter()
-        .map(|policy| format!("{} (generation {})", policy.name, policy.generation))
-        .collect();
-    if !allowed.is_empty() {
-        story.push(format!("allowed by AgentPolicy {}", allowed.join(", ")));
-    }
-    for attempt in &status.attempts {
-        let outcome = attempt
-            .outcome
-            .map_or("no outcome yet".to_owned(), |outcome| format!("{outcome:?}"));
-        let said = attempt
-            .message
-            .as_ref()
-            .map_or(String::new(), |said| format!(": {said}"));
-        story.push(format!(
-            "attempt {} at {}: {outcome}{said}",
-            attempt.number, attempt.written_at
-        ));
-    }
-    let github = status.task.as_ref();
-    story.extend(github.map(|task| {
-        let page = task.url.as_ref().map_or(String::new(), |url| format!(", {url}"));
-        format!("task {} at GitHub, {}{page}", task.id, task.state)
-    }));
-    let pull = status
-        .pull_request
-        .as_ref()
-        .and_then(|pull| Some((pull, pull.url.as_ref()?)));
-    story.extend(pull.map(|(pull, url)| {
-        let state = if pull.merged {
-            "merged"
-        } else {
-            pull.state.as_deref().unwrap_or("open")
-        };
-        format!("pull request {url}, {state}")
-    }));
-    story.extend(status.successor.as_ref().map(|name| format!("followed by {name}")));
-    story
 }

@@ -3,6 +3,8 @@
 //! Each policy that holds is asked, so the narrowest wins. What one pass starts counts at once. The first cap that binds is
 //! told: the automation's own, then active tasks, review queues, the rate of starts, budgets.
 
+mod limits;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +20,8 @@ use super::policy::Policy;
 use super::time::{add, pending};
 use super::world::{CredentialKey, ObjectKey, World, automation_key, folded, is_in_review, open_pull};
 use super::{Settings, Why, duplicates};
+
+pub use limits::{Limit, Unit};
 
 const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
@@ -339,6 +343,7 @@ impl<'a> Room<'a> {
         })
     }
 
+    /// When tasks of the policy's namespaces started within the hour, the oldest first.
     fn recent_starts(&self, policy: &Policy) -> Vec<Timestamp> {
         let since = self.now.saturating_sub(RATE_WINDOW).unwrap_or(Timestamp::MIN);
         let recent = self.world.started_since(since);
@@ -349,6 +354,7 @@ impl<'a> Room<'a> {
         held.map(|(at, _)| at).collect()
     }
 
+    /// What is about to start in the policy's namespaces.
     fn taken_under(&self, policy: &Policy) -> impl Iterator<Item = &Taken<'a>> {
         self.taken.iter().filter(|taken| {
             let namespace = taken.task.metadata.namespace.as_deref().unwrap_or_default();

@@ -1,7 +1,11 @@
 //! `why`, `queue`, `status` and `history`, asked of files as `kubectl get -o yaml` writes them.
 
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::thread;
 
 use crate::run;
 
@@ -138,10 +142,10 @@ fn the_queue_has_what_runs_and_then_what_waits_in_order() {
     assert_eq!(
         lines(&out),
         [
-            "PLACE   NAMESPACE   TASK        PHASE     AGE     REASON",
-            "-       payments    deps-run    Running   1h9m    InProgress",
-            "1       payments    docs-wait   Held      1h10m   GuardrailNotMet",
-            "2       payments    deps-wait   Pending   10m     AutomationCap",
+            "PLACE   NAMESPACE   TASK        PHASE     AGE     REASON            RULE",
+            "-       payments    deps-run    Running   1h9m    InProgress        -",
+            "1       payments    docs-wait   Held      1h10m   GuardrailNotMet   guardrails.approvals of apolicy/default",
+            "2       payments    deps-wait   Pending   10m     AutomationCap     concurrency.maxActive of aauto/deps",
         ]
     );
     let (_, wide, _) = ask(&["queue", "-o", "wide"]);
@@ -150,7 +154,10 @@ fn the_queue_has_what_runs_and_then_what_waits_in_order() {
         "{wide}"
     );
     let (_, none, _) = ask(&["queue", "-n", "elsewhere"]);
-    assert_eq!(none, "Nothing runs and nothing waits.\n");
+    assert_eq!(
+        none,
+        "Nothing runs and nothing waits in namespace elsewhere; -A shows all namespaces.\n"
+    );
     let (_, json, _) = ask(&["queue", "-o", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(
@@ -168,9 +175,9 @@ fn automations_at_a_glance() {
     assert_eq!(
         lines(&out),
         [
-            "NAMESPACE   NAME   READY   ACTIVE   WAITING   LAST   NEXT        PRS   CREDITS",
-            "payments    deps   True    1        1         -      in 50m      1     12.3",
-            "payments    docs   False   0        1         -      in 22h50m   0     0.0",
+            "NAMESPACE   NAME   READY   ACTIVE   WAITING   LAST        NEXT        PRS   CREDITS",
+            "payments    deps   True    1        1         Succeeded   in 50m      1     12.3",
+            "payments    docs   False   0        1         -           in 22h50m   0     0.0",
         ]
     );
     let (_, coloured, _) = ask(&["status", "--color", "always"]);
@@ -190,14 +197,138 @@ fn an_automations_tasks_newest_first() {
             "deps-old    hourly    schedule    2h10m ago   Succeeded   https://github.com/acme/payments-api/pull/7   1h5m     12.3",
         ]
     );
-    let (code, _, err) = ask(&["history", "nobody"]);
-    assert_eq!(
-        (code, err.as_str()),
+    assert_eq!(ask(&["history", "aauto/deps"]).1, out);
+}
+
+#[test]
+fn a_name_that_nothing_has_is_answered_with_where_to_look() {
+    let table = [
         (
-            1,
-            "error: there is no automation nobody: kubectl get aauto -A lists them\n"
-        )
+            vec!["history", "nobody"],
+            "there is no automation nobody in any namespace: kubectl get aauto,atask -A lists what there is",
+        ),
+        (
+            vec!["history", "deps", "-n", "web"],
+            "there is no automation deps in namespace web: there is one with -n payments",
+        ),
+        (
+            vec!["history", "task/deps-run"],
+            "history is that of an automation, and task is none: write its name",
+        ),
+        (
+            vec!["why", "nobody"],
+            "there is no automation and no task nobody in any namespace: kubectl get aauto,atask -A lists what there is",
+        ),
+        (
+            vec!["why", "deps-run", "-n", "web"],
+            "there is no automation and no task deps-run in namespace web: there is one with -n payments",
+        ),
+        (
+            vec!["why", "task/deps", "-n", "payments"],
+            "there is no task deps in namespace payments: kubectl get aauto,atask -A lists what there is",
+        ),
+        (
+            vec!["why", "apolicy/default"],
+            "a policy decides, and nothing is decided about it: kubectl aauto status --policies shows what its limits \
+             stand at",
+        ),
+        (
+            vec!["why", "pod/deps"],
+            "pod is no kind of this project: write NAME, automation/NAME or task/NAME",
+        ),
+    ];
+    for (arguments, expected) in table {
+        let (code, out, err) = ask(&arguments);
+        assert_eq!(
+            (code, out.as_str(), err),
+            (1, "", format!("error: {expected}\n")),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn what_policies_limits_stand_at() {
+    let capped = "  maxActive: 1\n  maxActivePerRepository: 2\n  maxStartsPerHour: 9\n  maxOpenPullRequestsPerAutomation: 4\n  \
+                  budget: {creditsPerDay: 40, creditsPerMonth: 500}\n  freezeWindows: [{name: now, from: \
+                  \"2026-03-30T00:00:00Z\", to: \"2026-03-30T07:00:00Z\"}]";
+    let held = OBJECTS.replace("  maxActive: 5", capped).replace(
+        "  allowedBy: [{name: default",
+        "  reservedNanoCredits: 15000000000\n  allowedBy: [{name: default",
     );
+    let arguments = ["status", "--policies", "-f", "-", "--now", NOW];
+    let (code, out, err) = run(&arguments, &held);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(
+        lines(&out),
+        [
+            "POLICY    RULE                               OF                  USED   HELD   LIMIT   UNTIL",
+            "default   freezeWindows[now]                 -                   on     -      -       in 50m",
+            "default   maxActive                          -                   1      -      1       -",
+            "default   maxActivePerRepository             acme/payments-api   1      -      2       -",
+            "default   maxOpenPullRequestsPerAutomation   payments/deps       2      -      4       -",
+            "default   maxStartsPerHour                   -                   0      -      9       -",
+            "default   budget.creditsPerDay               -                   12.3   15.0   40      in 17h50m",
+            "default   budget.creditsPerMonth             -                   12.3   15.0   500     in 1d17h",
+        ]
+    );
+    let (_, json, _) = run(&[&arguments[..], &["-o", "json"]].concat(), &held);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[1]["inForce"], true, "{json}");
+    assert_eq!(json[5]["held"], 15.0, "{json}");
+    let (_, elsewhere, _) = run(&[&arguments[..], &["-n", "web"]].concat(), &held);
+    assert_eq!(
+        elsewhere,
+        "No AgentPolicy holds in namespace web; -A shows all namespaces.\n"
+    );
+}
+
+#[test]
+fn what_only_the_cluster_knows_is_told_as_it_was_written() {
+    let condition = "  conditions: [{type: Ready, status: \"False\", reason: SecretMissing, message: create it, \
+                     observedGeneration: 1, lastTransitionTime: \"2026-03-30T00:00:00Z\"}]\n  guardrails:\n    - {policy: \
+                     default, name: approvals, state: Met}";
+    let not_met = OBJECTS.find("  guardrails:\n    - {policy").unwrap();
+    let end = OBJECTS[not_met..].find("---").unwrap();
+    let objects = OBJECTS.replace(&OBJECTS[not_met..not_met + end], &format!("{condition}\n"));
+    let objects = objects.replace(
+        "{phase: Held, reason: Suspended, message: it was suspended}",
+        "{phase: Held, reason: SecretMissing, message: there is no Secret token}",
+    );
+    let ask = |arguments: &[&str]| run(&[arguments, &["-f", "-", "--now", NOW]].concat(), &objects).1;
+    assert!(ask(&["status"]).contains("docs   False"), "{}", ask(&["status"]));
+    let queue = ask(&["queue"]);
+    assert!(
+        queue.contains("SecretMissing   credentials.secretRef of aauto/docs"),
+        "{queue}"
+    );
+    let why = ask(&["why", "docs-wait"]);
+    assert!(
+        why.contains("why:     SecretMissing: there is no Secret token"),
+        "{why}"
+    );
+    assert!(
+        why.contains("rule:    spec.credentials.secretRef of AgentAutomation docs"),
+        "{why}"
+    );
+    let why = ask(&["why", "docs"]);
+    assert!(why.starts_with("automation payments/docs: Stalled\n"), "{why}");
+    assert!(why.contains("why:     SecretMissing: create it"), "{why}");
+}
+
+/// A rule that bound a task once is not told for what binds it now.
+#[test]
+fn a_rule_belongs_to_its_reason() {
+    let bound = "{kind: AgentPolicy, name: default, generation: 3, rule: spec.maxActive}";
+    let objects = OBJECTS.replace(
+        "status: {phase: Held, reason: Suspended, message: it was suspended}",
+        &format!("status: {{phase: Held, reason: PolicyCap, message: full, boundBy: {bound}}}"),
+    );
+    let objects = objects.replace("state: NotMet, message", "state: Met, message");
+    let (_, out, _) = run(&["why", "docs-wait", "-f", "-", "--now", NOW], &objects);
+    assert!(out.contains("why:     Ready: nothing is in its way"), "{out}");
+    assert!(!out.contains("rule:"), "{out}");
+    assert!(out.contains("status:  PolicyCap: full"), "{out}");
 }
 
 #[test]
@@ -211,7 +342,9 @@ fn why_tells_the_rule_the_change_and_the_next_time() {
             "  due 2026-03-30T06:00:00Z by trigger hourly of deps",
             "  why:     AutomationCap: the automation's own cap is reached (spec.concurrency.maxActive is 1)",
             "  rule:    spec.concurrency.maxActive of AgentAutomation deps (generation 3)",
-            "  change:  wait for a task of the automation to end (kubectl aauto queue shows which), or raise its spec.concurrency.maxActive",
+            "  taken:   payments/deps-run is Running, started 1h9m ago",
+            "  change:  wait for a task of the automation to end (kubectl aauto queue shows which), or raise its",
+            "           spec.concurrency.maxActive",
             "  next:    nothing happens by the passing of time alone",
         ]
     );
@@ -230,31 +363,175 @@ fn why_tells_the_rule_the_change_and_the_next_time() {
     );
     let (_, out, _) = ask(&["why", "deps"]);
     assert!(
-        out.starts_with("automation payments/deps: Ready\n  1 under way, 1 waiting\n"),
+        out.starts_with(
+            "automation payments/deps: Ready\n  1 under way, 1 waiting\n  the last to end was deps-old: Succeeded, 1h50m \
+             ago\n  deps-wait waiting: AutomationCap: "
+        ),
         "{out}"
     );
-    assert!(out.contains("next:    2026-03-30T07:00:00Z (in 50m)"), "{out}");
+    assert!(
+        out.contains("next:    2026-03-30T07:00:00Z (in 50m): its next trigger fires"),
+        "{out}"
+    );
     let (_, out, _) = ask(&["why", "aauto/docs"]);
     assert!(
         out.contains("guard:   approvals (default) NotMet: no rule requires a pull request"),
         "{out}"
     );
+    assert!(
+        out.contains("rule:    spec.guardrails.approvals of AgentPolicy default (generation 4)"),
+        "{out}"
+    );
     let (_, out, _) = ask(&["why", "deps-run"]);
     assert!(out.contains("allowed by AgentPolicy default (generation 4)"), "{out}");
-    let (code, _, err) = ask(&["why", "nobody"]);
-    assert_eq!(code, 1);
-    assert!(
-        err.starts_with("error: there is no task and no automation nobody here"),
-        "{err}"
+}
+
+/// A kubeconfig of one context, `test`, in namespace `payments`.
+fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let text = format!(
+        "{{apiVersion: v1, kind: Config, current-context: test, users: [{{name: me, user: {{}}}}],
+          clusters: [{{name: here, cluster: {{server: \"{server}\"}}}}],
+          contexts: [{{name: test, context: {{cluster: here, user: me, namespace: payments}}}}]}}"
     );
+    file.write_all(text.as_bytes()).unwrap();
+    file
 }
 
 #[test]
 fn a_missing_cluster_is_told_in_one_line() {
-    let (code, out, err) = run(&["status", "--kubeconfig", "/nowhere/config"], "");
+    let silent = kubeconfig("http://127.0.0.1:1");
+    let silent = silent.path().to_str().unwrap();
+    let mut broken = tempfile::NamedTempFile::new().unwrap();
+    broken.write_all(b"contexts: [").unwrap();
+    let table = [
+        (
+            vec!["--kubeconfig", "/nowhere/config"],
+            "error: no cluster: failed to read",
+        ),
+        (
+            vec!["--kubeconfig", broken.path().to_str().unwrap()],
+            "error: no cluster: failed to parse",
+        ),
+        (
+            vec!["--kubeconfig", silent, "--context", "nope"],
+            "error: no cluster: the kubeconfig has no context nope: kubectl config get-contexts lists",
+        ),
+        (
+            vec!["--kubeconfig", silent],
+            "error: can't list agentautomations: the cluster does not answer (Connection refused",
+        ),
+        (
+            vec!["--kubeconfig", silent, "--watch"],
+            "error: can't list agentautomations: the cluster does not answer (Connection refused",
+        ),
+    ];
+    for (arguments, expected) in table {
+        let (code, out, err) = run(&[&["status"], &arguments[..]].concat(), "");
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");
+        assert!(err.starts_with(expected), "{arguments:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
+    }
+}
+
+/// Answers requests by their paths, one a connection; 403 where it has no answer.
+fn api_server(answers: Vec<(&'static str, String)>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = String::new();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            reader.read_line(&mut request).unwrap();
+            let mut header = String::new();
+            while reader.read_line(&mut header).unwrap() > 2 {
+                header.clear();
+            }
+            let path = request.split(['?', ' ']).nth(1).unwrap();
+            let found = answers.iter().find(|(known, _)| *known == path);
+            let forbidden = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,
+                               "message":"you may not","metadata":{}}"#;
+            let (status, body) = found.map_or(("403 Forbidden", forbidden), |(_, body)| ("200 OK", body.as_str()));
+            let length = body.len();
+            let head = "Content-Type: application/json\r\nConnection: close";
+            write!(
+                stream,
+                "HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}"
+            )
+            .unwrap();
+        }
+    });
+    address
+}
+
+/// The objects of a kind, as the API server lists them.
+fn listed(kind: &str) -> String {
+    let objects: Vec<serde_json::Value> = serde_saphyr::from_multiple(OBJECTS).unwrap();
+    let items: Vec<_> = objects.into_iter().filter(|object| object["kind"] == kind).collect();
+    let list = serde_json::json!({"apiVersion": "agentautomation.dev/v1alpha1", "kind": format!("{kind}List"),
+        "metadata": {}, "items": items});
+    list.to_string()
+}
+
+#[test]
+fn who_may_see_one_namespace_sees_it_and_is_told_what_is_missing() {
+    let server = api_server(vec![
+        (
+            "/apis/agentautomation.dev/v1alpha1/namespaces/payments/agentautomations",
+            listed("AgentAutomation"),
+        ),
+        (
+            "/apis/agentautomation.dev/v1alpha1/namespaces/payments/agenttasks",
+            listed("AgentTask"),
+        ),
+    ]);
+    let file = kubeconfig(&server);
+    let config = file.path().to_str().unwrap();
+    let (code, out, err) = run(&["queue", "--kubeconfig", config, "--now", NOW], "");
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.contains("docs-wait   Held      1h10m   Suspended"),
+        "no policy denies it here: {out}"
+    );
+    assert_eq!(
+        lines(&err),
+        [
+            "note: you may not list agentautomations, agenttasks of all namespaces: what others take of shared caps is not \
+             counted",
+            "note: you may not list agentpolicies, namespaces: what they decide is told as the controller wrote it",
+        ]
+    );
+    let (code, out, err) = run(&["queue", "--kubeconfig", config, "-A"], "");
     assert_eq!((code, out.as_str()), (2, ""));
-    assert!(err.starts_with("error: no cluster: "), "{err}");
-    assert_eq!(err.lines().count(), 1, "{err}");
+    assert_eq!(
+        err,
+        "error: can't list agentautomations: you may not: ask for the right to list them\n"
+    );
+}
+
+/// What the controller passes over hides nothing from people, and counts as it does for the controller.
+#[test]
+fn what_can_not_be_decoded_is_told_and_hides_nothing() {
+    let strange = listed("AgentPolicy").replace("\"maxActive\":5", "\"maxActive\":\"five\"");
+    let server = api_server(vec![
+        (
+            "/apis/agentautomation.dev/v1alpha1/agentautomations",
+            listed("AgentAutomation"),
+        ),
+        ("/apis/agentautomation.dev/v1alpha1/agenttasks", listed("AgentTask")),
+        ("/apis/agentautomation.dev/v1alpha1/agentpolicies", strange),
+        ("/api/v1/namespaces", listed("Namespace")),
+    ]);
+    let file = kubeconfig(&server);
+    let config = file.path().to_str().unwrap();
+    let (code, out, err) = run(&["why", "deps-wait", "--kubeconfig", config, "--now", NOW], "");
+    assert_eq!(code, 0, "{err}");
+    assert!(err.starts_with("note: AgentPolicy default can't be decoded: "), "{err}");
+    assert!(
+        out.contains("why:     PolicyUnreadable: AgentPolicy default can't be read"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -280,4 +557,33 @@ fn as_a_plugin_it_goes_by_kubectls_name_and_shells_complete_it() {
     }
     let (_, own, _) = run(&["why", "--help"], "");
     assert!(own.contains("Usage: agent-automation why"), "{own}");
+}
+
+#[test]
+fn kubectl_is_told_what_completes_the_plugins_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let completer = folder.path().join("kubectl_complete-aauto");
+    symlink(env!("CARGO_BIN_EXE_agent-automation"), &completer).unwrap();
+    let objects = folder.path().join("objects.yaml");
+    fs::write(&objects, OBJECTS).unwrap();
+    let objects = objects.to_str().unwrap();
+    let table: [(&[&str], &[&str]); 8] = [
+        (&["st"], &["status"]),
+        (&["queue", "--col"], &["--color"]),
+        (&["queue", "-o", ""], &["table", "wide", "json", "yaml"]),
+        (&["completion", "z"], &["zsh"]),
+        (
+            &["why", "-f", objects, "-A", "de"],
+            &["deps", "deps-old", "deps-run", "deps-wait"],
+        ),
+        (&["history", "-f", objects, "-A", ""], &["deps", "docs"]),
+        (&["history", "-f", objects, "-n", "web", ""], &[]),
+        (&["why", "--kubeconfig", "/nowhere", "-A", ""], &[]),
+    ];
+    for (words, expected) in table {
+        let output = Command::new(&completer).args(words).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let said: Vec<_> = said.lines().map(|line| line.split('\t').next().unwrap()).collect();
+        assert_eq!(said, [expected, &[":4"]].concat(), "{words:?}");
+    }
 }

@@ -442,11 +442,15 @@ fn the_examples_are_good_and_start() {
     let (code, findings, said) = run(&[&["validate"], files.as_slice()].concat(), "");
     assert_eq!((code, findings.as_str()), (0, ""), "{said}");
 
-    // An hour after both were applied, on a Monday and on a Tuesday.
-    let created: String = files
-        .iter()
-        .map(|file| std::fs::read_to_string(file).unwrap() + "---\n")
-        .collect();
+    // An hour after both were applied, on a Monday and on a Tuesday, in a repository that has what guards it.
+    let guarded = "status: {guardrails: [{policy: default, name: approvals, state: Met}]}\n";
+    let mut created = String::new();
+    for file in files {
+        let is_automation = !file.contains("policy") && !file.contains("secret");
+        created += &std::fs::read_to_string(file).unwrap();
+        created += if is_automation { guarded } else { "" };
+        created += "---\n";
+    }
     let created = created.replace(
         "name: weekly-deps,",
         "name: weekly-deps, creationTimestamp: 2026-03-30T00:00:00Z,",
@@ -470,8 +474,9 @@ fn the_examples_are_good_and_start() {
     let expected = [
         "flaky-tests [CreateTask] missed 0 next 2026-03-31T23:30:00Z Ready",
         "weekly-deps [] missed 1 next 2026-04-06T04:00:00Z Ready",
-        "flaky-tests-* [Start] Starting Starting",
+        "flaky-tests-* [] Pending Verifying",
     ];
+    // It is not started beside a pull request that is open, and only GitHub knows of those.
     assert_eq!(summary(&tuesday), expected);
     let prompt = tuesday["automations"][0]["actions"][0]["prompt"].as_str().unwrap();
     assert!(

@@ -138,7 +138,11 @@ impl Controller {
     }
 }
 
-fn program(name: &str) -> Result<PathBuf, Error> {
+/// Where a program of this project is.
+///
+/// # Errors
+/// When it has not been built.
+pub fn program(name: &str) -> Result<PathBuf, Error> {
     let beside = std::env::current_exe().unwrap_or_default().with_file_name(name);
     if beside.is_file() {
         Ok(beside)

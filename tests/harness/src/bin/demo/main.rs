@@ -1,10 +1,11 @@
 //! `make demo`: the controller at work, on a real API server and a stand-in for GitHub, in under a minute.
 //!
 //! Servers, simulator and controller are processes that end with this one. The objects are those of `examples/`; what
-//! is shown are kubectl's own tables. The summary is read back from the cluster and from the simulator, and the demo
-//! fails when anything that it is there to show did not happen.
+//! is shown are kubectl's own tables, and what its plugin `kubectl aauto` says. The summary is read back from the cluster
+//! and from the simulator, and the demo fails when anything that it is there to show did not happen.
 
 mod manifests;
+mod plugin;
 mod story;
 mod tables;
 
@@ -17,7 +18,7 @@ use harness::{
 use serde_json::{Value, json};
 use tokio::{signal, time::sleep};
 
-use self::{manifests::Manifests, story::Story, tables::Tables};
+use self::{manifests::Manifests, plugin::Plugin, story::Story, tables::Tables};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -35,6 +36,7 @@ struct Stage {
     plane: ControlPlane,
     github: GitHub,
     controller: Controller,
+    plugin: Plugin,
 }
 
 #[tokio::main]
@@ -53,7 +55,7 @@ async fn main() -> ExitCode {
 }
 
 async fn demo() -> Result<(Stage, Story)> {
-    let examples = Manifests::read("examples", &["stock.yaml", "teams.yaml"])?;
+    let examples = Manifests::read("examples", &["stock.yaml", "teams.yaml", "queue.yaml"])?;
     step("starting etcd, kube-apiserver (RBAC on) and kube-controller-manager");
     let plane = ControlPlane::start(Options::default()).await?;
     step("applying deploy/, starting the stand-in for GitHub and the controller as its ServiceAccount");
@@ -67,15 +69,17 @@ async fn demo() -> Result<(Stage, Story)> {
     apply(&plane, &examples.demo[0]).await?;
     // The first start of all is the one whose answer is lost.
     sleep(Duration::from_secs(2)).await;
-    apply(&plane, &examples.demo[1]).await?;
+    apply(&plane, &examples.demo[1..].concat()).await?;
 
+    let plugin = Plugin::install(&plane)?;
     let mut tables = Tables::new(&plane).await?;
-    let story = story::watch(&mut tables, &github).await?;
+    let story = story::watch(&mut tables, &github, &plugin).await?;
     drop(tables);
     let stage = Stage {
         plane,
         github,
         controller,
+        plugin,
     };
     Ok((stage, story))
 }
@@ -119,6 +123,8 @@ fn github_commands(manifests: &Manifests) -> Vec<Value> {
             json!({"queued_ms": 1000, "running_ms": 3000, "leaves": "nothing", "end": failed}),
         ),
         script("acme/ledger", json!({"queued_ms": 1000, "running_ms": 10_000})),
+        script("acme/infra", json!({"queued_ms": 1000, "running_ms": 9000})),
+        script("acme/web", json!({"queued_ms": 500, "running_ms": 1500})),
         json!({"add_fault": {"on": ["start_task"], "effect": {"lose_answer": "reset"}}}),
         json!({"add_fault": {"on": ["start_task"], "effect": {"show_late": {"list_ms": 3000, "get_ms": 3000}}}}),
     ]);
@@ -131,11 +137,14 @@ fn explain(stage: &Stage) {
         plane,
         github,
         controller,
+        plugin,
     } = stage;
     println!("\nIt runs on. In another terminal:\n");
     println!("  export KUBECONFIG={}", plane.kubeconfig().display());
-    println!("  export PATH={}:$PATH", plane.binaries().display());
+    let (plugins, binaries) = (plugin.folder().display(), plane.binaries().display());
+    println!("  export PATH={plugins}:{binaries}:$PATH");
     println!("  kubectl get aauto,atask -A");
+    println!("  kubectl aauto status -A; kubectl aauto queue -A");
     println!("  kubectl explain aauto.spec.triggers");
     println!("  kubectl describe atask -n stock");
     println!(

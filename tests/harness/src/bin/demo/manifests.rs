@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::Result;
 
+/// The repository that lacks what its policy requires. All others have it.
+const UNGUARDED: &str = "acme/identity";
+
 /// What is applied.
 pub struct Manifests {
     /// The examples, and the demo's policies.
@@ -59,12 +62,15 @@ impl Manifests {
         });
         let repositories = self.automations().map(|automation| {
             let spec = &automation["spec"];
-            let branches: BTreeSet<_> = spec["branches"]["base"]
-                .as_str()
-                .into_iter()
-                .filter(|base| *base != "main")
-                .collect();
-            json!({"add_repository": {"name": spec["repository"], "branches": branches}})
+            let base = spec["branches"]["base"].as_str();
+            let branches: BTreeSet<_> = base.into_iter().filter(|base| *base != "main").collect();
+            let mut repository = json!({"name": spec["repository"], "branches": branches});
+            if spec["repository"] != UNGUARDED {
+                let rules = json!([{"pull_request": {"approvals": 1, "code_owners": true}}]);
+                repository["rules"] = json!({base.unwrap_or("main"): rules});
+                repository["codeowners"] = "valid".into();
+            }
+            json!({"add_repository": repository})
         });
         users.chain(repositories).collect()
     }

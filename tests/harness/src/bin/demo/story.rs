@@ -8,117 +8,250 @@ use std::{
 use harness::programs::GitHub;
 use serde_json::Value;
 
-use crate::{Result, tables::Tables};
+use crate::{Result, plugin::Plugin, tables::Tables};
 
 /// How long it may take until everything has been seen.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The repository in which `demo-platform` lets one task run at a time.
+const CAPPED: &str = "acme/infra";
+/// The widest line that a terminal beside an editor still shows.
+const WIDEST: usize = 131;
 
 /// Something that must be seen.
 struct Scene {
     /// The automation it is about.
     automation: &'static str,
     what: &'static str,
-    /// Whether a task shows it; the second argument are the GitHub tasks that carry a marker of this task.
-    shows: fn(&Value, &[&Value]) -> bool,
+    /// Whether a task shows it.
+    shows: fn(&Sight) -> bool,
+    /// What people ask then, and what they must be told.
+    asks: &'static [Question],
+}
+
+/// A task, and what belongs to it.
+struct Sight<'a> {
+    task: &'a Value,
+    automation: &'a Value,
+    /// The tasks at GitHub that carry a marker of this task.
+    there: Vec<&'a Value>,
+}
+
+/// A question to `kubectl aauto`.
+struct Question {
+    arguments: fn(&Value) -> Vec<String>,
+    is_answered: fn(&Value, &str) -> bool,
 }
 
 const SCENES: &[Scene] = &[
     Scene {
         automation: "patches",
         what: "one succeeds, and its pull request's link is known",
-        shows: |task, there| outcome(task) == "Created" && succeeded(task) && is_same(task, there),
+        shows: |sight| outcome(sight.task) == "Created" && succeeded(sight.task) && sight.is_same(),
+        asks: &[],
     },
     Scene {
         automation: "flaky-tests",
         what: "one fails, with the reason that GitHub gives",
-        shows: |task, there| {
-            let status = &task["status"];
-            status["phase"] == "Failed"
-                && status["reason"] == "SessionFailed"
-                && status["failure"].is_string()
-                && is_same(task, there)
+        shows: |sight| {
+            is(sight.task, "Failed", "SessionFailed") && sight.task["status"]["failure"].is_string() && sight.is_same()
         },
+        asks: &[],
     },
     Scene {
         automation: "stale-flags",
         what: "one loses GitHub's answer, is found by its marker and adopted, and is there once",
-        shows: |task, there| outcome(task) == "Adopted" && succeeded(task) && is_same(task, there),
+        shows: |sight| outcome(sight.task) == "Adopted" && succeeded(sight.task) && sight.is_same(),
+        asks: &[],
     },
     Scene {
         automation: "rewrite",
         what: "one is denied by policy, and GitHub never hears of it",
-        shows: |task, there| {
-            let status = &task["status"];
-            status["phase"] == "Denied"
-                && status["attempts"].is_null()
-                && status["message"].is_string()
-                && there.is_empty()
-        },
+        shows: |sight| is(sight.task, "Denied", "PolicyDenied") && sight.never_sent(),
+        asks: &[],
     },
     Scene {
         automation: "docs",
-        what: "one is held while the automation's cap is reached",
-        shows: |task, there| {
-            let status = &task["status"];
-            status["phase"] == "Held" && status["reason"] == "AutomationCap" && there.is_empty()
+        what: "one is held while its automation's own cap is reached",
+        shows: |sight| is(sight.task, "Held", "AutomationCap") && sight.never_sent(),
+        asks: &[],
+    },
+    Scene {
+        automation: "lint",
+        what: "a queue holds: a policy lets one task run at a time, and the others wait in order",
+        shows: |sight| is(sight.task, "Held", "PolicyCap") && sight.never_sent(),
+        asks: &[
+            Question {
+                arguments: |_| words("queue --all-namespaces"),
+                is_answered: |_, said| waiting_for_the_cap(said).len() >= 2 && is_narrow(said),
+            },
+            Question {
+                arguments: why_task,
+                is_answered: |_, said| {
+                    said.contains("why:     PolicyCap: ")
+                        && said.contains("rule:    spec.maxActive of AgentPolicy demo-platform ")
+                        && is_complete(said)
+                },
+            },
+        ],
+    },
+    Scene {
+        automation: "lockfile",
+        what: "a duplicate is skipped, and tells the task and the pull request that are there already",
+        shows: |sight| is(sight.task, "Skipped", "Duplicate") && sight.never_sent(),
+        asks: &[Question {
+            arguments: why_task,
+            is_answered: |task, said| {
+                let message = words(text(&task["status"]["message"])).join(" ");
+                said.contains("task lockfile-")
+                    && said.contains("https://github.com/acme/web/pull/1")
+                    && said.contains("rule:    spec.deduplicate of AgentAutomation lockfile ")
+                    && words(said).join(" ").contains(&message)
+                    && is_complete(said)
+            },
+        }],
+    },
+    Scene {
+        automation: "rotate-keys",
+        what: "a guardrail is not met: nothing starts, and what is missing in the repository is told",
+        shows: |sight| {
+            let ready = condition(sight.automation, "Ready");
+            is(sight.task, "Held", "GuardrailNotMet")
+                && sight.never_sent()
+                && ready.is_some_and(|ready| ready["status"] == "False" && ready["reason"] == "GuardrailNotMet")
         },
+        asks: &[Question {
+            arguments: |_| words("why automation/rotate-keys --namespace identity"),
+            is_answered: |_, said| {
+                said.contains("why:     GuardrailNotMet: ")
+                    && said.contains("rule:    spec.guardrails.approvals of AgentPolicy demo-guarded ")
+                    && said.contains("guard:   approvals (demo-guarded) NotMet")
+                    && said.contains("guard:   firewall (demo-guarded) Met")
+                    && is_complete(said)
+            },
+        }],
     },
 ];
+
+/// A scene as it was when it was seen.
+struct Seen {
+    task: Value,
+    /// Questions and answers.
+    asked: Vec<(String, String)>,
+}
 
 /// What was seen.
 pub struct Story {
     /// For each scene the task that showed it, as it was at that time.
-    seen: Vec<Option<Value>>,
+    seen: Vec<Option<Seen>>,
     automations: Vec<Value>,
     tasks: Vec<Value>,
     /// The markers of all tasks at GitHub.
     markers: Vec<String>,
+    /// The most tasks that were seen under way at once where one may be.
+    most_at_once: usize,
     elapsed: Duration,
 }
 
 /// Shows the tables until everything has been seen, or until it takes too long.
-pub async fn watch(tables: &mut Tables<'_>, github: &GitHub) -> Result<Story> {
-    let mut seen: Vec<Option<Value>> = vec![None; SCENES.len()];
+pub async fn watch(tables: &mut Tables<'_>, github: &GitHub, plugin: &Plugin) -> Result<Story> {
+    let mut seen: Vec<Option<Seen>> = SCENES.iter().map(|_| None).collect();
+    let mut most_at_once = 0;
     loop {
         let tasks = tables.next().await?;
+        let automations = tables.list("AgentAutomation").await?;
         let there = github.get("/tasks").await?;
+        most_at_once = most_at_once.max(there.iter().filter(|task| is_under_way(task)).count());
         for (scene, seen) in SCENES.iter().zip(&mut seen).filter(|(_, seen)| seen.is_none()) {
-            let shows = |task: &&Value| (scene.shows)(task, &carrying(&there, task));
-            *seen = tasks
-                .iter()
-                .filter(|task| task["spec"]["automation"]["name"] == scene.automation)
-                .find(shows)
-                .cloned();
+            let shown = tasks.iter().find(|task| scene.is_shown(task, &automations, &there));
+            if let Some(task) = shown {
+                *seen = scene.ask(task, plugin).await?;
+            }
         }
-        let ready = tables.list("AgentAutomation").await?;
-        if (seen.iter().all(Option::is_some) && ready.iter().all(is_ready)) || tables.elapsed() > DEADLINE {
+        if (seen.iter().all(Option::is_some) && automations.iter().all(is_ready)) || tables.elapsed() > DEADLINE {
             tables.show_settled().await?;
             return Ok(Story {
                 seen,
-                automations: ready,
+                automations,
                 tasks,
                 markers: there.iter().map(marker).collect(),
+                most_at_once,
                 elapsed: tables.elapsed(),
             });
         }
     }
 }
 
+impl Scene {
+    fn is_shown(&self, task: &Value, automations: &[Value], there: &[Value]) -> bool {
+        let (name, namespace) = (&task["spec"]["automation"]["name"], &task["metadata"]["namespace"]);
+        let automation = automations.iter().find(|automation| {
+            let metadata = &automation["metadata"];
+            metadata["name"] == *name && metadata["namespace"] == *namespace
+        });
+        automation.is_some_and(|automation| {
+            let there = carrying(there, task);
+            *name == self.automation
+                && (self.shows)(&Sight {
+                    task,
+                    automation,
+                    there,
+                })
+        })
+    }
+
+    /// Asks all questions; nothing while one is not answered as it must be.
+    async fn ask(&self, task: &Value, plugin: &Plugin) -> Result<Option<Seen>> {
+        let mut asked = Vec::new();
+        for question in self.asks {
+            let arguments = (question.arguments)(task);
+            let said = plugin.ask(&arguments).await?;
+            if !(question.is_answered)(task, &said) {
+                return Ok(None);
+            }
+            asked.push((format!("kubectl aauto {}", arguments.join(" ")), said));
+        }
+        let task = task.clone();
+        Ok(Some(Seen { task, asked }))
+    }
+}
+
+impl Sight<'_> {
+    /// Whether exactly one task at GitHub carries a marker of this one, and it is the recorded one.
+    fn is_same(&self) -> bool {
+        let known = &self.task["status"]["task"];
+        matches!(*self.there, [one] if one["id"] == known["id"] && one["state"] == known["state"])
+    }
+
+    /// Whether nothing was sent to GitHub for it, and a sentence says why.
+    fn never_sent(&self) -> bool {
+        let status = &self.task["status"];
+        self.there.is_empty() && status["attempts"].is_null() && status["message"].is_string()
+    }
+}
+
 impl Story {
     /// Whether all of it was seen.
     pub fn is_complete(&self) -> bool {
-        self.seen.iter().all(Option::is_some) && self.automations.iter().all(is_ready) && self.no_marker_twice()
+        self.seen.iter().all(Option::is_some)
+            && self.automations.iter().all(is_ready)
+            && self.no_marker_twice()
+            && self.cap_held()
     }
 
     fn no_marker_twice(&self) -> bool {
         self.markers.iter().collect::<BTreeSet<_>>().len() == self.markers.len()
     }
 
+    fn cap_held(&self) -> bool {
+        self.most_at_once == 1
+    }
+
     pub fn print(&self) {
         println!("What was seen, read from the cluster's objects:\n");
         for (scene, seen) in SCENES.iter().zip(&self.seen) {
             println!("{} {}", mark(seen.is_some()), scene.what);
-            seen.iter().for_each(tell);
+            seen.iter().for_each(Seen::print);
         }
         let ready = self
             .automations
@@ -136,6 +269,11 @@ impl Story {
             mark(self.no_marker_twice()),
             self.markers.len()
         );
+        println!(
+            "{} never more than {} under way at GitHub in {CAPPED}, where the policy lets 1 run",
+            mark(self.cap_held()),
+            self.most_at_once
+        );
         let mut phases: BTreeMap<&str, usize> = BTreeMap::new();
         for task in &self.tasks {
             *phases.entry(text(&task["status"]["phase"])).or_default() += 1;
@@ -150,7 +288,22 @@ impl Story {
     }
 }
 
-/// One task in a few lines: where it is, its id and state at GitHub, and its link or what is said of it.
+impl Seen {
+    /// What was asked and answered, or else the task in a few lines: where it is, its id and state at GitHub, and its link
+    /// or what is said of it.
+    fn print(&self) {
+        for (question, answer) in &self.asked {
+            println!("\n       $ {question}\n");
+            answer.lines().for_each(|line| println!("       {line}"));
+        }
+        if self.asked.is_empty() {
+            tell(&self.task);
+        } else {
+            println!();
+        }
+    }
+}
+
 fn tell(task: &Value) {
     let (metadata, status) = (&task["metadata"], &task["status"]);
     let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
@@ -182,9 +335,9 @@ fn succeeded(task: &Value) -> bool {
     status["phase"] == "Succeeded" && text(&status["pullRequest"]["url"]).starts_with("https://")
 }
 
-/// Whether exactly one task at GitHub carries a marker of this one, and it is the recorded one.
-fn is_same(task: &Value, there: &[&Value]) -> bool {
-    matches!(there, [one] if one["id"] == task["status"]["task"]["id"] && one["state"] == task["status"]["task"]["state"])
+fn is(task: &Value, phase: &str, reason: &str) -> bool {
+    let status = &task["status"];
+    status["phase"] == phase && status["reason"] == reason
 }
 
 fn outcome(task: &Value) -> &str {
@@ -202,14 +355,55 @@ fn marker(task: &Value) -> String {
     text(&task["prompt"]).lines().last().unwrap_or_default().to_owned()
 }
 
-/// `Ready`, or denied with a sentence, as the automation of the sandbox is.
+/// `Ready`, or kept from it with a sentence, as those of the sandbox and of the repository without a guardrail are.
 fn is_ready(automation: &Value) -> bool {
+    let ready = condition(automation, "Ready");
+    let told = |ready: &Value| ready["reason"] == "PolicyDenied" || ready["reason"] == "GuardrailNotMet";
+    ready.is_some_and(|ready| ready["status"] == "True" || told(ready))
+}
+
+fn condition<'a>(automation: &'a Value, kind: &str) -> Option<&'a Value> {
     let conditions = automation["status"]["conditions"].as_array();
-    let ready = conditions
+    conditions
         .into_iter()
         .flatten()
-        .find(|condition| condition["type"] == "Ready");
-    ready.is_some_and(|ready| ready["status"] == "True" || ready["reason"] == "PolicyDenied")
+        .find(|condition| condition["type"] == kind)
+}
+
+/// Whether a task at GitHub is under way where a policy lets one be.
+fn is_under_way(task: &Value) -> bool {
+    task["repository"] == CAPPED && matches!(text(&task["state"]), "queued" | "in_progress")
+}
+
+fn why_task(task: &Value) -> Vec<String> {
+    let metadata = &task["metadata"];
+    words(&format!(
+        "why {} --namespace {}",
+        text(&metadata["name"]),
+        text(&metadata["namespace"])
+    ))
+}
+
+/// Whether an answer to `why` also says what would change it, and when anything can happen.
+fn is_complete(said: &str) -> bool {
+    said.contains("\n  change:  ") && said.contains("\n  next:    ")
+}
+
+/// The places of tasks that wait for the policy's cap; none if they are out of order.
+fn waiting_for_the_cap(queue: &str) -> Vec<usize> {
+    let rows = queue.lines().filter(|row| row.contains(" PolicyCap "));
+    let places: Vec<usize> = rows
+        .filter_map(|row| row.split_whitespace().next()?.parse().ok())
+        .collect();
+    if places.is_sorted() { places } else { Vec::new() }
+}
+
+fn is_narrow(table: &str) -> bool {
+    table.lines().all(|line| line.chars().count() <= WIDEST)
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 fn text(value: &Value) -> &str {

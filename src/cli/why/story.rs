@@ -1,0 +1,87 @@
+//! What happened to a task up to now, and what can happen next.
+
+use jiff::Timestamp;
+
+use crate::api::task::{Phase, TaskStatus};
+use crate::api::{AgentTask, Reason};
+use crate::cli::decision::Decision;
+use crate::plan::world::{automation_key, open_pull, phase};
+
+/// What happened to a task, in order.
+#[must_use]
+pub fn story(task: &AgentTask, status: &TaskStatus) -> Vec<String> {
+    let cause = &task.spec.trigger;
+    let automation = automation_key(task).name;
+    let mut story = vec![format!(
+        "due {} by trigger {} of {automation}",
+        cause.scheduled_time, cause.name
+    )];
+    let follows = task.spec.follows.as_ref();
+    story.extend(follows.map(|follows| format!("in the place of {} ({:?})", follows.name, follows.because)));
+    let allowed: Vec<_> = status
+        .allowed_by
+        .iter()
+        .map(|policy| format!("{} (generation {})", policy.name, policy.generation))
+        .collect();
+    if !allowed.is_empty() {
+        story.push(format!("allowed by AgentPolicy {}", allowed.join(", ")));
+    }
+    for attempt in &status.attempts {
+        let outcome = attempt
+            .outcome
+            .map_or("no outcome yet".to_owned(), |outcome| format!("{outcome:?}"));
+        let said = attempt
+            .message
+            .as_ref()
+            .map_or(String::new(), |said| format!(": {said}"));
+        let at = to_second(attempt.written_at);
+        story.push(format!("attempt {} at {at}: {outcome}{said}", attempt.number));
+    }
+    let github = status.task.as_ref();
+    story.extend(github.map(|task| {
+        let page = task.url.as_ref().map_or(String::new(), |url| format!(", {url}"));
+        format!("task {} at GitHub, {}{page}", task.id, task.state)
+    }));
+    story.extend(pull_request(status));
+    story.extend(status.ended_at.map(|at| format!("ended {}", to_second(at))));
+    story.extend(status.successor.as_ref().map(|name| format!("followed by {name}")));
+    story
+}
+
+/// What can happen at the decision's next time, or what else it takes.
+#[must_use]
+pub fn then(task: &AgentTask, decision: &Decision) -> &'static str {
+    let expires = decision.next.is_some() && decision.next == task.spec.start_before;
+    match phase(task) {
+        Phase::Pending | Phase::Held if decision.why.reason == Reason::Ready => {
+            "the controller sends it, one a second for each token"
+        }
+        Phase::Pending | Phase::Held if expires => "it expires, if it has not started by then",
+        Phase::Pending | Phase::Held if decision.next.is_some() => "it is looked at again",
+        Phase::Pending | Phase::Held => "nothing happens by the passing of time alone",
+        Phase::Starting => "GitHub answers, or the answer counts as lost",
+        Phase::Unknown if decision.why.reason == Reason::AnswerLost => "it is looked for at GitHub, again and again",
+        Phase::Unknown => "nothing happens until a person decides",
+        Phase::Running if decision.next.is_some() => "GitHub has been asked again by then, or a deadline passes",
+        Phase::Running => "the controller learns of it when GitHub says something new",
+        Phase::Succeeded if open_pull(task) => "somebody reviews, merges or closes its pull request",
+        _ => "nothing: it has ended",
+    }
+}
+
+/// Fractions of a second are of no use to people.
+#[must_use]
+pub fn to_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+fn pull_request(status: &TaskStatus) -> Option<String> {
+    let pull = status.pull_request.as_ref()?;
+    let url = pull.url.as_ref()?;
+    let state = if pull.merged {
+        "merged"
+    } else {
+        pull.state.as_deref().unwrap_or("open")
+    };
+    Some(format!("pull request {url}, {state}"))
+}
