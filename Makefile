@@ -13,10 +13,10 @@ FEATURES := --features simulator
 CONTROL_PLANE := tests/control-plane/build >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench soak mutants check generate control-plane openapi
+.PHONY: help demo test bench bench-decisions soak mutants check generate control-plane openapi
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Show it at work on a real API server and a stand-in for GitHub; KEEP=1 leaves it running
 	@$(CONTROL_PLANE)
@@ -27,10 +27,14 @@ test: ## Run every test but soak, mutants and bench
 	@$(CONTROL_PLANE) && tests/openapi/fetch >/dev/null
 	cargo test --workspace $(FEATURES) --no-fail-fast
 
-bench: ## Measure it beside CronJob: latencies, writes, memory, CPU; some seven minutes
+bench: ## Measure it beside CronJob: latencies, writes, memory, CPU; some seven minutes; then bench-decisions
 	@$(CONTROL_PLANE)
 	@cargo build --release --workspace $(FEATURES) --bins
 	@QPS=$(QPS) target/release/bench
+	@$(MAKE) --no-print-directory bench-decisions
+
+bench-decisions: ## Measure the planner alone, over 10,000 automations: time for one change, a cold start, memory
+	@cargo bench --quiet $(FEATURES) --bench decisions
 
 soak: ## Run N=1000000 seeds of the planner alone and M=100000 of the whole simulation; hours
 	PLANNER_SEEDS=$(N) cargo test --release $(FEATURES) --test simulation planner:: -- --nocapture
