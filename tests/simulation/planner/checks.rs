@@ -78,7 +78,7 @@ pub struct Checks {
 }
 
 impl Checks {
-    fn breaks(&mut self, what: String) {
+    pub fn breaks(&mut self, what: String) {
         if self.broken.len() < 10 {
             self.broken.push(what);
         }
@@ -177,10 +177,25 @@ impl Checks {
             self.made(&uid, after);
         }
         self.forward(after, before.as_deref());
+        self.duplicate_of_itself(after);
         let was_written_ahead = is_write_ahead(before.as_deref(), after);
         self.remember(&uid, after, before.as_deref(), was_written_ahead);
         if was_written_ahead {
             self.written_ahead(write.actor, &uid, after, write.at);
+        }
+    }
+
+    /// A task is no duplicate of another for its own cause.
+    fn duplicate_of_itself(&mut self, task: &AgentTask) {
+        let message = status(task).message.as_deref().unwrap_or_default();
+        let named = message.strip_prefix("task ").and_then(|rest| rest.split(' ').next());
+        let is_same = |known: &Known| {
+            Some(known.task.name_any().as_str()) == named
+                && is_of_same(&known.task, task)
+                && known.task.spec.trigger == task.spec.trigger
+        };
+        if status(task).reason == Some(Reason::Duplicate) && self.tasks.values().any(is_same) {
+            self.breaks(format!("2: {} gives way to a task of its own cause", task.name_any()));
         }
     }
 
@@ -207,13 +222,14 @@ impl Checks {
         let is_followed = |known: &&Known| {
             known.task.name_any() == follows.name && known.task.namespace().as_ref() == Some(&namespace)
         };
-        let goes_on = self
+        let followed = self
             .tasks
             .values()
             .find(is_followed)
-            .is_some_and(|known| !known.is_unforeseen && counts(&known.task));
-        if goes_on {
-            self.breaks(format!("{} is a retry of what goes on", task.name_any()));
+            .map(|known| status(&known.task).reason);
+        let ends = [Reason::SessionFailed, Reason::SessionTimedOut, Reason::SessionCancelled];
+        if !followed.is_none_or(|reason| reason.is_some_and(|reason| ends.contains(&reason))) {
+            self.breaks(format!("{} is a retry of what did not end by itself", task.name_any()));
         }
     }
 

@@ -22,7 +22,7 @@ const LEASE: SignedDuration = SignedDuration::from_secs(15);
 const DRAIN: i64 = 25_000;
 /// From the last fault to rest, at most.
 const TO_REST: SignedDuration = SignedDuration::from_hours(3);
-const AT_REST: SignedDuration = SignedDuration::from_mins(20);
+const AT_REST: SignedDuration = SignedDuration::from_mins(6);
 const CLEAR_UP: SignedDuration = SignedDuration::from_secs(60);
 /// Secrets are read again after five minutes, and what comes of that takes a while.
 const SETTLED: SignedDuration = SignedDuration::from_mins(8);
@@ -312,6 +312,13 @@ impl Life {
             let process = &mut self.processes[index];
             let now = self.now + process.skew;
             let dispatched = process.plan(now);
+            let missed = process
+                .leading
+                .as_mut()
+                .map(|leading| std::mem::take(&mut leading.missed));
+            for subject in missed.unwrap_or_default() {
+                self.checks.breaks(format!("the queue passes over {subject}"));
+            }
             if dispatched.is_empty() {
                 return;
             }
@@ -356,7 +363,7 @@ impl Life {
             let Some(leading) = &mut process.leading else { continue };
             if leading.heard < length && !leading.is_listening {
                 leading.is_listening = true;
-                let more = self.chance.random_range(50..200);
+                let more = self.chance.random_range(50..500);
                 let at = self.now + lag + SignedDuration::from_millis(more);
                 self.push_at(at, Event::Hear(id));
             }

@@ -216,7 +216,7 @@ pub fn policy(name: &str, now: Timestamp, chance: &mut StdRng) -> PolicySpec {
         credits_per_month: pick(chance, &[None, Some(7)]),
         estimate_per_task: chance.random_range(1..=2),
     });
-    policy.guardrails = likely(chance, 0.1).then(|| Guardrails {
+    policy.guardrails = likely(chance, 0.2).then(|| Guardrails {
         approvals: Some(1),
         max_age: seconds(pick(chance, &["1m", "10m"])),
         ..Guardrails::default()

@@ -19,7 +19,7 @@ const LONGEST_DELAY: SignedDuration = SignedDuration::from_secs(30);
 impl Life {
     /// One of the things that people do.
     pub fn people(&mut self) {
-        match self.chance.random_range(0..16) {
+        match self.chance.random_range(0..18) {
             0 | 1 => self.change_a_policy(),
             2 | 3 => self.edit_an_automation(),
             4 => self.resume_an_automation(),
@@ -188,7 +188,7 @@ impl Life {
     fn change_guardrails(&mut self) {
         let (now, repository) = (self.now, pick(&mut self.chance, &REPOSITORIES));
         let approvals = pick(&mut self.chance, &[None, Some(1)]);
-        let hidden = likely(&mut self.chance, 0.3);
+        let hidden = likely(&mut self.chance, 0.5);
         let branch = self.github.branches.get_mut(repository).unwrap();
         if branch.is_guarded() {
             branch.met_at = now;

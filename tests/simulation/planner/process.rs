@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agent_automation::api::AgentTask;
+use agent_automation::api::task::Phase;
 use agent_automation::observe::{Update, apply};
+use agent_automation::plan::queue::Queue;
 use agent_automation::plan::time::{LONGEST_RETRY, add, pending};
 use agent_automation::plan::{Action, CredentialKey, ObjectKey, Planned, Settings, Subject, World, admission, plan};
 use jiff::{SignedDuration, Timestamp};
@@ -34,6 +36,9 @@ pub struct Process {
 #[derive(Debug)]
 pub struct Leading {
     pub world: World,
+    queue: Queue,
+    /// What the queue did not look at, and would have been done.
+    pub missed: Vec<Subject>,
     timers: Timers,
     dirty: BTreeSet<Subject>,
     pub errands: BTreeMap<u32, Errand>,
@@ -82,6 +87,8 @@ impl Process {
     pub fn lead(&mut self, cluster: &Cluster, inherited: &BTreeSet<String>) {
         let mut leading = Leading {
             world: World::default(),
+            queue: Queue::default(),
+            missed: Vec::new(),
             timers: Timers::default(),
             dirty: BTreeSet::new(),
             errands: BTreeMap::new(),
@@ -155,7 +162,9 @@ impl Process {
         }
         let settings = &self.shell.settings;
         let mut dispatched = Vec::new();
-        for (subject, planned) in admit(&leading.world, settings, now) {
+        let admitted = leading.queue.plan(&leading.world, &dirty, settings, now);
+        leading.missed.extend(missed(&leading.world, &admitted, settings, now));
+        for (subject, planned) in admitted {
             dispatched.extend(leading.dispatch(subject, planned, settings, now));
         }
         for subject in dirty {
@@ -171,7 +180,7 @@ impl Process {
             return Vec::new();
         };
         let (world, settings) = (&leading.world, &self.shell.settings);
-        let mut plans = admit(world, settings, now);
+        let mut plans = admission::plan(world, settings, now);
         let credentials = world.credentials.keys().cloned().map(Subject::Credential);
         let automations = world.automations().map(|(key, _)| Subject::Automation(key.clone()));
         let tasks = world.tasks().map(|(key, _)| Subject::Task(key.clone()));
@@ -298,9 +307,18 @@ impl Timers {
     }
 }
 
-/// The one place where waiting tasks are decided on.
-fn admit(world: &World, settings: &Settings, now: Timestamp) -> Vec<(Subject, Planned)> {
-    admission::plan(world, settings, now)
+/// What a look at everything that waits would do besides. A reason that a task is told may wait for the next whole pass.
+fn missed(world: &World, admitted: &[(Subject, Planned)], settings: &Settings, now: Timestamp) -> Vec<Subject> {
+    let tells = |action: &Action| matches!(action, Action::WriteTaskStatus(status) if status.phase == Phase::Held);
+    let acts = |planned: &Planned| !planned.actions.iter().all(tells);
+    let done = |(subject, planned): &(Subject, Planned)| {
+        let mut same = admitted.iter().filter(|(other, _)| other == subject);
+        same.any(|(_, other)| other.actions == planned.actions)
+    };
+    let whole = admission::plan(world, settings, now).into_iter();
+    // What is asked already is not asked again.
+    let besides = whole.filter(|plan| acts(&plan.1) && !done(plan) && !world.busy.contains(&plan.0));
+    besides.map(|(subject, _)| subject).collect()
 }
 
 /// What the leader before this one wrote ahead of a task that we have written to can't arrive any more.
