@@ -488,10 +488,20 @@ fn checks_come_to(checks: &[CheckRun]) -> Option<Checks> {
     }
 }
 
-/// What a branch's rules require, all of them taken together.
+/// What a branch's rules and its classic protection require, all of them taken together.
 #[must_use]
-pub fn branch_rules(rules: &[BranchRule]) -> BranchRules {
-    let mut all = BranchRules::default();
+pub fn branch_rules(rules: &[BranchRule], branch: &models::BranchInfo) -> BranchRules {
+    let mut all = BranchRules {
+        is_classic: branch.protected == Some(true),
+        ..BranchRules::default()
+    };
+    let checks = branch
+        .protection
+        .as_ref()
+        .and_then(|protection| protection.required_status_checks.as_ref());
+    let enforced = checks.filter(|checks| checks.enforcement_level.as_deref().is_some_and(|level| level != "off"));
+    all.status_checks
+        .extend(enforced.into_iter().flat_map(|checks| checks.contexts.iter().cloned()));
     for rule in rules {
         match rule {
             BranchRule::PullRequest {

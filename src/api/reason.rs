@@ -112,8 +112,8 @@ pub enum Reason {
     SpecChanged,
     /// The base branch is not there any more.
     BranchGone,
-    /// As many tasks wait as may.
-    QueueFull,
+    /// Scheduled times were not run.
+    RunsMissed,
     /// It did not end before its deadline, and may go on at GitHub.
     ActiveDeadline,
     /// Nobody answered the agent before the deadline.
@@ -182,7 +182,7 @@ impl Reason {
             Self::Replaced => "Replaced",
             Self::SpecChanged => "SpecChanged",
             Self::BranchGone => "BranchGone",
-            Self::QueueFull => "QueueFull",
+            Self::RunsMissed => "RunsMissed",
             Self::ActiveDeadline => "ActiveDeadline",
             Self::WaitingDeadline => "WaitingDeadline",
             Self::PullRequestStale => "PullRequestStale",

@@ -324,6 +324,10 @@ pub struct TaskStatus {
     /// The policies that allowed its newest attempt.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed_by: Vec<PolicyRef>,
+    /// It becomes `TimedOut` if it has not ended this many seconds after its start: its own deadline, or that of the policies
+    /// that allowed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_deadline_seconds: Option<i32>,
     /// What is held of budgets for it, in billionths of an AI credit, until its cost is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserved_nano_credits: Option<i64>,

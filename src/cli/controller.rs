@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::controller::lease::Terms;
 use crate::controller::metrics::Metrics;
+use crate::controller::requests::CountRequests;
 use crate::controller::{Controller, server};
 use crate::github::{BaseUrl, Client as GitHub, HttpTransport};
 use crate::plan::Settings;
@@ -127,7 +128,7 @@ pub fn run(args: &Args) -> ExitCode {
 async fn control(args: &Args) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::default());
     let (stop, shutdown) = watch::channel(false);
-    let client = client().await?;
+    let client = client(metrics.clone()).await?;
     let github = GitHub::new(
         Arc::new(HttpTransport::new(&args.github_api_url)?),
         args.github_api_url.clone(),
@@ -182,11 +183,12 @@ impl Args {
 }
 
 /// A client that repeats nothing and waits for nothing for ever.
-async fn client() -> Result<Client, Error> {
+async fn client(metrics: Arc<Metrics>) -> Result<Client, Error> {
     let mut config = Config::infer().await?;
     config.default_retry = false;
     Ok(ClientBuilder::try_from(config)?
         .with_layer(&TimeoutLayer::new(API_TIMEOUT))
+        .with_layer(&CountRequests(metrics))
         .build())
 }
 

@@ -13,18 +13,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
+use crate::api::AgentTask;
 use crate::api::task::{AUTOMATION_LABEL, Phase};
-use crate::api::{AgentTask, Reason};
 use crate::execute::{Done, Executor, Failure, Leadership, Step};
 use crate::observe::{Update, apply};
 use crate::plan::queue::Queue;
 use crate::plan::time::{LONGEST_RETRY, add, pending};
-use crate::plan::world::phase;
 use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Settings, Subject, World, admission, plan};
 
-use super::events::Teller;
+use super::events::{Stood, Teller};
 use super::lease::Lease;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Seen};
 use super::watching::{Kind, News, watch};
 use super::{Controller, Shutdown, stopped};
 
@@ -66,7 +65,12 @@ struct Ended {
     done: Vec<(&'static str, Done)>,
 }
 
-type Said = (Phase, Option<Reason>);
+/// What an object said when something was planned for it.
+#[derive(Clone)]
+enum Said {
+    Task(Seen),
+    Automation(Stood),
+}
 
 /// When each subject is looked at again.
 #[derive(Default)]
@@ -268,21 +272,15 @@ impl<'a> Leading<'a> {
     }
 
     fn learn(&mut self, update: Update) {
-        if let Update::Task(task) | Update::TaskWritten(task) = &update {
-            let key = ObjectKey::of(&**task);
-            let before = self.world.task(&key).map(|task| phase(task).as_str());
-            self.dirty.extend(apply(&mut self.world, update));
-            let after = self.world.task(&key).map(|task| phase(task).as_str());
-            self.metrics().moved(before, after);
-        } else if let Update::TaskGone(key, _) = &update {
-            let key = key.clone();
-            let before = self.world.task(&key).map(|task| phase(task).as_str());
-            self.dirty.extend(apply(&mut self.world, update));
-            let after = self.world.task(&key).map(|task| phase(task).as_str());
-            self.metrics().moved(before, after);
-        } else {
-            self.dirty.extend(apply(&mut self.world, update));
-        }
+        let key = match &update {
+            Update::Task(task) | Update::TaskWritten(task) => Some(ObjectKey::of(&**task)),
+            Update::TaskGone(key, _) => Some(key.clone()),
+            _ => None,
+        };
+        let seen = |world: &World| key.as_ref().and_then(|key| world.task(key)).map(Seen::of);
+        let before = seen(&self.world);
+        self.dirty.extend(apply(&mut self.world, update));
+        self.controller.metrics.moved(before, seen(&self.world));
     }
 
     fn end(&mut self, ended: Ended, lease: &Lease) {
@@ -304,9 +302,19 @@ impl<'a> Leading<'a> {
             let result = done.failure.as_ref().map_or("ok", Failure::category);
             self.metrics().acted(action, result);
             for update in done.updates {
-                if let Update::TaskWritten(task) = &update {
-                    self.unclaim(task, lease);
-                    self.tell(action, said, task);
+                match (&update, &said) {
+                    (Update::TaskWritten(task), said) => {
+                        self.unclaim(task, lease);
+                        let said = match said {
+                            Some(Said::Task(seen)) => Some(*seen),
+                            Some(Said::Automation(_)) | None => None,
+                        };
+                        self.tell(action, said, task);
+                    }
+                    (Update::Automation(automation), Some(Said::Automation(stood))) => {
+                        self.telling.extend(self.teller.tell_of_automation(stood, automation));
+                    }
+                    _ => {}
                 }
                 self.learn(update);
             }
@@ -355,9 +363,17 @@ impl<'a> Leading<'a> {
     }
 
     /// Tells of a change that this process made.
-    fn tell(&mut self, action: &'static str, said: Option<Said>, task: &AgentTask) {
+    fn tell(&mut self, action: &'static str, said: Option<Seen>, task: &AgentTask) {
         let Some(status) = &task.status else { return };
-        if said == Some((status.phase, status.reason)) {
+        let seen = Seen::of(task);
+        if let Some(said) = said {
+            let created = task.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
+            self.metrics().wrote(said, seen, self.now().duration_since(created));
+            if seen.is_stale && !said.is_stale {
+                self.telling.extend(self.teller.tell_of_stale(task));
+            }
+        }
+        if said.map(|said| (said.phase, said.reason)) == Some((status.phase, status.reason)) {
             return;
         }
         let reason = status.reason.map_or("", |reason| reason.as_str());
@@ -427,9 +443,14 @@ impl<'a> Leading<'a> {
     }
 
     fn said(&self, subject: &Subject) -> Option<Said> {
-        let Subject::Task(key) = subject else { return None };
-        let status = self.world.task(key)?.status.as_ref()?;
-        Some((status.phase, status.reason))
+        match subject {
+            Subject::Task(key) => {
+                let task = self.world.task(key)?;
+                task.status.as_ref().map(|_| Said::Task(Seen::of(task)))
+            }
+            Subject::Automation(key) => self.world.automation(key).map(|it| Said::Automation(Stood::of(it))),
+            Subject::Credential(_) | Subject::Repository(..) | Subject::Branch(_) | Subject::Pulls(..) => None,
+        }
     }
 
     /// What the plan stands on until the action has ended.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
+use jiff::SignedDuration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -11,14 +12,24 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::api::task::Phase;
+use crate::api::{AgentTask, Reason};
 use crate::github::Exchange;
+use crate::plan::automation::seconds_to_review;
+use crate::plan::world::{open_pull, phase};
 
 /// All metrics of a process.
 pub struct Metrics {
     registry: Registry,
     leader: Gauge,
     decisions: Family<Decision, Counter>,
-    tasks: Family<InPhase, Gauge>,
+    tasks: Family<Decision, Gauge>,
+    open_pull_requests: Gauge,
+    credits: Counter<f64, AtomicU64>,
+    held: Histogram,
+    time_to_review: Histogram,
+    pulls_closed: Family<Closed, Counter>,
+    api: Family<ApiRequest, Counter>,
     actions: Family<Outcome, Counter>,
     missed: Counter,
     start_delay: Histogram,
@@ -34,8 +45,53 @@ struct Decision {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct InPhase {
-    phase: &'static str,
+struct Closed {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ApiRequest {
+    verb: &'static str,
+    resource: &'static str,
+    result: &'static str,
+}
+
+/// What is counted of a task as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub phase: Phase,
+    pub reason: Option<Reason>,
+    pub has_open_pull: bool,
+    pub is_merged: bool,
+    pub is_stale: bool,
+    pub nano_credits: i64,
+    /// Seconds from its pull request's creation to the first review of it.
+    pub review_seconds: Option<i64>,
+}
+
+impl Seen {
+    pub(super) fn of(task: &AgentTask) -> Self {
+        let status = task.status.as_ref();
+        let pull = status.and_then(|status| status.pull_request.as_ref());
+        Self {
+            phase: phase(task),
+            reason: status.and_then(|status| status.reason),
+            has_open_pull: open_pull(task),
+            is_merged: pull.is_some_and(|pull| pull.merged),
+            is_stale: pull.is_some_and(|pull| pull.stale),
+            nano_credits: status
+                .and_then(|status| status.usage.as_ref())
+                .map_or(0, |usage| usage.nano_ai_credits),
+            review_seconds: pull.and_then(seconds_to_review),
+        }
+    }
+
+    fn labels(self) -> Decision {
+        Decision {
+            phase: self.phase.as_str(),
+            reason: self.reason.map_or("", Reason::as_str),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,6 +118,14 @@ impl Default for Metrics {
             leader: Gauge::default(),
             decisions: Family::default(),
             tasks: Family::default(),
+            open_pull_requests: Gauge::default(),
+            credits: Counter::default(),
+            // A second to about 12 days.
+            held: Histogram::new(exponential_buckets(1.0, 4.0, 11)),
+            // A minute to about 6 weeks.
+            time_to_review: Histogram::new(exponential_buckets(60.0, 4.0, 9)),
+            pulls_closed: Family::default(),
+            api: Family::default(),
             actions: Family::default(),
             missed: Counter::default(),
             // 10 ms to about 3 hours.
@@ -84,7 +148,39 @@ impl Metrics {
             "Phases that tasks entered, by reason",
             self.decisions.clone(),
         );
-        registry.register("tasks", "Task objects by phase", self.tasks.clone());
+        registry.register("tasks", "Task objects by phase and reason", self.tasks.clone());
+        registry.register(
+            "open_pull_requests",
+            "Pull requests of tasks that wait for people",
+            self.open_pull_requests.clone(),
+        );
+        registry.register(
+            "ai_credits",
+            "AI credits that tasks are known to have cost",
+            self.credits.clone(),
+        );
+        registry.register_with_unit(
+            "held",
+            "From the creation of a task that was held to its start, or to its end without one",
+            Unit::Seconds,
+            self.held.clone(),
+        );
+        registry.register_with_unit(
+            "pull_request_review",
+            "From a pull request's creation to its first review",
+            Unit::Seconds,
+            self.time_to_review.clone(),
+        );
+        registry.register(
+            "pull_requests_closed",
+            "Pull requests that were merged, or closed unmerged",
+            self.pulls_closed.clone(),
+        );
+        registry.register(
+            "api_requests",
+            "Requests to the API server, by result",
+            self.api.clone(),
+        );
         registry.register("actions", "Actions carried out, by result", self.actions.clone());
         registry.register("missed_runs", "Scheduled times that were not run", self.missed.clone());
         registry.register_with_unit(
@@ -140,13 +236,38 @@ impl Metrics {
         self.decisions.get_or_create(&Decision { phase, reason }).inc();
     }
 
-    pub(super) fn moved(&self, from: Option<&'static str>, to: Option<&'static str>) {
-        if let Some(phase) = from {
-            self.tasks.get_or_create(&InPhase { phase }).dec();
+    /// A task object is another than before, or came, or went.
+    pub(super) fn moved(&self, from: Option<Seen>, to: Option<Seen>) {
+        if let Some(seen) = from {
+            self.tasks.get_or_create(&seen.labels()).dec();
+            self.open_pull_requests.dec_by(i64::from(seen.has_open_pull));
         }
-        if let Some(phase) = to {
-            self.tasks.get_or_create(&InPhase { phase }).inc();
+        if let Some(seen) = to {
+            self.tasks.get_or_create(&seen.labels()).inc();
+            self.open_pull_requests.inc_by(i64::from(seen.has_open_pull));
         }
+    }
+
+    /// This process wrote what it had seen of a task, `age` after the task's creation.
+    #[expect(clippy::cast_precision_loss, reason = "a sum of credits is for looking at")]
+    pub(super) fn wrote(&self, from: Seen, to: Seen, age: SignedDuration) {
+        let cost = to.nano_credits.saturating_sub(from.nano_credits).max(0);
+        self.credits.inc_by(cost as f64 / 1e9);
+        if from.phase == Phase::Held && !to.phase.is_waiting() {
+            self.held.observe(age.as_secs_f64());
+        }
+        if let (None, Some(seconds)) = (from.review_seconds, to.review_seconds) {
+            self.time_to_review.observe(seconds as f64);
+        }
+        if from.has_open_pull && !to.has_open_pull {
+            let result = if to.is_merged { "merged" } else { "unmerged" };
+            self.pulls_closed.get_or_create(&Closed { result }).inc();
+        }
+    }
+
+    pub(super) fn api_request(&self, verb: &'static str, resource: &'static str, result: &'static str) {
+        let request = ApiRequest { verb, resource, result };
+        self.api.get_or_create(&request).inc();
     }
 
     pub(super) fn acted(&self, action: &'static str, result: &'static str) {

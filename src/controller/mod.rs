@@ -8,6 +8,7 @@ mod events;
 mod leading;
 pub mod lease;
 pub mod metrics;
+pub mod requests;
 pub mod server;
 mod watching;
 

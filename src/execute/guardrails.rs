@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::repository::Repository;
+use crate::github::models::BranchInfo;
 use crate::github::{AgentConfiguration, BranchRule, Conditional, Error, RefusalKind};
 use crate::observe::{Update, agent_facts, branch_rules};
 use crate::plan::observed::{GuardrailFacts, Told};
@@ -29,20 +30,19 @@ impl Executor {
         };
         let answer = self.github.get_branch(&known.token, &key.repository, &key.branch).await;
         let mut updates = self.lessons(&key.credential, &known, answer.as_ref().err());
-        let exists = match answer {
+        let exists = match &answer {
             Ok(_) => Ok(true),
             // A repository that the token does not see has no branches either.
-            Err(error) if is_not_found(&error) => {
+            Err(error) if is_not_found(error) => {
                 let repository = self.github.get_repository(&known.token, &key.repository).await;
                 updates.extend(self.lessons(&key.credential, &known, repository.as_ref().err()));
                 repository.map(|_| false).map_err(|error| self.refused(&error))
             }
-            Err(error) => Err(self.refused(&error)),
+            Err(error) => Err(self.refused(error)),
         };
-        let told = if guardrails && exists == Ok(true) {
-            Some(self.guardrails(&key, &known, &mut updates).await)
-        } else {
-            None
+        let told = match answer {
+            Ok(branch) if guardrails => Some(self.guardrails(&key, &known, &branch, &mut updates).await),
+            _ => None,
         };
         let facts = BranchFacts {
             checked_at: self.now(),
@@ -54,7 +54,13 @@ impl Executor {
         Done { updates, failure: None }
     }
 
-    async fn guardrails(&self, key: &BranchKey, known: &Known, updates: &mut Vec<Update>) -> GuardrailFacts {
+    async fn guardrails(
+        &self,
+        key: &BranchKey,
+        known: &Known,
+        seen: &BranchInfo,
+        updates: &mut Vec<Update>,
+    ) -> GuardrailFacts {
         let (token, repository, branch) = (&known.token, &key.repository, &key.branch);
         let place = (repository.clone(), branch.clone());
         let mut kept = known.kept.clone();
@@ -95,7 +101,7 @@ impl Executor {
         self.learn(&key.credential, &known.version, |known| known.kept = kept);
         GuardrailFacts {
             checked_at: self.now(),
-            rules: rules.map(|rules| branch_rules(&rules)),
+            rules: rules.map(|rules| branch_rules(&rules, seen)),
             code_owners,
             agent: agent.map(agent_facts),
         }

@@ -220,6 +220,25 @@ pub struct BranchInfo {
     /// By classic protection; rulesets are not in it.
     #[serde(default, deserialize_with = "lenient")]
     pub protected: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub protection: Option<Protection>,
+}
+
+/// What GitHub tells everyone of a branch's classic protection.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Protection {
+    #[serde(default, deserialize_with = "lenient")]
+    pub required_status_checks: Option<RequiredStatusChecks>,
+}
+
+/// Status checks that classic protection requires.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RequiredStatusChecks {
+    /// `off`, `non_admins` or `everyone`.
+    #[serde(default, deserialize_with = "lenient")]
+    pub enforcement_level: Option<String>,
+    #[serde(default, deserialize_with = "lenient_list")]
+    pub contexts: Vec<String>,
 }
 
 /// A commit.

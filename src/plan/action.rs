@@ -40,6 +40,8 @@ impl fmt::Display for Subject {
 pub struct Admitted {
     /// The policies that allow it.
     pub allowed_by: Vec<PolicyRef>,
+    /// Its own deadline for the work, or that of the policies as they are now, whichever is shorter.
+    pub active_deadline_seconds: Option<i32>,
     /// What is held of budgets for it.
     pub reserved_nano_credits: i64,
 }

@@ -256,9 +256,14 @@ impl<'a> Pass<'a> {
     }
 
     fn start(&self, task: &AgentTask) -> Verdict {
-        let policies = self.world.holding(&task.namespace().unwrap_or_default());
+        let policies = || {
+            self.world
+                .holding(task.metadata.namespace.as_deref().unwrap_or_default())
+        };
+        let ceilings = policies().filter_map(|policy| policy.spec().max_active_deadline_seconds);
         Verdict::Start(Box::new(Admitted {
-            allowed_by: policies.map(Policy::reference).collect(),
+            allowed_by: policies().map(Policy::reference).collect(),
+            active_deadline_seconds: ceilings.chain(task.spec.active_deadline_seconds).min(),
             reserved_nano_credits: self.room.estimate(task),
         }))
     }
@@ -289,7 +294,7 @@ impl<'a> Pass<'a> {
         if successor == Some(task.name_any().as_str()) {
             return None;
         }
-        if successor.is_some() || started_instead(other, follows) {
+        if successor.is_some() || started_instead(self.world, other, follows) {
             let message = format!("task {} did not give way to it", follows.name);
             return Some(end(Phase::Skipped, Reason::AlreadyDecided, message));
         }
@@ -555,9 +560,9 @@ fn suspended(automation: &AgentAutomation) -> Option<Verdict> {
 }
 
 /// Whether the task that another was to take the place of will not give way any more.
-fn started_instead(other: &AgentTask, follows: &Follows) -> bool {
+fn started_instead(world: &World, other: &AgentTask, follows: &Follows) -> bool {
     match follows.because {
-        FollowsBecause::Retry => !retry::is_wanted(other),
+        FollowsBecause::Retry => !retry::is_wanted(world, other),
         FollowsBecause::SpecChange => !phase(other).is_waiting(),
     }
 }

@@ -177,14 +177,17 @@ impl<'a> View<'a> {
         let Ok(parsed) = &self.parsed else {
             return BTreeMap::new();
         };
-        parsed
-            .schedules
-            .iter()
-            .map(|schedule| (schedule.name, self.known(schedule, now)))
-            .collect()
+        let mut room = self.queue_room();
+        let known = parsed.schedules.iter().map(|schedule| {
+            let known = self.known(schedule, room, now);
+            room = room.saturating_sub(known.due.create.len());
+            (schedule.name, known)
+        });
+        known.collect()
     }
 
-    fn known(&self, schedule: &ParsedSchedule, now: Timestamp) -> Known {
+    /// `room` is how many more tasks may wait: all triggers share it.
+    fn known(&self, schedule: &ParsedSchedule, room: usize, now: Timestamp) -> Known {
         let decided_through = self.decided_through(schedule.name);
         let due = if self.is_stopped() {
             Due {
@@ -197,7 +200,7 @@ impl<'a> View<'a> {
                 decided_through,
                 self.creation(),
                 &self.existing(schedule.name),
-                self.queue_room(),
+                room,
                 now,
             )
         };
@@ -793,7 +796,7 @@ impl<'a> View<'a> {
         let mut unstarted = self
             .tasks
             .iter()
-            .filter(|task| may_start(phase(task)) || retry::is_wanted(task));
+            .filter(|task| may_start(phase(task)) || retry::is_wanted(self.world, task));
         let older = |task: &&AgentTask| task.spec.trigger.name == trigger && task.spec.trigger.scheduled_time <= time;
         decided && !unstarted.any(older)
     }
@@ -861,7 +864,9 @@ fn pull_of(task: &AgentTask) -> Option<&PullRequest> {
     task.status.as_ref()?.pull_request.as_ref()
 }
 
-fn seconds_to_review(pull: &PullRequest) -> Option<i64> {
+/// How long a pull request waited for its first review.
+#[must_use]
+pub fn seconds_to_review(pull: &PullRequest) -> Option<i64> {
     let waited = pull.first_review_at?.duration_since(pull.created_at?);
     Some(waited.as_secs())
 }

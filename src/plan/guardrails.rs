@@ -255,14 +255,25 @@ fn of_agent(facts: &GuardrailFacts, read: Switch, missing: &str) -> Finding {
     })
 }
 
+/// Classic protection may require what the rules do not; GitHub shows that to administrators only.
+fn unless_classic(rules: &BranchRules, finding: Finding) -> Finding {
+    match finding {
+        Finding::NotMet(missing) if rules.is_classic => Finding::CannotTell(format!(
+            "{missing}; it has classic protection, whose reviews GitHub does not show: move it to a ruleset"
+        )),
+        finding => finding,
+    }
+}
+
 fn approved(rules: &BranchRules, wanted: i32) -> Finding {
-    match rules.approvals {
+    let finding = match rules.approvals {
         Some(approvals) if approvals >= wanted => Finding::Met,
         Some(approvals) => Finding::NotMet(format!("its rules require {approvals} approvals: require {wanted}")),
         None => Finding::NotMet(format!(
             "no rule requires a pull request: add one that requires {wanted} approvals"
         )),
-    }
+    };
+    unless_classic(rules, finding)
 }
 
 fn checked(rules: &BranchRules, wanted: &[String]) -> Finding {
@@ -282,10 +293,8 @@ fn checked(rules: &BranchRules, wanted: &[String]) -> Finding {
 
 fn code_owners(facts: &GuardrailFacts) -> Finding {
     let reviewed = of_rules(facts, |rules| {
-        met_if(
-            rules.code_owner_review,
-            "no rule requires a review of code owners: add one",
-        )
+        let missing = "no rule requires a review of code owners: add one";
+        unless_classic(rules, met_if(rules.code_owner_review, missing))
     });
     if reviewed != Finding::Met {
         return reviewed;
@@ -324,6 +333,7 @@ mod tests {
                 code_owner_review: true,
                 status_checks: vec!["test".to_owned(), "lint".to_owned()],
                 code_scanning: true,
+                is_classic: false,
             }),
             code_owners: Ok(Some(0)),
             agent: Ok(AgentFacts {
@@ -360,6 +370,19 @@ mod tests {
                 "{approvals: 1}",
                 forbidden,
                 "approvals: CANNOT TELL, GitHub does not say: the token needs the permission Metadata: read",
+            ),
+            (
+                "{approvals: 1, codeOwners: true}",
+                |f| {
+                    f.rules = Ok(BranchRules {
+                        is_classic: true,
+                        ..BranchRules::default()
+                    });
+                },
+                "approvals: CANNOT TELL, no rule requires a pull request: add one that requires 1 approvals; it has classic \
+                 protection, whose reviews GitHub does not show: move it to a ruleset; codeOwners: CANNOT TELL, no rule \
+                 requires a review of code owners: add one; it has classic protection, whose reviews GitHub does not show: \
+                 move it to a ruleset",
             ),
             ("{codeOwners: true}", |_| (), "codeOwners: met"),
             (

@@ -92,6 +92,8 @@ pub struct BranchRules {
     pub code_owner_review: bool,
     pub status_checks: Vec<String>,
     pub code_scanning: bool,
+    /// There is classic protection as well, of which GitHub tells everyone the status checks alone.
+    pub is_classic: bool,
 }
 
 /// How the agent is set up in a repository; nothing where GitHub's answer lacks it.

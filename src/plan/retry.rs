@@ -20,7 +20,7 @@ const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_hours(6);
 /// The next step towards a retry: its object, and then its name in the status of the task that it follows.
 #[must_use]
 pub fn plan(world: &World, task: &AgentTask) -> Option<Action> {
-    if !is_wanted(task) {
+    if !is_wanted(world, task) {
         return None;
     }
     let automation = world.automation_of(task)?;
@@ -36,15 +36,18 @@ pub fn plan(world: &World, task: &AgentTask) -> Option<Action> {
     Some(Action::WriteTaskStatus(Box::new(status)))
 }
 
-/// Whether a retry of the task is still to be created or named.
+/// Whether a retry of the task is still to be created or named. The policies may allow fewer by now than when it was made.
 #[must_use]
-pub fn is_wanted(task: &AgentTask) -> bool {
+pub fn is_wanted(world: &World, task: &AgentTask) -> bool {
     let (Some(status), Some(retry)) = (&task.status, &task.spec.retry) else {
         return false;
     };
     let done = task.spec.follows.as_ref().map_or(0, |follows| follows.retries);
     let has_ended = status.task.is_some() && status.successor.is_none() && !counts(task);
-    has_ended && done < retry.limit && end(task).is_some_and(|end| retry.on.contains(&end))
+    let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
+    let ceilings = || world.holding(namespace).filter_map(|policy| policy.spec().max_retries);
+    let is_allowed = || done < retry.limit && ceilings().all(|most| done < most);
+    has_ended && is_allowed() && end(task).is_some_and(|end| retry.on.contains(&end))
 }
 
 /// The ends in failure of an automation since its last success, as they are now.

@@ -48,6 +48,7 @@ pub fn write_ahead(
     keep_newest(&mut status.attempts);
     status.not_before = None;
     status.allowed_by.clone_from(&admitted.allowed_by);
+    status.active_deadline_seconds = admitted.active_deadline_seconds;
     status.reserved_nano_credits = Some(admitted.reserved_nano_credits).filter(|nano| *nano > 0);
     say(
         &mut status,

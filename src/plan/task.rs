@@ -100,7 +100,11 @@ fn deadline(task: &AgentTask, status: &TaskStatus) -> Option<(Timestamp, TaskSta
         .as_ref()
         .and_then(|task| task.url.clone())
         .unwrap_or_default();
-    let active = after(status.started_at, task.spec.active_deadline_seconds).map(|due| {
+    let active = after(
+        status.started_at,
+        status.active_deadline_seconds.or(task.spec.active_deadline_seconds),
+    )
+    .map(|due| {
         let message =
             format!("it did not end before {due} and may go on at GitHub, where it counts until it ends: {page}");
         (due, Reason::ActiveDeadline, message)

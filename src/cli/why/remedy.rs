@@ -83,7 +83,7 @@ pub fn remedy(reason: Reason) -> &'static str {
             "nothing has to change: a task made from the changed spec takes its place, if its trigger is still there"
         }
         Reason::BranchGone => "name another base in spec.branches.base, or restore the branch",
-        Reason::QueueFull => "raise spec.concurrency.maxQueued, or remove what holds those that wait",
+        Reason::RunsMissed => "raise spec.concurrency.maxQueued, or remove what holds those that wait",
         Reason::ActiveDeadline => {
             "look at the task's page: it may go on there; raise spec.activeDeadlineSeconds if it needs longer"
         }
