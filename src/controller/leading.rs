@@ -19,7 +19,7 @@ use crate::execute::{Done, Executor, Failure, Leadership, Step};
 use crate::observe::{Update, apply};
 use crate::plan::queue::Queue;
 use crate::plan::time::{LONGEST_RETRY, add, pending};
-use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Settings, Subject, World, admission, plan};
+use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, plan};
 
 use super::events::{Stood, Teller};
 use super::lease::Lease;
@@ -409,7 +409,6 @@ impl<'a> Leading<'a> {
         }
         let settings = &self.controller.settings;
         let admitted = self.queue.plan(&self.world, &dirty, settings, now);
-        debug_assert_eq!(missed(&self.world, &admitted, settings, now), []);
         for (subject, planned) in admitted {
             self.dispatch(subject, planned, now);
         }
@@ -497,23 +496,6 @@ impl Timers {
         }
         due
     }
-}
-
-/// What a look at everything that waits would do besides. A reason that a task is told may wait for the next whole pass.
-fn missed(
-    world: &World,
-    admitted: &[(Subject, Planned)],
-    settings: &Settings,
-    now: Timestamp,
-) -> Vec<(Subject, Planned)> {
-    let tells = |action: &Action| matches!(action, Action::WriteTaskStatus(status) if status.phase == Phase::Held);
-    let acts = |planned: &Planned| !planned.actions.iter().all(tells);
-    let done = |(subject, planned): &(Subject, Planned)| {
-        let mut same = admitted.iter().filter(|(other, _)| other == subject);
-        same.any(|(_, other)| other.actions == planned.actions)
-    };
-    let whole = admission::plan(world, settings, now).into_iter();
-    whole.filter(|plan| acts(&plan.1) && !done(plan)).collect()
 }
 
 /// In their order. Where one fails, others of its kind are left for the next time.

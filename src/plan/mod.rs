@@ -15,7 +15,6 @@ pub mod automation;
 pub mod budget;
 pub mod conditions;
 pub mod credential;
-mod decided;
 pub mod duplicates;
 pub mod freeze;
 pub mod guardrails;

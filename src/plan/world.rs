@@ -18,7 +18,6 @@ use crate::domain::task_state::TaskState;
 
 use super::Subject;
 use super::budget::{self, Ledger};
-use super::decided::Decisions;
 use super::observed::{GuardrailFacts, ListedTask, Refused, Search, SeenPull};
 use super::policy::{Labels, Policy};
 
@@ -222,8 +221,6 @@ pub struct World {
     deleted: BTreeMap<ObjectKey, BTreeSet<(String, Timestamp)>>,
     /// Whether everything that was there when this process began to look is known.
     pub is_complete: bool,
-    /// Which versions decided what.
-    decisions: Decisions,
     /// Uids of tasks that appeared after their time was decided: creates that were on their way for long.
     late: BTreeSet<String>,
     /// What an action is under way for.
@@ -411,7 +408,6 @@ impl World {
         self.automations_by_credential
             .insert(CredentialKey::of_automation(&automation), &key);
         self.ledger.enter_status(&key, automation.status.as_ref());
-        self.decisions.learn(&key, &automation);
         self.enter(&key.namespace);
         self.automations.insert(key, stripped(automation));
         true
@@ -497,7 +493,6 @@ impl World {
         self.unlink_automation(key);
         self.automations.remove(key);
         self.status_written.remove(key);
-        self.decisions.forget(key);
         self.deleted.remove(key);
         self.retries.remove(&Subject::Automation(key.clone()));
     }
@@ -553,24 +548,20 @@ impl World {
         }
     }
 
-    /// An object that is new here, of which nobody has said anything, and that was created after its time was decided.
+    /// A time is decided only once its object is known, so an object that is new here and whose time is decided is late.
     fn is_late(&self, key: &ObjectKey, task: &AgentTask) -> bool {
         let cause = &task.spec.trigger;
         let is_new = self.tasks.get(key).is_none_or(|known| known.uid() != task.uid());
+        let automation = self.automation_of(task);
         let follows = task.spec.follows.as_ref();
         let has_predecessor = follows.is_some_and(|follows| {
             self.tasks
                 .contains_key(&ObjectKey::new(key.namespace.clone(), &*follows.name))
         });
-        let decided_by = || {
-            let key = ObjectKey::of(self.automation_of(task)?);
-            self.decisions.decided_by(&key, &cause.name, cause.scheduled_time)
-        };
         self.is_complete
             && is_new
-            && task.status.is_none()
             && !has_predecessor
-            && decided_by().is_some_and(|decided| decided < version(task))
+            && automation.is_some_and(|automation| is_decided(automation, &cause.name, cause.scheduled_time))
     }
 
     fn unlink_automation(&mut self, key: &ObjectKey) {
@@ -732,6 +723,11 @@ fn goes_on(status: &TaskStatus) -> bool {
 #[must_use]
 pub fn is_collected(automation: &AgentAutomation, trigger: &str, time: Timestamp) -> bool {
     schedules(automation, trigger).any(|schedule| schedule.collected_through >= Some(time))
+}
+
+/// Whether an automation's status says that a time has its task or needs none.
+fn is_decided(automation: &AgentAutomation, trigger: &str, time: Timestamp) -> bool {
+    schedules(automation, trigger).any(|schedule| schedule.decided_through >= time)
 }
 
 fn schedules<'a>(automation: &'a AgentAutomation, trigger: &str) -> impl Iterator<Item = &'a ScheduleStatus> {

@@ -52,39 +52,3 @@ fn a_task_is_found_by_what_it_is_now() {
     world.remove_task(&key("a"), "uid-a2");
     assert_eq!(found(&world), [0; 5]);
 }
-
-/// A leader may hear that a time was decided before it sees the object that was there for it.
-#[test]
-fn what_was_created_before_its_time_was_decided_is_not_late() {
-    let decided = |seconds: i64, version: u64| {
-        let mut automation = automation("one", 1);
-        automation.metadata.resource_version = Some(version.to_string());
-        automation.status = Some(yaml(&format!(
-            "{{schedules: [{{trigger: tick, decidedThrough: '{}'}}]}}",
-            at(seconds)
-        )));
-        automation
-    };
-    let table = [
-        ("created before it was decided, seen after", 9, None, false),
-        ("created after it was decided", 11, None, true),
-        (
-            "created after it was decided, and before the status was written again",
-            19,
-            None,
-            true,
-        ),
-        ("a leader has looked at it", 11, in_phase(Phase::Held), false),
-    ];
-    for (what, created, status, expected) in table {
-        let mut world = world(Vec::new(), |world| {
-            world.put_automation(decided(-3_600, 5));
-            world.put_automation(decided(0, 10));
-            world.put_automation(decided(3_600, 20));
-            world.is_complete = true;
-        });
-        let task = version(due("one", "a", 0, status), "uid-a", created);
-        world.put_task(task.clone());
-        assert_eq!(world.came_late(&task), expected, "{what}");
-    }
-}
