@@ -312,12 +312,12 @@ impl Life {
             let process = &mut self.processes[index];
             let now = self.now + process.skew;
             let dispatched = process.plan(now);
-            let missed = process
+            let passed_over = process
                 .leading
                 .as_mut()
-                .map(|leading| std::mem::take(&mut leading.missed));
-            for subject in missed.unwrap_or_default() {
-                self.checks.breaks(format!("the queue passes over {subject}"));
+                .map(|leading| std::mem::take(&mut leading.passed_over));
+            for what in passed_over.unwrap_or_default() {
+                self.checks.breaks(format!("{} the queue passes over {what}", self.now));
             }
             if dispatched.is_empty() {
                 return;

@@ -14,6 +14,7 @@ use kube::ResourceExt;
 use super::cluster::{Actor, Cluster};
 use super::errand::{Errand, Shell, Step};
 
+const LONGEST_PASSED_OVER: SignedDuration = SignedDuration::from_secs(2);
 const FIRST_RETRY: SignedDuration = SignedDuration::from_secs(1);
 
 /// A controller process. It leads, or waits for its turn.
@@ -37,8 +38,10 @@ pub struct Process {
 pub struct Leading {
     pub world: World,
     queue: Queue,
-    /// What the queue did not look at, and would have been done.
-    pub missed: Vec<Subject>,
+    /// Since when the queue passes over something that a look at everything would do.
+    missed: BTreeMap<String, Timestamp>,
+    /// What it passes over for too long.
+    pub passed_over: Vec<String>,
     timers: Timers,
     dirty: BTreeSet<Subject>,
     pub errands: BTreeMap<u32, Errand>,
@@ -88,7 +91,8 @@ impl Process {
         let mut leading = Leading {
             world: World::default(),
             queue: Queue::default(),
-            missed: Vec::new(),
+            missed: BTreeMap::new(),
+            passed_over: Vec::new(),
             timers: Timers::default(),
             dirty: BTreeSet::new(),
             errands: BTreeMap::new(),
@@ -163,7 +167,7 @@ impl Process {
         let settings = &self.shell.settings;
         let mut dispatched = Vec::new();
         let admitted = leading.queue.plan(&leading.world, &dirty, settings, now);
-        leading.missed.extend(missed(&leading.world, &admitted, settings, now));
+        leading.compare(&admitted, settings, now);
         for (subject, planned) in admitted {
             dispatched.extend(leading.dispatch(subject, planned, settings, now));
         }
@@ -223,6 +227,18 @@ impl Leading {
             }
         }
         self.heard = to;
+    }
+
+    /// What the queue does not look at is found by other news, or by its next whole pass; it must not come to that.
+    fn compare(&mut self, admitted: &[(Subject, Planned)], settings: &Settings, now: Timestamp) {
+        let before = std::mem::take(&mut self.missed);
+        for what in missed(&self.world, admitted, settings, now) {
+            let since = before.get(&what).copied().unwrap_or(now);
+            if since + LONGEST_PASSED_OVER < now {
+                self.passed_over.push(what.clone());
+            }
+            self.missed.insert(what, since);
+        }
     }
 
     fn fail(&mut self, subject: Subject, problem: &str, now: Timestamp) {
@@ -308,17 +324,33 @@ impl Timers {
 }
 
 /// What a look at everything that waits would do besides. A reason that a task is told may wait for the next whole pass.
-fn missed(world: &World, admitted: &[(Subject, Planned)], settings: &Settings, now: Timestamp) -> Vec<Subject> {
-    let tells = |action: &Action| matches!(action, Action::WriteTaskStatus(status) if status.phase == Phase::Held);
-    let acts = |planned: &Planned| !planned.actions.iter().all(tells);
+fn missed(world: &World, admitted: &[(Subject, Planned)], settings: &Settings, now: Timestamp) -> Vec<String> {
+    let waits = |action: &Action| match action {
+        Action::WriteTaskStatus(status) => status.phase == Phase::Held,
+        // A branch whose guardrails are in the way is asked about at a pace of its own.
+        Action::Inspect { .. } => true,
+        _ => false,
+    };
+    let acts = |planned: &Planned| !planned.actions.iter().all(waits);
     let done = |(subject, planned): &(Subject, Planned)| {
         let mut same = admitted.iter().filter(|(other, _)| other == subject);
         same.any(|(_, other)| other.actions == planned.actions)
     };
     let whole = admission::plan(world, settings, now).into_iter();
-    // What is asked already is not asked again.
-    let besides = whole.filter(|plan| acts(&plan.1) && !done(plan) && !world.busy.contains(&plan.0));
-    besides.map(|(subject, _)| subject).collect()
+    // What is asked already is not asked again, and what did not get through is left for a while.
+    let is_free = |subject: &Subject| {
+        let retry = world.retries.get(subject).map(|retry| retry.not_before);
+        !world.busy.contains(subject) && pending(retry, LONGEST_RETRY, now).is_none()
+    };
+    let besides = whole.filter(|plan| acts(&plan.1) && !done(plan) && is_free(&plan.0));
+    let told = besides.map(|(subject, planned)| {
+        let actions = planned.actions.iter().map(|action| match action {
+            Action::WriteTaskStatus(status) => format!("{:?} {:?}", status.phase, status.reason),
+            action => action.name().to_owned(),
+        });
+        format!("{subject}: {}", actions.collect::<Vec<_>>().join(" "))
+    });
+    told.collect()
 }
 
 /// What the leader before this one wrote ahead of a task that we have written to can't arrive any more.
