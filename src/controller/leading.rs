@@ -499,7 +499,8 @@ impl Timers {
     }
 }
 
-/// What a look at everything that waits would do besides. A reason that a task is told may wait for the next whole pass.
+/// What a look at everything that waits would do besides, and could: what is under way or was put off is not missed. A
+/// reason that a task is told may wait for the next whole pass.
 fn missed(
     world: &World,
     admitted: &[(Subject, Planned)],
@@ -512,8 +513,10 @@ fn missed(
         let mut same = admitted.iter().filter(|(other, _)| other == subject);
         same.any(|(_, other)| other.actions == planned.actions)
     };
+    let could = |subject: &Subject| !world.busy.contains(subject) && !world.retries.contains_key(subject);
     let whole = admission::plan(world, settings, now).into_iter();
-    whole.filter(|plan| acts(&plan.1) && !done(plan)).collect()
+    let besides = whole.filter(|plan| acts(&plan.1) && could(&plan.0) && !done(plan));
+    besides.collect()
 }
 
 /// In their order. Where one fails, others of its kind are left for the next time.
