@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// What the API server lets through: numbers, each with its unit.
 const PATTERN: &str = "^([0-9]{1,6}[smhd]){1,4}$";
+/// What is longer is written back in more digits than the API server takes, and counts as this.
+const LONGEST: i64 = 999_999 * 86_400;
 
 /// A span of whole seconds, written as numbers with the units `s`, `m`, `h` and `d`.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +38,9 @@ impl TryFrom<String> for Interval {
     type Error = NoInterval;
 
     fn try_from(text: String) -> Result<Self, NoInterval> {
-        parse(&text).map(Self).ok_or(NoInterval(text))
+        parse(&text)
+            .map(|seconds| Self(seconds.min(LONGEST)))
+            .ok_or(NoInterval(text))
     }
 }
 
@@ -107,6 +111,7 @@ mod tests {
             ("1h30m", Some((5_400, "1h30m"))),
             ("7d", Some((604_800, "7d"))),
             ("0s", Some((0, "0s"))),
+            ("999999d999999d23h", Some((LONGEST, "999999d"))),
             ("", None),
             ("5", None),
             ("m", None),

@@ -322,7 +322,7 @@ pub struct Guardrails {
     pub release_branches: Vec<String>,
     /// What it means when GitHub does not say, mostly for want of a permission.
     pub when_unknown: WhenUnknown,
-    /// A start needs answers that are no older.
+    /// A start needs answers that are no older. What is shorter than the controller's `--freshness` (30 s) counts as that.
     pub max_age: Interval,
 }
 

@@ -85,8 +85,18 @@ impl Executor {
         };
         let answer = self.github.get_task(&known.token, Some(&repository), id).await;
         let mut updates = self.lessons(&credential, &known, answer.as_ref().err());
+        let status = task.status.clone().unwrap_or_default();
         let mut seen = match answer {
             Ok(found) => observed(&found),
+            Err(error)
+                if is_not_found(&error)
+                    && let Some(next) = following::not_there(&status) =>
+            {
+                updates.push(Update::Observed(key, self.now()));
+                let mut done = self.write_task(task, next).await;
+                done.updates.splice(0..0, updates);
+                return done;
+            }
             Err(error) => {
                 let failure = Some(github_failure(&error));
                 return Done { updates, failure };
@@ -99,7 +109,6 @@ impl Executor {
             }
         }
         updates.push(Update::Observed(key, self.now()));
-        let status = task.status.clone().unwrap_or_default();
         let Some(next) = following::observe(&status, &seen, self.now()) else {
             return Done { updates, failure: None };
         };

@@ -240,7 +240,7 @@ impl<'a> Pass<'a> {
             .or_else(|| self.given_way(task))
             .or_else(|| self.room.starts_the_same(task).then_some(Verdict::Wait(None)))
             .or_else(|| self.early(task))
-            .or_else(|| self.waits(task))
+            .or_else(|| self.waits(automation, task))
             .or_else(|| self.retried(task))
             .or_else(|| self.full(automation, task))
             .or_else(|| self.room.binds(automation, task).map(Verdict::Hold))
@@ -383,13 +383,16 @@ impl<'a> Pass<'a> {
         }))
     }
 
-    /// GitHub, or the Secret, keeps it waiting.
-    fn waits(&self, task: &AgentTask) -> Option<Verdict> {
+    /// GitHub, or the Secret, keeps it waiting. A changed spec may name another Secret.
+    fn waits(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
         let key = CredentialKey::of_task(task);
         let credential = self.world.credentials.get(&key);
         match usability(&key, credential) {
             Usability::Unread => return Some(Verdict::Wait(None)),
-            Usability::Unusable(why) => return Some(hold(why.reason, why.message)),
+            Usability::Unusable(why) => {
+                let anew = self.outdated(automation, task);
+                return Some(anew.unwrap_or_else(|| hold(why.reason, why.message)));
+            }
             Usability::Usable(_) => {}
         }
         let status = task.status.as_ref();
@@ -501,6 +504,13 @@ impl<'a> Pass<'a> {
 
     fn branch(&self, task: &AgentTask) -> Option<Verdict> {
         let key = guardrails::of_task(task)?;
+        // What is known to be in the way is asked about at a pace: a task that asked again could keep others with its
+        // credential from their turn.
+        if guardrails::is_named(self.world, &key)
+            && let Some(binding) = guardrails::in_the_way(self.world, &key)
+        {
+            return Some(Verdict::Hold(binding));
+        }
         if let Some(question) = guardrails::question(self.world, &key, self.settings, self.now) {
             return Some(Verdict::Ask(Subject::Branch(key), question));
         }

@@ -27,11 +27,7 @@ pub fn plan(world: &World, key: &BranchKey, settings: &Settings, now: Timestamp)
         return planned;
     }
     let known = world.branches.get(key);
-    let mut automations = world
-        .automations_with(&key.credential)
-        .map(|(_, automation)| automation);
-    let is_named = automations.any(|automation| of_automation(automation).as_ref() == Some(key));
-    if !is_named {
+    if !is_named(world, key) {
         let waits = world
             .tasks_with(&key.credential)
             .any(|(_, task)| phase(task).is_waiting() && of_task(task).as_ref() == Some(key));
@@ -50,7 +46,7 @@ pub fn plan(world: &World, key: &BranchKey, settings: &Settings, now: Timestamp)
     let asked = told.map(|told| told.checked_at).or(facts.map(|facts| facts.checked_at));
     let mut statuses = statuses(world, key).into_iter();
     let interval = if told.is_some() && statuses.all(|status| status.state == GuardrailState::Met) {
-        max_age(world, key)
+        max_age(world, key, settings)
     } else {
         settings.recheck_interval * 4
     };
@@ -81,6 +77,13 @@ pub fn of_task(task: &AgentTask) -> Option<BranchKey> {
         repository: Repository::parse(&task.spec.repository).ok()?,
         branch: task.spec.base_branch.clone(),
     })
+}
+
+/// Whether an automation's work starts from the branch. Then its guardrails are asked about at a pace.
+#[must_use]
+pub fn is_named(world: &World, key: &BranchKey) -> bool {
+    let mut automations = world.automations_with(&key.credential);
+    automations.any(|(_, automation)| of_automation(automation).as_ref() == Some(key))
 }
 
 /// Each guardrail that holds for a branch, and what GitHub says of it. Empty while GitHub has not been asked.
@@ -149,8 +152,9 @@ pub fn question(world: &World, key: &BranchKey, settings: &Settings, now: Timest
     let guardrails = facts
         .and_then(|facts| facts.guardrails.as_ref())
         .map(|facts| facts.checked_at);
-    let outdated =
-        is_required && !world.told_guardrails.contains_key(key) && again(guardrails, max_age(world, key), now) <= now;
+    let outdated = is_required
+        && !world.told_guardrails.contains_key(key)
+        && again(guardrails, max_age(world, key, settings), now) <= now;
     let unseen = again(facts.map(|facts| facts.checked_at), settings.freshness, now) <= now;
     // Of a branch that is not there, nothing more is told.
     let may_tell = facts.is_some_and(|facts| facts.exists == Ok(true));
@@ -162,9 +166,11 @@ fn required<'a>(world: &'a World, namespace: &str) -> impl Iterator<Item = (&'a 
     policies.filter_map(|policy| Some((policy, policy.spec().guardrails.as_ref()?)))
 }
 
-fn max_age(world: &World, key: &BranchKey) -> SignedDuration {
+/// Answers that had to be younger than the look at the branch would be outdated as soon as they come, and asked for without
+/// end.
+fn max_age(world: &World, key: &BranchKey, settings: &Settings) -> SignedDuration {
     let ages = required(world, &key.credential.namespace).map(|(_, guardrails)| guardrails.max_age.duration());
-    ages.min().unwrap_or(SignedDuration::MAX)
+    ages.min().unwrap_or(SignedDuration::MAX).max(settings.freshness)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -62,6 +62,12 @@ fn plan_started(
     settings: &Settings,
     now: Timestamp,
 ) -> Planned {
+    if let Some(next) = corrected_by_a_person(task, status, now) {
+        return Planned {
+            actions: vec![Action::WriteTaskStatus(Box::new(next))],
+            ..Planned::default()
+        };
+    }
     if let Some(step) = retry::plan(world, task) {
         return Planned {
             actions: vec![step],
@@ -242,15 +248,46 @@ fn plan_unknown(
     search::plan(status, task.spec.start_policy, search, settings, now)
 }
 
+/// A person named a task that GitHub has not shown so far: it may have been the wrong one.
+fn corrected_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Option<TaskStatus> {
+    let named = status.task.as_ref().filter(|_| is_named(status))?;
+    let is_other = adopted(task).is_none_or(|id| id != named.id);
+    resolved_by_a_person(task, status, now).filter(|_| is_other)
+}
+
+/// Whether all that is known of its task at GitHub is the id that a person gave.
+fn is_named(status: &TaskStatus) -> bool {
+    let is_unseen = |task: &GitHubTask| task.updated_at.is_none();
+    status.phase == Phase::Running
+        && status.reason == Some(Reason::Adopted)
+        && status.task.as_ref().is_some_and(is_unseen)
+}
+
+/// The id that a person gave.
+fn adopted(task: &AgentTask) -> Option<String> {
+    let id = task.annotations().get(ADOPT_ANNOTATION)?;
+    Some(bounded(id.trim())).filter(|id| !id.is_empty())
+}
+
+/// GitHub has no task of the id that a person gave; `None` when that is no news.
+#[must_use]
+pub fn not_there(status: &TaskStatus) -> Option<TaskStatus> {
+    let named = status.task.as_ref().filter(|_| is_named(status))?;
+    let message = format!(
+        "a person named task {} as ours, and GitHub has none of that id: {}",
+        named.id,
+        search::RESOLVE
+    );
+    (status.message.as_ref() != Some(&message)).then(|| TaskStatus {
+        message: Some(message),
+        ..status.clone()
+    })
+}
+
 fn resolved_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Option<TaskStatus> {
     let number = status.attempts.last().map_or(0, |attempt| attempt.number);
     let mut next = status.clone();
-    if let Some(id) = task
-        .annotations()
-        .get(ADOPT_ANNOTATION)
-        .map(|id| bounded(id.trim()))
-        .filter(|id| !id.is_empty())
-    {
+    if let Some(id) = adopted(task) {
         settle(&mut next, number, AttemptOutcome::Adopted, Some("a person named it"));
         let message = format!("a person named task {id} as ours");
         start::adopt(&mut next, &named(id), Reason::Adopted, message, now);
@@ -258,6 +295,7 @@ fn resolved_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -
     }
     let reason = bounded(task.annotations().get(ABANDON_ANNOTATION)?);
     settle(&mut next, number, AttemptOutcome::Abandoned, Some(&reason));
+    next.task = None;
     next.ended_at = Some(now);
     next.failure = Some(reason.clone());
     say(

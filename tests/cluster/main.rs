@@ -18,6 +18,7 @@ mod refusals;
 mod rest;
 mod secrecy;
 mod starts;
+mod transitions;
 mod validate;
 
 use std::{fmt::Debug, time::Duration};

@@ -1,7 +1,7 @@
 //! What a start comes to: its outcome, the look for a lost one, and what a person says.
 
 use crate::api::automation::StartPolicy;
-use crate::api::task::{Attempt, AttemptOutcome};
+use crate::api::task::{Attempt, AttemptOutcome, GitHubTask};
 use crate::plan::observed::{Refused, Search};
 use crate::plan::{search, start, task};
 
@@ -227,6 +227,48 @@ fn a_person_resolves_what_is_parked() {
         let planned = task::plan(&world, &key("a"), &Settings::default(), at(100));
         assert_eq!(decision(&planned), expected, "{annotations:?}");
     }
+}
+
+#[test]
+fn a_person_corrects_what_was_named_and_is_not_there() {
+    let named = TaskStatus {
+        phase: Phase::Running,
+        reason: Some(Reason::Adopted),
+        task: Some(GitHubTask {
+            id: "wrong".to_owned(),
+            state: "queued".to_owned(),
+            ..GitHubTask::default()
+        }),
+        ..concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1)
+    };
+    let mut seen = named.clone();
+    seen.task.as_mut().unwrap().updated_at = Some(at(5));
+    let table: [(&TaskStatus, &str, &str, &str); 5] = [
+        (&named, "agentautomation.dev/adopt", "wrong", "Observe"),
+        (&named, "agentautomation.dev/adopt", "right", "Running Adopted"),
+        (
+            &named,
+            "agentautomation.dev/abandon",
+            "nobody knows it",
+            "Failed Abandoned",
+        ),
+        (&named, "agentautomation.dev/other", "", "Observe"),
+        (&seen, "agentautomation.dev/adopt", "right", "Observe"),
+    ];
+    for (status, annotation, value, expected) in table {
+        let mut object = due("one", "a", 0, Some(status.clone()));
+        object.metadata.annotations = Some([(annotation.to_owned(), value.to_owned())].into());
+        let world = world(vec![object], |_| ());
+        let planned = task::plan(&world, &key("a"), &Settings::default(), at(0));
+        assert_eq!(decision(&planned), expected, "{annotation} {value}");
+    }
+    let told = task::not_there(&named).unwrap();
+    let message = told.message.clone().unwrap();
+    assert!(
+        message.contains("GitHub has none of that id: set the annotation"),
+        "{message}"
+    );
+    assert_eq!(task::not_there(&told), None, "it is told once");
 }
 
 #[test]

@@ -299,10 +299,49 @@ fn what_becomes_of_a_task_that_waits() {
         (
             "the guardrails' age is an hour",
             vec![due("one", "a", 0, None)],
-            guarded(|facts| facts.guardrails.as_mut().unwrap().checked_at = at(-3_600)),
+            guarded(|facts| {
+                let facts = facts.guardrails.as_mut().unwrap();
+                facts.checked_at = at(-3_600);
+                facts.rules.as_mut().unwrap().approvals = Some(1);
+            }),
             &[
                 "a: wait: GitHub is asked first about what only it knows: the base branch, guardrails, open pull requests",
             ],
+        ),
+        (
+            "what is known to be in the way is not asked about for each task",
+            vec![due("one", "a", 0, None)],
+            guarded(|facts| facts.checked_at = at(-600)),
+            &[
+                "a: Held GuardrailNotMet: AgentPolicy default requires spec.guardrails.approvals, and for main of acme/api no \
+               rule requires a pull request: add one that requires 1 approvals",
+            ],
+        ),
+        (
+            "answers are not too old as soon as they come",
+            vec![due("one", "a", 0, None)],
+            Box::new(move |world: &mut World| {
+                guarded(|facts| {
+                    let facts = facts.guardrails.as_mut().unwrap();
+                    facts.checked_at = at(-29);
+                    facts.rules.as_mut().unwrap().approvals = Some(1);
+                })(world);
+                let mut policy = policy(None);
+                policy.spec.guardrails = Some(serde_saphyr::from_str("{approvals: 1, maxAge: 0s}").unwrap());
+                world.put_policy(policy);
+            }),
+            &["a: Start"],
+        ),
+        (
+            "its Secret is not there, and the changed spec names another",
+            vec![due("one", "a", 0, None)],
+            Box::new(|world: &mut World| {
+                world.credentials.get_mut(&credential(0)).unwrap().secret = Some(SecretState::Missing);
+                let mut automation = changed("{credentials: {secretRef: {name: token-1}}}");
+                automation.metadata.generation = Some(2);
+                world.put_automation(automation);
+            }),
+            &["a: CreateTask"],
         ),
         (
             "its cap is reached, and it says Skip",

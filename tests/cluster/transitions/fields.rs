@@ -1,0 +1,376 @@
+//! The fields of a person's specs and the values that each is walked through. What the schema can know comes from the
+//! schema: enums, bounds, lengths, and what is beyond them. What it can't is written here.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::schema::{Field, fields};
+
+/// One field's values. They are JSON; `ROOM` stands for the name that everything of a walk has.
+#[derive(Clone, Copy)]
+pub struct Row {
+    pub field: &'static str,
+    /// What the rest of the spec must be for the values to make sense.
+    pub with: &'static [(&'static str, &'static str)],
+    /// Values that the API server takes, and what is then to be read in a status.
+    pub good: &'static [(&'static str, &'static str)],
+    /// Values that it refuses, and what it says.
+    pub bad: &'static [(&'static str, &'static str)],
+    /// What is said when the field is left out, where the schema does not call it required.
+    pub needed: Option<&'static str>,
+    /// Whether the schema's good values are walked through as well.
+    pub bounds: bool,
+}
+
+const fn row(field: &'static str) -> Row {
+    Row {
+        field,
+        with: &[],
+        good: &[],
+        bad: &[],
+        needed: None,
+        bounds: true,
+    }
+}
+
+impl Row {
+    const fn with(self, with: &'static [(&'static str, &'static str)]) -> Self {
+        Self { with, ..self }
+    }
+
+    const fn good(self, good: &'static [(&'static str, &'static str)]) -> Self {
+        Self { good, ..self }
+    }
+
+    /// Only these: what is at the schema's bounds makes no sense.
+    const fn only(self, good: &'static [(&'static str, &'static str)]) -> Self {
+        Self {
+            good,
+            bounds: false,
+            ..self
+        }
+    }
+
+    const fn bad(self, bad: &'static [(&'static str, &'static str)]) -> Self {
+        Self { bad, ..self }
+    }
+
+    const fn needed(self, needed: &'static str) -> Self {
+        Self {
+            needed: Some(needed),
+            ..self
+        }
+    }
+}
+
+const AUTOMATION: &[Row] = &[
+    row("activeDeadlineSeconds").good(&[("2592000", "AgentPolicy gate allows 10000 (spec.maxActiveDeadlineSeconds)")]),
+    row("agent"),
+    row("agent.customAgent").bad(&[
+        (r#""reviewer.agent.md""#, "write the file's name alone"),
+        (r#""agents/reviewer""#, "write the file's name alone"),
+    ]),
+    row("agent.model"),
+    row("branches"),
+    row("branches.allow").good(&[
+        (r#"["main"]"#, ""),
+        (r#"["ma?n"]"#, ""),
+        (r#"["release/*"]"#, "BranchNotAllowed"),
+        ("[]", "BranchNotAllowed"),
+    ]),
+    row("branches.base").with(&[("/branches/allow", r#"["**"]"#)]).only(&[
+        (r#""release/1""#, ""),
+        (r#""gone""#, "has no branch gone"),
+        (r#""-x""#, "InvalidSpec: spec.branches.base"),
+        (r#""refs/heads/main""#, "write it without refs/heads/"),
+    ]),
+    row("budget"),
+    row("budget.creditsPerDay")
+        .with(&[("/budget/estimatePerTask", "5")])
+        .good(&[("4", "BudgetExhausted"), ("5", "")]),
+    row("budget.creditsPerMonth")
+        .with(&[("/budget/estimatePerTask", "5")])
+        .good(&[("4", "BudgetExhausted"), ("5", "")]),
+    row("budget.estimatePerTask")
+        .with(&[("/budget/creditsPerDay", "20")])
+        .good(&[("21", "BudgetExhausted")]),
+    row("concurrency"),
+    row("concurrency.maxActive").good(&[("100", "AgentPolicy gate allows 5 (spec.maxActivePerAutomation)")]),
+    row("concurrency.maxQueued"),
+    row("concurrency.whenFull"),
+    row("credentials"),
+    row("credentials.secretRef"),
+    row("credentials.secretRef.key").only(&[(r#""other""#, "has no key other")]),
+    row("credentials.secretRef.name").only(&[
+        (r#""second-token""#, ""),
+        (r#""absent""#, "Secret absent is not there"),
+        (r#""Not/A/Name""#, "Secret Not/A/Name"),
+    ]),
+    row("deduplicate"),
+    row("deduplicate.cooldown"),
+    row("deduplicate.key").good(&[
+        (r#""deps of {{ repository.name }}""#, ""),
+        (r#""{{ nothing }}""#, "InvalidTemplate"),
+    ]),
+    row("deduplicate.onDuplicate"),
+    row("deduplicate.while"),
+    row("failureThreshold"),
+    row("historyLimits"),
+    row("historyLimits.failed"),
+    row("historyLimits.succeeded"),
+    row("maxOpenPullRequests").good(&[("100", "AgentPolicy gate allows 5 (spec.maxOpenPullRequestsPerAutomation)")]),
+    row("onSpecChange"),
+    row("priority").good(&[("1000", "AgentPolicy gate allows 10 (spec.maxPriority)")]),
+    row("prompt"),
+    row("prompt.goal").good(&[
+        (r#""Say hello to {{ repository.owner }}.""#, ""),
+        (r#""{{ repositry }}""#, "InvalidTemplate: spec.prompt.goal"),
+        (r#""{% if %}""#, "InvalidTemplate: spec.prompt.goal"),
+    ]),
+    row("prompt.nonGoals").good(&[(r#"["{{ nothing }}"]"#, "InvalidTemplate: spec.prompt.nonGoals")]),
+    row("prompt.pullRequest").good(&[(r#""{{ nothing }}""#, "InvalidTemplate: spec.prompt.pullRequest")]),
+    row("prompt.validation").good(&[(r#"["{{ nothing }}"]"#, "InvalidTemplate: spec.prompt.validation")]),
+    row("pullRequest"),
+    row("pullRequest.create"),
+    row("pullRequest.labels"),
+    row("pullRequest.reviewers"),
+    row("pullRequest.reviewers.teams"),
+    row("pullRequest.reviewers.users"),
+    row("repository")
+        .only(&[
+            (r#""acme/ROOM-two""#, ""),
+            (r#""acme/absent""#, "RepositoryNotFound"),
+        ])
+        .bad(&[
+            (r#""payments-api""#, "spec.repository"),
+            (r#""acme/payments-api.git""#, "write owner/name without .git"),
+        ]),
+    row("retry"),
+    row("retry.backoff"),
+    row("retry.limit").good(&[("10", "AgentPolicy gate allows 3 (spec.maxRetries)")]),
+    row("retry.on"),
+    row("stalePullRequest").good(&[(r#"{"after": "7d"}"#, "")]),
+    row("stalePullRequest.action").with(&[("/stalePullRequest/after", r#""7d""#)]),
+    row("stalePullRequest.after").with(&[("/stalePullRequest/after", r#""7d""#)]),
+    row("startPolicy"),
+    row("suspend").good(&[("true", "Suspended")]),
+    row("triggers")
+        .only(&[(
+            r#"[{"name": "tick", "schedule": {"cron": "0 0 29 2 *"}}, {"name": "soon", "schedule": {"cron": "0 0 1 1 *"}}]"#,
+            "",
+        )])
+        .bad(&[
+            (
+                r#"[{"name": "tick", "schedule": {"cron": "@daily"}}, {"name": "tick", "schedule": {"cron": "@daily"}}]"#,
+                "spec.triggers[1]: Duplicate value",
+            ),
+            (r#"[{"name": "tick"}]"#, "say when the trigger fires"),
+        ]),
+    row("triggers[].name")
+        .only(&[(r#""tock""#, "its trigger is gone")])
+        .bad(&[
+            (r#""Not A Name""#, "spec.triggers[0].name"),
+            (r#""xxxxxxxxxxxxxxxxxxxxx""#, "spec.triggers[0].name"),
+        ]),
+    row("triggers[].schedule").needed("say when the trigger fires"),
+    row("triggers[].schedule.cron")
+        .only(&[
+            (r#""@every 1h""#, ""),
+            (r#""0 6 1 JAN ?""#, ""),
+            (r#""0 6 * * FUN""#, "InvalidSchedule: spec.triggers[0].schedule.cron"),
+            (r#""0 0 30 2 *""#, "NeverFires"),
+        ])
+        .bad(&[(r#""TZ=UTC 0 6 * * *""#, "write the time zone in timeZone")]),
+    row("triggers[].schedule.missedRuns"),
+    row("triggers[].schedule.startingDeadlineSeconds"),
+    row("triggers[].schedule.timeZone").only(&[
+        (r#""Europe/Berlin""#, "2028-02-28T23:00:00Z"),
+        (r#""Mars/Olympus""#, "InvalidSchedule: spec.triggers[0].schedule.timeZone"),
+    ]),
+    row("waitingDeadlineSeconds"),
+];
+
+const CLOSED: &str = r#"[{"name": "w", "cron": "0 0 29 2 *", "duration": "1h"}]"#;
+const OPEN: &str = r#"[{"name": "w", "from": "2020-01-01T00:00:00Z", "to": "2090-01-01T00:00:00Z"}]"#;
+const BY_LABEL: &str = r#"{"matchLabels": {"kubernetes.io/metadata.name": "NAMESPACE"},
+    "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["NAMESPACE"]}]}"#;
+
+const POLICY: &[Row] = &[
+    row("baseBranches").good(&[
+        (r#"["ma?n"]"#, ""),
+        (r#"["release/*"]"#, "spec.baseBranches must name main"),
+        ("[]", "it is empty and so allows nothing"),
+    ]),
+    row("budget"),
+    row("budget.creditsPerDay")
+        .with(&[("/budget/estimatePerTask", "5")])
+        .good(&[("4", "BudgetExhausted"), ("5", "")]),
+    row("budget.creditsPerMonth")
+        .with(&[("/budget/estimatePerTask", "5")])
+        .good(&[("4", "BudgetExhausted"), ("5", "")]),
+    row("budget.estimatePerTask")
+        .with(&[("/budget/creditsPerDay", "20")])
+        .good(&[("21", "BudgetExhausted")]),
+    row("credentials").good(&[
+        (r#"["github-*"]"#, ""),
+        ("[]", "spec.credentials must name github-agent-token"),
+    ]),
+    row("customAgents").good(&[
+        (r#"["**"]"#, ""),
+        (r#"["migrator"]"#, "spec.customAgents must name * for GitHub's choice"),
+    ]),
+    row("freezeWindows")
+        .only(&[
+            (OPEN, "PolicyFrozen"),
+            (CLOSED, ""),
+            (r#"[{"name": "w", "cron": "never", "duration": "1h"}]"#, "PolicyUnreadable"),
+        ])
+        .bad(&[
+            (r#"[{"name": "w"}]"#, "write either cron and duration, or from and to"),
+            (
+                r#"[{"name": "w", "cron": "@daily", "duration": "1h"}, {"name": "w", "cron": "@daily", "duration": "1h"}]"#,
+                "spec.freezeWindows[1]: Duplicate value",
+            ),
+        ]),
+    row("freezeWindows[].cron")
+        .with(&[("/freezeWindows", CLOSED)])
+        .only(&[
+            (r#""* * * * *""#, "PolicyFrozen"),
+            (r#""0 0 30 2 *""#, ""),
+            (r#""0 6 * * FUN""#, "PolicyUnreadable"),
+        ])
+        .needed("write either cron and duration, or from and to"),
+    row("freezeWindows[].due").with(&[("/freezeWindows", OPEN)]).good(&[
+        (r#""Skip""#, "Skipped"),
+        (r#""Hold""#, "Held"),
+    ]),
+    row("freezeWindows[].duration")
+        .with(&[("/freezeWindows", CLOSED)])
+        .needed("write either cron and duration, or from and to"),
+    row("freezeWindows[].from")
+        .with(&[("/freezeWindows", OPEN)])
+        .only(&[(r#""2089-01-01T00:00:00Z""#, "")])
+        .bad(&[(r#""2090-01-01T00:00:00Z""#, "from must be before to")])
+        .needed("write either cron and duration, or from and to"),
+    row("freezeWindows[].name").with(&[("/freezeWindows", OPEN)]),
+    row("freezeWindows[].to")
+        .with(&[("/freezeWindows", OPEN)])
+        .only(&[(r#""2020-01-01T00:00:01Z""#, "")])
+        .bad(&[(r#""2020-01-01T00:00:00Z""#, "from must be before to")])
+        .needed("write either cron and duration, or from and to"),
+    row("guardrails"),
+    row("guardrails.approvals").good(&[("1", "AgentPolicy ROOM requires spec.guardrails.approvals")]),
+    row("guardrails.codeOwners").good(&[("true", "AgentPolicy ROOM requires spec.guardrails.codeOwners")]),
+    row("guardrails.codeScanning").good(&[("true", "AgentPolicy ROOM requires spec.guardrails.codeScanning")]),
+    row("guardrails.codeql").good(&[("true", "AgentPolicy ROOM requires spec.guardrails.codeql")]),
+    row("guardrails.firewall").good(&[("true", "AgentPolicy ROOM requires spec.guardrails.firewall")]),
+    row("guardrails.maxAge"),
+    row("guardrails.releaseBranches").good(&[(r#"["ma*"]"#, "it is a release branch")]),
+    row("guardrails.secretScanning").good(&[("true", "AgentPolicy ROOM requires spec.guardrails.secretScanning")]),
+    row("guardrails.statusChecks").good(&[(r#"["test"]"#, "no rule requires the status check test")]),
+    row("guardrails.whenUnknown"),
+    row("guardrails.workflowApproval").good(&[("true", "AgentPolicy ROOM requires spec.guardrails.workflowApproval")]),
+    row("maxActive").good(&[("0", "PolicyCap")]),
+    row("maxActiveDeadlineSeconds").good(&[("60", "AgentPolicy ROOM allows 60")]),
+    row("maxActivePerAutomation").good(&[("0", "PolicyCap")]),
+    row("maxActivePerRepository").good(&[("0", "RepositoryCap")]),
+    row("maxOpenPullRequestsPerAutomation").good(&[("1", "AgentPolicy ROOM allows 1")]),
+    row("maxOpenPullRequestsPerRepository"),
+    row("maxPriority").good(&[("-1000", "AgentPolicy ROOM allows -1000")]),
+    row("maxRetries").good(&[("0", "AgentPolicy ROOM allows 0")]),
+    row("maxStartsPerHour").good(&[("0", "StartRate")]),
+    row("models").good(&[
+        (r#"["gpt-*"]"#, "spec.models must name * for GitHub's choice"),
+        (r#"["**"]"#, ""),
+    ]),
+    row("namespaceSelector")
+        .with(&[("/namespaces", "[]"), ("/maxActive", "0")])
+        .only(&[
+            (r#"{"matchLabels": {"kubernetes.io/metadata.name": "NAMESPACE"}}"#, "PolicyCap"),
+            (r#"{"matchLabels": {"kubernetes.io/metadata.name": "other"}}"#, ""),
+        ]),
+    row("namespaceSelector.matchExpressions")
+        .with(&[("/namespaces", "[]"), ("/maxActive", "0"), ("/namespaceSelector", BY_LABEL)])
+        .only(&[
+            (r#"[{"key": "team", "operator": "Exists"}]"#, ""),
+            (r#"[{"key": "team", "operator": "DoesNotExist"}]"#, "PolicyCap"),
+            ("[]", "PolicyCap"),
+        ])
+        .bad(&[
+            (r#"[{"key": "team", "operator": "In"}]"#, "In and NotIn need values"),
+            (
+                r#"[{"key": "team", "operator": "Exists", "values": ["a"]}]"#,
+                "Exists and DoesNotExist take none",
+            ),
+        ]),
+    row("namespaceSelector.matchExpressions[].key")
+        .with(&[("/namespaces", "[]"), ("/maxActive", "0"), ("/namespaceSelector", BY_LABEL)]),
+    row("namespaceSelector.matchExpressions[].operator")
+        .with(&[("/namespaces", "[]"), ("/maxActive", "0"), ("/namespaceSelector", BY_LABEL)])
+        .only(&[(r#""NotIn""#, "")])
+        .bad(&[(r#""Exists""#, "Exists and DoesNotExist take none")]),
+    row("namespaceSelector.matchExpressions[].values")
+        .with(&[("/namespaces", "[]"), ("/maxActive", "0"), ("/namespaceSelector", BY_LABEL)])
+        .only(&[(r#"["other"]"#, ""), (r#"["other", "NAMESPACE"]"#, "PolicyCap")])
+        .bad(&[("[]", "In and NotIn need values")])
+        .needed("In and NotIn need values"),
+    row("namespaceSelector.matchLabels")
+        .with(&[("/namespaces", "[]"), ("/maxActive", "0"), ("/namespaceSelector", BY_LABEL)])
+        .only(&[(r#"{"team": "payments"}"#, ""), ("{}", "PolicyCap")]),
+    row("namespaces").with(&[("/maxActive", "0")]).good(&[
+        (r#"["NAMESPACE*"]"#, "PolicyCap"),
+        (r#"["other"]"#, ""),
+    ]),
+    row("repositories").good(&[
+        (r#"["ACME/ROOM"]"#, ""),
+        (r#"["acme/other"]"#, "spec.repositories must name acme/ROOM"),
+    ]),
+    row("requiredPromptSections").good(&[(r#"["Validation"]"#, "fill in spec.prompt.validation")]),
+    row("requiredReviewers"),
+    row("requiredReviewers.teams"),
+    row("requiredReviewers.users"),
+    row("startPolicies").good(&[("[]", "spec.startPolicies must name AtMostOnce")]),
+    row("suspend").good(&[("true", "PolicySuspended")]),
+    row("suspendMessage")
+        .with(&[("/suspend", "true")])
+        .good(&[(r#""incident 42""#, "is suspended (incident 42)")]),
+    row("timeZone").only(&[
+        (r#""Europe/Berlin""#, ""),
+        (r#""Mars/Olympus""#, "Mars/Olympus is no IANA time zone"),
+    ]),
+    row("triggers").good(&[("[]", "spec.triggers must name Schedule")]),
+];
+
+/// The rows of a kind.
+pub fn rows(kind: &str) -> &'static [Row] {
+    match kind {
+        "AgentAutomation" => AUTOMATION,
+        _ => POLICY,
+    }
+}
+
+impl Row {
+    pub fn schema(&self, kind: &str) -> Field {
+        fields(kind).into_iter().find(|field| field.path == self.field).unwrap()
+    }
+}
+
+/// A value of the table, for the walk of that name.
+pub fn value(text: &str, room: &str, namespace: &str) -> Value {
+    let text = text.replace("ROOM", room).replace("NAMESPACE", namespace);
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn every_field_of_a_spec_has_its_values() {
+    for kind in ["AgentAutomation", "AgentPolicy"] {
+        let of_schema: BTreeSet<_> = fields(kind).into_iter().map(|field| field.path).collect();
+        let of_table: BTreeSet<_> = rows(kind).iter().map(|row| row.field.to_owned()).collect();
+        let without: Vec<_> = of_schema.difference(&of_table).collect();
+        let unknown: Vec<_> = of_table.difference(&of_schema).collect();
+        assert!(without.is_empty(), "{kind}: no values for {without:?}");
+        assert!(unknown.is_empty(), "{kind}: no such field {unknown:?}");
+        assert_eq!(of_table.len(), rows(kind).len(), "{kind}: a field has two rows");
+    }
+}
