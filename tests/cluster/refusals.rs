@@ -3,6 +3,8 @@
 use harness::control_plane::{shared, stdout_of};
 use serde_json::{Value, json};
 
+use crate::eventually;
+
 /// What is changed in a good automation, by JSON pointer, and what the refusal says.
 const fn row(pointer: &'static str, value: &'static str, says: &'static str) -> Row {
     Row { pointer, value, says }
@@ -144,6 +146,14 @@ async fn explain_teaches() {
     plane.deploy().await.unwrap();
     let explain =
         async |field: &str| stdout_of(&plane.kubectl(&["explain", field, "--recursive=false"]).await.unwrap()).unwrap();
+    // A definition is in force a little before its schema can be read.
+    for kind in ["aauto", "atask", "apolicy"] {
+        eventually("its schema is published", async || {
+            let explained = plane.kubectl(&["explain", kind]).await.unwrap();
+            explained.status.success()
+        })
+        .await;
+    }
     let triggers = explain("aauto.spec.triggers").await;
     println!("{triggers}");
     for part in [

@@ -417,8 +417,8 @@ fn of_task(room: &Room, automation: &DynamicObject, task: &DynamicObject) -> Res
     }))
 }
 
-/// What was decided, without when and from what. A policy's ceilings are part of it, and nothing is decided anew when they
-/// change.
+/// What was decided, without when and from what. A policy's ceilings hold as they are at the start, whatever they were when
+/// it was decided.
 fn snapshot(room: &Room, task: &DynamicObject) -> Value {
     let mut spec = task.data["spec"].clone();
     let fields = spec.as_object_mut().unwrap();
