@@ -39,7 +39,7 @@ impl Teller {
     pub(super) fn tell_of_stale(&self, task: &AgentTask) -> Option<BoxFuture<'static, ()>> {
         let link = task.status.as_ref()?.pull_request.as_ref()?.url.clone()?;
         let note = format!("nobody has dealt with {link} for long: review, merge or close it");
-        let event = warning(Reason::PullRequestStale, note, "Follow");
+        let event = warning(Reason::PullRequestStale, &note, "Follow");
         Some(self.publish(event, task.object_ref(&())))
     }
 
@@ -67,7 +67,7 @@ impl Teller {
                     "{missed} scheduled times were not run and are counted in status.missedRuns: they were missed, or as \
                      many tasks wait as spec.concurrency.maxQueued allows"
                 );
-                warning(Reason::RunsMissed, note, "Schedule")
+                warning(Reason::RunsMissed, &note, "Schedule")
             }),
         ];
         let told = events.into_iter().flatten();
@@ -111,11 +111,11 @@ fn event_type(is_warning: bool) -> EventType {
     }
 }
 
-fn warning(reason: Reason, note: String, action: &str) -> Event {
+fn warning(reason: Reason, note: &str, action: &str) -> Event {
     Event {
         type_: EventType::Warning,
         reason: reason.as_str().to_owned(),
-        note: Some(bounded(&note)),
+        note: Some(bounded(note)),
         action: action.to_owned(),
         secondary: None,
     }

@@ -43,7 +43,7 @@ pub fn line<'a>(world: &'a World, automation: &ObjectKey) -> VecDeque<(Place, &'
             ((-priority, task.spec.trigger.scheduled_time, key), task)
         })
         .collect();
-    waiting.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+    waiting.sort_unstable_by_key(|(place, _)| *place);
     let under_way = world.named_by(automation).filter(|task| counts(task)).count();
     let in_turn = waiting.into_iter().zip(under_way..);
     in_turn

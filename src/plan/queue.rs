@@ -36,7 +36,10 @@ type Member = (Place, ObjectKey);
 
 /// The lines that are looked at in a pass, by the place of their first task.
 #[derive(Default)]
-struct Lines<'a>(BTreeMap<Place, (ObjectKey, VecDeque<(Place, &'a AgentTask)>)>);
+struct Lines<'a>(BTreeMap<Place, (ObjectKey, Line<'a>)>);
+
+/// The tasks of an automation that wait.
+type Line<'a> = VecDeque<(Place, &'a AgentTask)>;
 
 impl Queue {
     /// A plan for each waiting task that the news is about, and the questions that have to be asked first.
@@ -60,7 +63,7 @@ impl Queue {
         let mut lines = Lines::default();
         for automation in self.concerned(world, news, now) {
             self.leave(&automation);
-            lines.enter(world, automation);
+            lines.enter(world, &automation);
         }
         let mut woken: BTreeMap<ObjectKey, Vec<Shared>> = BTreeMap::new();
         for shared in self.shared.keys().cloned().collect::<Vec<_>>() {
@@ -113,7 +116,7 @@ impl Queue {
             return;
         };
         self.leave(&automation);
-        lines.enter(world, automation);
+        lines.enter(world, &automation);
         woken.entry(place.task).or_default().push(shared);
     }
 
@@ -156,11 +159,11 @@ impl Queue {
 }
 
 impl<'a> Lines<'a> {
-    fn enter(&mut self, world: &'a World, automation: ObjectKey) {
-        self.put(automation.clone(), line(world, &automation));
+    fn enter(&mut self, world: &'a World, automation: &ObjectKey) {
+        self.put(automation.clone(), line(world, automation));
     }
 
-    fn put(&mut self, automation: ObjectKey, line: VecDeque<(Place, &'a AgentTask)>) {
+    fn put(&mut self, automation: ObjectKey, line: Line<'a>) {
         if let Some((place, _)) = line.front() {
             self.0.insert(place.clone(), (automation, line));
         }

@@ -112,7 +112,9 @@ impl<'a> Room<'a> {
         for automation in world.unreadable_tasks.values() {
             room.count(automation.clone(), None);
         }
-        on_their_way(world).into_iter().for_each(|task| room.take(task));
+        for task in on_their_way(world) {
+            room.take(task);
+        }
         room
     }
 

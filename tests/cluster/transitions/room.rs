@@ -245,17 +245,17 @@ impl Drop for Watching {
 impl Mirror {
     pub fn watch(&self, client: &Client) -> Watching {
         Watching(vec![
-            self.follow(client, ApiResource::erase::<AgentAutomation>(&()), |seen, object| {
+            self.follow(client, &ApiResource::erase::<AgentAutomation>(&()), |seen, object| {
                 seen.automation = Some(object);
             }),
-            self.follow(client, ApiResource::erase::<AgentTask>(&()), |seen, object| {
+            self.follow(client, &ApiResource::erase::<AgentTask>(&()), |seen, object| {
                 seen.tasks.insert(object.name_any(), object);
             }),
         ])
     }
 
-    fn follow(&self, client: &Client, resource: ApiResource, put: fn(&mut Seen, DynamicObject)) -> JoinHandle<()> {
-        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    fn follow(&self, client: &Client, resource: &ApiResource, put: fn(&mut Seen, DynamicObject)) -> JoinHandle<()> {
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), resource);
         let mirror = self.clone();
         tokio::spawn(async move {
             let events = watcher(api, watcher::Config::default()).map_ok(|event| match event {
