@@ -620,6 +620,31 @@ mod tests {
     }
 
     #[test]
+    fn classic_protection_is_not_nothing() {
+        let branch = |protected: bool, level: &str| -> models::BranchInfo {
+            let text = format!(
+                "{{name: main, protected: {protected},
+                   protection: {{required_status_checks: {{enforcement_level: {level}, contexts: [test]}}}}}}"
+            );
+            serde_saphyr::from_str(&text).unwrap()
+        };
+        let rules = [BranchRule::RequiredStatusChecks {
+            contexts: vec!["lint".to_owned()],
+        }];
+        let table = [
+            (false, "'off'", false, vec!["lint"]),
+            (true, "'off'", true, vec!["lint"]),
+            (true, "everyone", true, vec!["test", "lint"]),
+            (true, "non_admins", true, vec!["test", "lint"]),
+        ];
+        for (protected, level, is_classic, checks) in table {
+            let all = branch_rules(&rules, &branch(protected, level));
+            assert_eq!(all.is_classic, is_classic, "{protected} {level}");
+            assert_eq!(all.status_checks, checks, "{protected} {level}");
+        }
+    }
+
+    #[test]
     fn a_look_at_the_branch_alone_leaves_its_guardrails() {
         let table = [
             ("the same token", facts(false), true),

@@ -700,6 +700,9 @@ pub struct ScheduleStatus {
     pub trigger: String,
     /// Every time up to here has an object or is counted in `missedRuns`.
     pub decided_through: Timestamp,
+    /// The newest time that is counted in `missedRuns`: an object that appears for one up to here is not started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed_through: Option<Timestamp>,
     /// Ended tasks with a scheduled time up to here may have been collected: an object that appears for one of them is
     /// a late write, and is not started.
     #[serde(default, skip_serializing_if = "Option::is_none")]

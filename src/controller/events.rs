@@ -37,42 +37,19 @@ impl Teller {
 
     /// The Event for a pull request that nobody has dealt with for long.
     pub(super) fn tell_of_stale(&self, task: &AgentTask) -> Option<BoxFuture<'static, ()>> {
-        let link = task.status.as_ref()?.pull_request.as_ref()?.url.clone()?;
-        let note = format!("nobody has dealt with {link} for long: review, merge or close it");
-        let event = warning(Reason::PullRequestStale, &note, "Follow");
+        let event = event_of_stale(task.status.as_ref()?)?;
         Some(self.publish(event, task.object_ref(&())))
     }
 
-    /// The Events for an automation that is ready for another reason than before, and for times that were not run.
+    /// The Events for an automation that stood so before.
     pub(super) fn tell_of_automation(
         &self,
         stood: &Stood,
         automation: &AgentAutomation,
     ) -> Vec<BoxFuture<'static, ()>> {
-        let now = Stood::of(automation);
-        let missed = now.missed - stood.missed;
-        let events = [
-            now.ready
-                .as_ref()
-                .filter(|ready| stood.ready.as_ref().is_none_or(|before| before.reason != ready.reason))
-                .map(|ready| Event {
-                    type_: event_type(ready.status == "False"),
-                    reason: ready.reason.clone(),
-                    note: Some(bounded(&ready.message)),
-                    action: "Reconcile".to_owned(),
-                    secondary: None,
-                }),
-            (missed > 0).then(|| {
-                let note = format!(
-                    "{missed} scheduled times were not run and are counted in status.missedRuns: they were missed, or as \
-                     many tasks wait as spec.concurrency.maxQueued allows"
-                );
-                warning(Reason::RunsMissed, &note, "Schedule")
-            }),
-        ];
-        let told = events.into_iter().flatten();
-        told.map(|event| self.publish(event, automation.object_ref(&())))
-            .collect()
+        let events = events_of_automation(stood, &Stood::of(automation)).into_iter();
+        let told = events.map(|event| self.publish(event, automation.object_ref(&())));
+        told.collect()
     }
 
     fn publish(&self, event: Event, reference: ObjectReference) -> BoxFuture<'static, ()> {
@@ -103,12 +80,36 @@ impl Stood {
     }
 }
 
-fn event_type(is_warning: bool) -> EventType {
-    if is_warning {
-        EventType::Warning
-    } else {
-        EventType::Normal
-    }
+/// That it is ready for another reason than before, and that scheduled times were not run.
+fn events_of_automation(before: &Stood, now: &Stood) -> Vec<Event> {
+    let reason = |stood: &Stood| stood.ready.as_ref().map(|ready| ready.reason.clone());
+    let ready = now.ready.as_ref().filter(|_| reason(before) != reason(now));
+    let ready = ready.map(|ready| Event {
+        type_: if ready.status == "False" {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
+        reason: ready.reason.clone(),
+        note: Some(bounded(&ready.message)),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    });
+    let missed = now.missed.saturating_sub(before.missed);
+    let passed_over = (missed > 0).then(|| {
+        let note = format!(
+            "{missed} scheduled times were not run and are counted in status.missedRuns: they were missed, or as many tasks \
+             wait as spec.concurrency.maxQueued allows"
+        );
+        warning(Reason::RunsMissed, &note, "Schedule")
+    });
+    ready.into_iter().chain(passed_over).collect()
+}
+
+fn event_of_stale(status: &TaskStatus) -> Option<Event> {
+    let link = status.pull_request.as_ref()?.url.as_ref()?;
+    let note = format!("nobody has dealt with {link} for long: review, merge or close it");
+    Some(warning(Reason::PullRequestStale, &note, "Follow"))
 }
 
 fn warning(reason: Reason, note: &str, action: &str) -> Event {
@@ -149,4 +150,62 @@ fn bounded(text: &str) -> String {
             (*bytes <= NOTE_MAX).then_some(letter)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stood(ready: Option<(&str, &str)>, missed: i64) -> Stood {
+        let condition = |(status, reason): (&str, &str)| {
+            let text = format!(
+                "{{type: Ready, status: '{status}', reason: {reason}, message: so, lastTransitionTime: '2026-11-22T06:00:00Z'}}"
+            );
+            serde_saphyr::from_str(&text).unwrap()
+        };
+        Stood {
+            ready: ready.map(condition),
+            missed,
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_an_automation() {
+        let ready = || stood(Some(("True", "Ready")), 2);
+        let table = [
+            ("new", stood(None, 0), ready(), "Normal Ready, Warning RunsMissed"),
+            ("nothing new", ready(), ready(), ""),
+            (
+                "stalled",
+                ready(),
+                stood(Some(("False", "SecretMissing")), 2),
+                "Warning SecretMissing",
+            ),
+            (
+                "times were missed",
+                ready(),
+                stood(Some(("True", "Ready")), 5),
+                "Warning RunsMissed",
+            ),
+        ];
+        for (what, before, now, expected) in table {
+            let events = events_of_automation(&before, &now);
+            let told: Vec<_> = events
+                .iter()
+                .map(|event| format!("{:?} {}", event.type_, event.reason))
+                .collect();
+            assert_eq!(told.join(", "), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_stale_pull_request_is_told_by_its_link() {
+        let status: TaskStatus = serde_saphyr::from_str(
+            "{phase: Succeeded, pullRequest: {id: 1, url: 'https://github.com/acme/api/pull/1', stale: true}}",
+        )
+        .unwrap();
+        let event = event_of_stale(&status).unwrap();
+        assert_eq!(event.reason, "PullRequestStale");
+        assert!(event.note.unwrap().contains("https://github.com/acme/api/pull/1"));
+    }
 }

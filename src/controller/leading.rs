@@ -24,6 +24,7 @@ use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, pla
 use super::events::{Stood, Teller};
 use super::lease::Lease;
 use super::metrics::{Metrics, Seen};
+use super::timers::Timers;
 use super::watching::{Kind, News, watch};
 use super::{Controller, Shutdown, stopped};
 
@@ -70,13 +71,6 @@ struct Ended {
 enum Said {
     Task(Seen),
     Automation(Stood),
-}
-
-/// When each subject is looked at again.
-#[derive(Default)]
-struct Timers {
-    by_time: BTreeSet<(Timestamp, Subject)>,
-    by_subject: BTreeMap<Subject, Timestamp>,
 }
 
 impl<'a> Leading<'a> {
@@ -140,7 +134,7 @@ impl<'a> Leading<'a> {
 
     fn wake(&self) -> Instant {
         let look = Instant::now() + LOOK_AT_CLOCK;
-        let Some((next, _)) = self.timers.by_time.first() else {
+        let Some(next) = self.timers.first() else {
             return look;
         };
         let left = Duration::try_from(next.duration_since(self.now())).unwrap_or_default();
@@ -474,27 +468,6 @@ impl<'a> Leading<'a> {
                 _ => {}
             }
         }
-    }
-}
-
-impl Timers {
-    fn set(&mut self, subject: &Subject, time: Timestamp) {
-        if let Some(before) = self.by_subject.insert(subject.clone(), time) {
-            self.by_time.remove(&(before, subject.clone()));
-        }
-        self.by_time.insert((time, subject.clone()));
-    }
-
-    fn due(&mut self, now: Timestamp) -> Vec<Subject> {
-        let mut due = Vec::new();
-        while let Some((time, _)) = self.by_time.first()
-            && *time <= now
-            && let Some((_, subject)) = self.by_time.pop_first()
-        {
-            self.by_subject.remove(&subject);
-            due.push(subject);
-        }
-        due
     }
 }
 

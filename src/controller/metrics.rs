@@ -286,3 +286,56 @@ impl Metrics {
         self.undecodable.get_or_create(&OfKind { kind }).inc();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(status: &str) -> Seen {
+        let text = format!(
+            "{{metadata: {{name: a, namespace: payments}},
+               spec: {{automation: {{name: one, uid: u, generation: 1}}, repository: acme/api, baseBranch: main,
+                       trigger: {{name: tick, kind: Schedule, scheduledTime: '2026-11-22T06:00:00Z'}}, prompt: Go.,
+                       templateDigest: '', secretRef: {{name: token}}}}, status: {status}}}"
+        );
+        Seen::of(&serde_saphyr::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn what_is_counted_of_a_task() {
+        let held = seen("{phase: Held, reason: PolicyCap}");
+        let running = seen("{phase: Running, reason: InProgress}");
+        let opened = seen(
+            "{phase: Succeeded, reason: Completed, usage: {nanoAiCredits: 2500000000},
+              pullRequest: {id: 1, state: open, createdAt: '2026-11-22T06:00:00Z'}}",
+        );
+        let merged = seen(
+            "{phase: Succeeded, reason: Completed, usage: {nanoAiCredits: 2500000000},
+              pullRequest: {id: 1, state: closed, merged: true, createdAt: '2026-11-22T06:00:00Z',
+                            firstReviewAt: '2026-11-22T06:10:00Z'}}",
+        );
+        let metrics = Metrics::default();
+        let steps = [held, running, opened, merged];
+        metrics.moved(None, Some(held));
+        for pair in steps.windows(2) {
+            let [before, after] = pair else { unreachable!() };
+            metrics.moved(Some(*before), Some(*after));
+            metrics.wrote(*before, *after, SignedDuration::from_secs(90));
+        }
+        let text = metrics.encode().unwrap();
+        let expected = [
+            "tasks{phase=\"Held\",reason=\"PolicyCap\"} 0",
+            "tasks{phase=\"Succeeded\",reason=\"Completed\"} 1",
+            "open_pull_requests 0",
+            "ai_credits_total 2.5",
+            "held_seconds_sum 90.0",
+            "held_seconds_count 1",
+            "pull_request_review_seconds_sum 600.0",
+            "pull_requests_closed_total{result=\"merged\"} 1",
+        ];
+        for line in expected {
+            let line = format!("agent_automation_{line}\n");
+            assert!(text.contains(&line), "{line}{text}");
+        }
+    }
+}

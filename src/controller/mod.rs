@@ -10,6 +10,7 @@ pub mod lease;
 pub mod metrics;
 pub mod requests;
 pub mod server;
+pub mod timers;
 mod watching;
 
 use std::sync::Arc;

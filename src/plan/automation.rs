@@ -681,8 +681,10 @@ impl<'a> View<'a> {
         if self.parsed.is_err() {
             return before.schedules.clone();
         }
+        let known = |trigger: &str| before.schedules.iter().find(|schedule| schedule.trigger == trigger);
+        let missed_through = |trigger: &str| known(trigger).and_then(|known| known.missed_through);
         let through = |trigger: &str| {
-            let known = before.schedules.iter().find(|schedule| schedule.trigger == trigger);
+            let known = known(trigger);
             let gone = self
                 .tasks
                 .iter()
@@ -700,6 +702,7 @@ impl<'a> View<'a> {
             .map(|(trigger, known)| ScheduleStatus {
                 trigger: (*trigger).to_owned(),
                 decided_through: known.due.decided_through,
+                missed_through: known.due.missed_through.max(missed_through(trigger)),
                 collected_through: through(trigger),
             })
             .collect()

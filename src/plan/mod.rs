@@ -15,6 +15,7 @@ pub mod automation;
 pub mod budget;
 pub mod conditions;
 pub mod credential;
+mod decided;
 pub mod duplicates;
 pub mod freeze;
 pub mod guardrails;

@@ -51,15 +51,21 @@ impl Queue {
         settings: &Settings,
         now: Timestamp,
     ) -> Vec<(Subject, Planned)> {
-        let looked = self.look(world, news, settings, now);
+        let mut pass = Pass::new(world, settings, now);
+        let looked = self.look(world, news, &mut pass, now);
         let mut plans: Vec<_> = looked.into_iter().flat_map(Looked::into_plans).collect();
-        plans.extend(self.wakes(world, settings, now));
+        plans.extend(self.wakes(world, &pass));
         plans
     }
 
     /// What becomes of each task that is looked at, in order.
-    fn look(&mut self, world: &World, news: &BTreeSet<Subject>, settings: &Settings, now: Timestamp) -> Vec<Looked> {
-        let mut pass = Pass::new(world, settings, now);
+    fn look<'a>(
+        &mut self,
+        world: &'a World,
+        news: &BTreeSet<Subject>,
+        pass: &mut Pass<'a>,
+        now: Timestamp,
+    ) -> Vec<Looked> {
         let mut lines = Lines::default();
         for automation in self.concerned(world, news, now) {
             self.leave(&automation);
@@ -67,7 +73,7 @@ impl Queue {
         }
         let mut woken: BTreeMap<ObjectKey, Vec<Shared>> = BTreeMap::new();
         for shared in self.shared.keys().cloned().collect::<Vec<_>>() {
-            self.wake_first(world, &pass, shared, &mut woken, &mut lines);
+            self.wake_first(world, pass, shared, &mut woken, &mut lines);
         }
         let mut all = Vec::new();
         while let Some((place, automation, task)) = lines.next() {
@@ -77,7 +83,7 @@ impl Queue {
                 all.push(looked);
             }
             for shared in woken.remove(&place.task).unwrap_or_default() {
-                self.wake_first(world, &pass, shared, &mut woken, &mut lines);
+                self.wake_first(world, pass, shared, &mut woken, &mut lines);
             }
         }
         all
@@ -142,8 +148,7 @@ impl Queue {
     }
 
     /// Room that comes with the time wakes the first that waits for it.
-    fn wakes(&self, world: &World, settings: &Settings, now: Timestamp) -> Vec<(Subject, Planned)> {
-        let pass = Pass::new(world, settings, now);
+    fn wakes(&self, world: &World, pass: &Pass) -> Vec<(Subject, Planned)> {
         let first = self.shared.iter().filter_map(|(shared, members)| {
             let until = pass.room().is_used_up(shared)??;
             let (place, _) = members.first()?;

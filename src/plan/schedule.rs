@@ -25,6 +25,8 @@ pub struct Due {
     pub create: Vec<Timestamp>,
     /// Times passed over by moving `decided_through`, that have no object and get none.
     pub missed: u32,
+    /// The newest of those.
+    pub missed_through: Option<Timestamp>,
     /// Every time up to here is decided, once `missed` is counted.
     pub decided_through: Timestamp,
 }
@@ -56,9 +58,13 @@ pub fn due(
         .count_between(decided_through, through, anchor, COUNT_LIMIT);
     let after_decided = |time: &&Timestamp| **time > decided_through && **time <= through;
     let with_object = existing.iter().filter(after_decided).count();
+    let missed = passed.saturating_sub(u32::try_from(with_object).unwrap_or(u32::MAX));
+    let newest = |at: Timestamp| schedule.schedule.latest_at_or_before(at, decided_through, anchor);
+    let mut passed = std::iter::successors(newest(through), |&time| newest(before(time)));
     Due {
         create,
-        missed: passed.saturating_sub(u32::try_from(with_object).unwrap_or(u32::MAX)),
+        missed,
+        missed_through: passed.find(|time| !existing.contains(time)).filter(|_| missed > 0),
         decided_through: through,
     }
 }
@@ -300,6 +306,7 @@ mod tests {
             let got = (say(&due.create), due.missed, say(&[due.decided_through]));
             let (create, missed, through) = case.expected;
             assert_eq!(got, (create.to_owned(), missed, through.to_owned()), "{}", case.what);
+            assert_eq!(due.missed_through.is_some(), missed > 0, "{}", case.what);
         }
     }
 
@@ -326,5 +333,32 @@ mod tests {
             at("05:00"),
         );
         assert_eq!((due.create.len(), due.missed), (100, 200));
+    }
+
+    #[test]
+    fn the_newest_time_without_an_object_is_named() {
+        let table = [
+            ("06:00", "", "09:00"),
+            ("06:00", "09:00", "08:00"),
+            ("06:00", "07:00", "09:00"),
+            ("08:30", "", "09:00"),
+        ];
+        for (decided, existing, expected) in table {
+            let terms = ScheduleTrigger {
+                cron: "0 * * * *".to_owned(),
+                time_zone: "UTC".to_owned(),
+                starting_deadline_seconds: None,
+                missed_runs: MissedRuns::Latest,
+            };
+            let schedule = Schedule::parse(&terms.cron, None).unwrap();
+            let parsed = ParsedSchedule {
+                name: "t",
+                terms: &terms,
+                schedule,
+            };
+            let existing: BTreeSet<_> = existing.split_whitespace().map(at).collect();
+            let due = due(&parsed, at(decided), at("00:00"), &existing, 100, at("10:30"));
+            assert_eq!(due.missed_through, Some(at(expected)), "{decided} {existing:?}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::domain::task_state::TaskState;
 
 use super::Subject;
 use super::budget::{self, Ledger};
+use super::decided::Decisions;
 use super::observed::{GuardrailFacts, ListedTask, Refused, Search, SeenPull};
 use super::policy::{Labels, Policy};
 
@@ -221,6 +222,8 @@ pub struct World {
     deleted: BTreeMap<ObjectKey, BTreeSet<(String, Timestamp)>>,
     /// Whether everything that was there when this process began to look is known.
     pub is_complete: bool,
+    /// Which versions decided what.
+    decisions: Decisions,
     /// Uids of tasks that appeared after their time was decided: creates that were on their way for long.
     late: BTreeSet<String>,
     /// What an action is under way for.
@@ -408,6 +411,7 @@ impl World {
         self.automations_by_credential
             .insert(CredentialKey::of_automation(&automation), &key);
         self.ledger.enter_status(&key, automation.status.as_ref());
+        self.decisions.learn(&key, &automation);
         self.enter(&key.namespace);
         self.automations.insert(key, stripped(automation));
         true
@@ -493,6 +497,7 @@ impl World {
         self.unlink_automation(key);
         self.automations.remove(key);
         self.status_written.remove(key);
+        self.decisions.forget(key);
         self.deleted.remove(key);
         self.retries.remove(&Subject::Automation(key.clone()));
     }
@@ -548,20 +553,24 @@ impl World {
         }
     }
 
-    /// A time is decided only once its object is known, so an object that is new here and whose time is decided is late.
+    /// An object that is new here, and that was created after its time was decided or whose time is counted as missed.
     fn is_late(&self, key: &ObjectKey, task: &AgentTask) -> bool {
         let cause = &task.spec.trigger;
         let is_new = self.tasks.get(key).is_none_or(|known| known.uid() != task.uid());
-        let automation = self.automation_of(task);
         let follows = task.spec.follows.as_ref();
         let has_predecessor = follows.is_some_and(|follows| {
             self.tasks
                 .contains_key(&ObjectKey::new(key.namespace.clone(), &*follows.name))
         });
-        self.is_complete
-            && is_new
-            && !has_predecessor
-            && automation.is_some_and(|automation| is_decided(automation, &cause.name, cause.scheduled_time))
+        let was_decided = |automation: &AgentAutomation| {
+            let automation_key = ObjectKey::of(automation);
+            let decided_by = self
+                .decisions
+                .decided_by(&automation_key, &cause.name, cause.scheduled_time);
+            decided_by.is_some_and(|decided| decided < version(task))
+                || is_counted(automation, &cause.name, cause.scheduled_time)
+        };
+        self.is_complete && is_new && !has_predecessor && self.automation_of(task).is_some_and(was_decided)
     }
 
     fn unlink_automation(&mut self, key: &ObjectKey) {
@@ -725,9 +734,9 @@ pub fn is_collected(automation: &AgentAutomation, trigger: &str, time: Timestamp
     schedules(automation, trigger).any(|schedule| schedule.collected_through >= Some(time))
 }
 
-/// Whether an automation's status says that a time has its task or needs none.
-fn is_decided(automation: &AgentAutomation, trigger: &str, time: Timestamp) -> bool {
-    schedules(automation, trigger).any(|schedule| schedule.decided_through >= time)
+/// Whether an automation's status may count a time as missed.
+fn is_counted(automation: &AgentAutomation, trigger: &str, time: Timestamp) -> bool {
+    schedules(automation, trigger).any(|schedule| schedule.missed_through >= Some(time))
 }
 
 fn schedules<'a>(automation: &'a AgentAutomation, trigger: &str) -> impl Iterator<Item = &'a ScheduleStatus> {

@@ -247,6 +247,7 @@ impl Place {
             schedules: vec![ScheduleStatus {
                 trigger: TRIGGER.to_owned(),
                 decided_through: now,
+                missed_through: None,
                 collected_through: None,
             }],
             ..AutomationStatus::default()

@@ -381,6 +381,7 @@ fn collected(through: Timestamp) -> AgentAutomation {
     automation.status.get_or_insert_default().schedules = vec![ScheduleStatus {
         trigger: "tick".to_owned(),
         decided_through: at(0),
+        missed_through: None,
         collected_through: Some(through),
     }];
     automation

@@ -13,6 +13,7 @@ fn decided(seconds: i64, change: impl FnOnce(&mut AutomationStatus)) -> AgentAut
     status.schedules = vec![ScheduleStatus {
         trigger: "tick".to_owned(),
         decided_through: at(seconds),
+        missed_through: None,
         collected_through: None,
     }];
     change(status);
@@ -214,4 +215,22 @@ fn a_task_that_can_not_be_created_is_told() {
     let planned = planner::plan(&world, &key("one"), &Settings::default(), at(0));
     assert_eq!(planned.reasons[0].reason, Reason::FailedCreate);
     assert!(planned.reasons[0].message.contains("quota exceeded"), "{planned:?}");
+}
+
+/// All triggers of an automation wait in one queue.
+#[test]
+fn triggers_share_the_room_in_the_queue() {
+    let table = [(1, 1), (2, 2), (3, 2)];
+    for (most, expected) in table {
+        let mut automation = changed(&format!(
+            "{{concurrency: {{maxQueued: {most}}}, triggers: [{{name: tick, schedule: {{cron: '@hourly'}}}},
+              {{name: tock, schedule: {{cron: '@hourly'}}}}]}}"
+        ));
+        automation.metadata.creation_timestamp = Some(Time(at(-60)));
+        let world = world(Vec::new(), |w| {
+            w.put_automation(automation);
+        });
+        let planned = planner::plan(&world, &key("one"), &Settings::default(), at(0));
+        assert_eq!(steps(&planned).len(), expected, "{most}: {:?}", steps(&planned));
+    }
 }

@@ -52,3 +52,52 @@ fn a_task_is_found_by_what_it_is_now() {
     world.remove_task(&key("a"), "uid-a2");
     assert_eq!(found(&world), [0; 5]);
 }
+
+/// A leader may hear that a time was decided before it sees the object that was there for it.
+#[test]
+fn what_was_created_before_its_time_was_decided_is_not_late() {
+    let decided = |seconds: i64, version: u64, more: &str| {
+        let mut automation = automation("one", 1);
+        automation.metadata.resource_version = Some(version.to_string());
+        automation.status = Some(yaml(&format!(
+            "{{schedules: [{{trigger: tick, decidedThrough: '{}'{more}}}]}}",
+            at(seconds)
+        )));
+        automation
+    };
+    let missed = format!(", missedThrough: '{}'", at(0));
+    let older = format!(", missedThrough: '{}'", at(-3_600));
+    let table = [
+        ("created before it was decided, seen after", 9, "", false),
+        (
+            "created before it was decided, and an older time was missed",
+            9,
+            &*older,
+            false,
+        ),
+        (
+            "created before it was decided, and counted as missed",
+            9,
+            &*missed,
+            true,
+        ),
+        ("created after it was decided", 11, "", true),
+        (
+            "created after it was decided, and before the status was written again",
+            19,
+            "",
+            true,
+        ),
+    ];
+    for (what, created, more, expected) in table {
+        let mut world = world(Vec::new(), |world| {
+            world.put_automation(decided(-3_600, 5, ""));
+            world.put_automation(decided(0, 10, more));
+            world.put_automation(decided(3_600, 20, more));
+            world.is_complete = true;
+        });
+        let task = version(due("one", "a", 0, None), "uid-a", created);
+        world.put_task(task.clone());
+        assert_eq!(world.came_late(&task), expected, "{what}");
+    }
+}

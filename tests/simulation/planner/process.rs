@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agent_automation::api::AgentTask;
 use agent_automation::api::task::Phase;
+use agent_automation::controller::timers::Timers;
 use agent_automation::observe::{Update, apply};
 use agent_automation::plan::queue::Queue;
 use agent_automation::plan::time::{LONGEST_RETRY, add, pending};
@@ -52,12 +53,6 @@ pub struct Leading {
     pub is_listening: bool,
     /// Secret versions that it knows to be refused.
     pub refused: BTreeSet<u64>,
-}
-
-#[derive(Debug, Default)]
-struct Timers {
-    by_time: BTreeSet<(Timestamp, Subject)>,
-    by_subject: BTreeMap<Subject, Timestamp>,
 }
 
 /// An errand that has just been decided on.
@@ -120,8 +115,8 @@ impl Process {
 
     /// When it has something to do by the passing of time, by everybody's clock.
     pub fn wake(&self) -> Option<Timestamp> {
-        let (time, _) = self.leading.as_ref()?.timers.by_time.first()?;
-        Some((*time - self.skew).max(self.paused_until))
+        let time = self.leading.as_ref()?.timers.first()?;
+        Some((time - self.skew).max(self.paused_until))
     }
 
     /// An errand has ended.
@@ -299,27 +294,6 @@ impl Leading {
         self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
         self.world.writing.insert(key.clone(), credential);
         matches!(action, Action::Start(_)).then(|| key.clone())
-    }
-}
-
-impl Timers {
-    fn set(&mut self, subject: &Subject, time: Timestamp) {
-        if let Some(before) = self.by_subject.insert(subject.clone(), time) {
-            self.by_time.remove(&(before, subject.clone()));
-        }
-        self.by_time.insert((time, subject.clone()));
-    }
-
-    fn due(&mut self, now: Timestamp) -> Vec<Subject> {
-        let mut due = Vec::new();
-        while let Some((time, _)) = self.by_time.first()
-            && *time <= now
-            && let Some((_, subject)) = self.by_time.pop_first()
-        {
-            self.by_subject.remove(&subject);
-            due.push(subject);
-        }
-        due
     }
 }
 
