@@ -27,12 +27,13 @@
 //! | `main.rs` | command line; wiring only |
 //! | [`api`] | the three kinds, one file each; `crds/` is generated from them |
 //! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template. Parse once |
-//! | [`plan`] | decisions, one file a concern: schedule, admission (order, policy, freeze, room, budget, duplicates, guardrails), start, search, task, retry, pulls, automation, conditions, naming; pinned by `plan/tables/` |
+//! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, room and its limits, budget, duplicates, guardrails), start, search, task, retry, pulls, credential, conditions, naming; pinned by `plan/tables/` |
 //! | [`observe`], [`execute`] | news → world; one action → its API calls |
-//! | [`controller`] | watches, event loop, leader lease and ledger, Events, metrics, the HTTP endpoints |
+//! | [`controller`] | watches, event loop, timers, leader lease and ledger, Events, metrics and counted requests, the HTTP endpoints |
 //! | [`github`] | the client: agent tasks, pull requests, limits; "unknown outcome" is a result of its own |
 //! | `simulator` | the stand-in for GitHub, behind a feature of the same name |
-//! | [`cli`] | subcommands: `controller`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status`, `history`; `completion` |
+//! | [`cli`] | subcommands: `controller`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status` (also of policies), `history`; `completion` |
+//! | `tests/` | `cli/`, `github/`; `cluster/` on a real API server; `simulation/` of the whole shell, and of the planner alone; `mutants/`; `decisions/` measures the planner; `harness/` has the control plane, the in-memory API server, demo and bench |
 //!
 //! Dependencies point one way: `api ← domain ← plan ← {observe, execute, github} ← controller ← main`.
 //!

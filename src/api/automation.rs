@@ -608,9 +608,12 @@ pub struct AutomationStatus {
     /// What the automation's own budget stands at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetStatus>,
-    /// Its pull requests.
+    /// Its pull requests, over the automation's life.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_requests: Option<PullRequestCounts>,
+    /// What came of its tasks lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
     /// Ends in failure since the last success.
     pub failures: Failures,
 }
@@ -667,10 +670,31 @@ pub struct PullRequestCounts {
     pub merged: i64,
     /// Closed without being merged.
     pub closed: i64,
-    /// Half of those that were reviewed waited no longer for it, in seconds; of the tasks that are kept.
+}
+
+/// What came of the tasks that started within 30 days, today (UTC) included, as of when this status was written.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Summary {
+    /// Started.
+    pub started: i64,
+    /// Ended well.
+    pub succeeded: i64,
+    /// Ended in failure, timed out or cancelled.
+    pub failed: i64,
+    /// Opened a pull request.
+    pub opened: i64,
+    /// Whose pull request was merged.
+    pub merged: i64,
+    /// Whose pull request was closed without being merged.
+    pub closed: i64,
+    /// Half of the pull requests that were reviewed waited no longer for it, in seconds; of those of tasks that are kept and
+    /// the 20 before them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub median_seconds_to_review: Option<i64>,
-    /// AI credits for each merged one, to one decimal.
+    /// AI credits that they cost, to one decimal.
+    pub ai_credits: String,
+    /// AI credits for each merged pull request, to one decimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credits_per_merged: Option<String>,
 }
@@ -756,10 +780,13 @@ pub struct Collected {
     /// Costs of the newest, at most 20, in billionths of an AI credit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub costs: Vec<i64>,
-    /// Costs by the hour in which the tasks started, and by the day (UTC) where that is more than two days ago; for 32
-    /// days.
+    /// What came of them by the hour in which they started, and by the day (UTC) where that is more than two days ago; for
+    /// 32 days.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub spending: Vec<Spending>,
+    pub tallies: Vec<Tally>,
+    /// How long the newest pull requests waited for a review, at most 20, in seconds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seconds_to_review: Vec<i64>,
     /// Their pull requests.
     #[serde(skip_serializing_if = "PullRequestCounts::is_empty")]
     pub pull_requests: PullRequestCounts,
@@ -776,16 +803,28 @@ impl PullRequestCounts {
     }
 }
 
-/// What tasks cost that started within an hour or a day.
+/// What came of the tasks that started within an hour or a day.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
-pub struct Spending {
+pub struct Tally {
     /// The hour's or the day's begin.
     pub from: Timestamp,
     /// Its length in hours: 1 or 24.
     pub hours: i32,
-    /// In billionths of an AI credit.
+    /// What they cost, in billionths of an AI credit; what was held for them where GitHub never told.
     pub nano_ai_credits: i64,
+    /// How many they are.
+    pub started: i64,
+    /// Ended well.
+    pub succeeded: i64,
+    /// Ended in failure, timed out or cancelled.
+    pub failed: i64,
+    /// Opened a pull request.
+    pub opened: i64,
+    /// Whose pull request was merged.
+    pub merged: i64,
+    /// Whose pull request was closed without being merged.
+    pub closed: i64,
 }
 
 /// Tasks by how they ended.

@@ -1,8 +1,10 @@
 //! An automation: which tasks it creates, which ended ones it lets go, and what its status says.
 //!
-//! Its status is written after its tasks: a scheduled time counts as decided when its object is there. What the history
-//! lets go is first added to the totals in one status write that names the objects, and deleted after it, so that a
-//! crash between the two counts nothing twice.
+//! Its status is written after its tasks: a scheduled time counts as decided when its object is there.
+
+mod history;
+mod standing;
+mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,30 +13,27 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 use crate::api::automation::{
-    AutomationStatus, Collected, Counts, Failures, PullRequestCounts, RejectedCredential, Retry as RetryTerms,
-    ScheduleStatus, TaskSummary,
+    AutomationStatus, Collected, Failures, PullRequestCounts, RejectedCredential, Retry as RetryTerms, ScheduleStatus,
+    TaskSummary,
 };
 use crate::api::policy::TriggerKind;
-use crate::api::task::{
-    AUTOMATION_LABEL, AutomationRef, Cause, DeduplicationTerms, Phase, PullRequest, TaskSpec, Usage,
-};
+use crate::api::task::{AUTOMATION_LABEL, AutomationRef, Cause, DeduplicationTerms, Phase, PullRequest, TaskSpec};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::prompt::PromptError;
 
 use super::conditions::{Standing, conditions};
-use super::credential::{Usability, usability, verification};
-use super::policy::{Policy, Request, Ruling, prompt_sections, rule};
+use super::policy::{Policy, prompt_sections};
 use super::schedule::{Due, due};
 use super::spec::{Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
-use super::world::{CredentialKey, ObjectKey, Retry, World, counts as counts_against_cap, open_pull, phase};
-use super::{Action, Planned, Settings, Subject, Why, budget, duplicates, guardrails, naming, retry};
+use super::world::{CredentialKey, ObjectKey, Retry, World, counts as counts_against_cap, phase};
+use super::{Action, Planned, Settings, Subject, Why, budget, guardrails, naming, retry};
+use history::add_pull;
+use standing::stalled_by;
 
 const ACTIVE_SHOWN: usize = 10;
 const RECENT_SHOWN: usize = 5;
 const NANO: i64 = budget::NANO;
-/// Where a policy caps starts within an hour, what started in it is kept.
-const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// A status that starts under way keep changing is written this often all the same.
 const LONGEST_DEFERRED: SignedDuration = SignedDuration::from_secs(10);
 
@@ -344,222 +343,6 @@ impl<'a> View<'a> {
         self.world.holding(&self.automation.namespace().unwrap_or_default())
     }
 
-    /// What the automation asks for beyond what its policies allow: it runs all the same, within what they allow.
-    fn narrowed(&self) -> Option<Why> {
-        let spec = &self.automation.spec;
-        let retries = spec.retry.as_ref().map(|retry| retry.limit);
-        let mut sentences = Vec::new();
-        for policy in self.policies() {
-            let limits = policy.spec();
-            let pairs = [
-                (
-                    "concurrency.maxActive",
-                    Some(spec.concurrency.max_active),
-                    "maxActive",
-                    limits.max_active,
-                ),
-                (
-                    "concurrency.maxActive",
-                    Some(spec.concurrency.max_active),
-                    "maxActivePerAutomation",
-                    limits.max_active_per_automation,
-                ),
-                (
-                    "concurrency.maxActive",
-                    Some(spec.concurrency.max_active),
-                    "maxActivePerRepository",
-                    limits.max_active_per_repository,
-                ),
-                (
-                    "maxOpenPullRequests",
-                    spec.max_open_pull_requests,
-                    "maxOpenPullRequestsPerAutomation",
-                    limits.max_open_pull_requests_per_automation,
-                ),
-                ("priority", Some(spec.priority), "maxPriority", limits.max_priority),
-                ("retry.limit", retries, "maxRetries", limits.max_retries),
-                (
-                    "activeDeadlineSeconds",
-                    spec.active_deadline_seconds,
-                    "maxActiveDeadlineSeconds",
-                    limits.max_active_deadline_seconds,
-                ),
-            ];
-            for (field, asked, rule, allowed) in pairs {
-                if let (Some(asked), Some(allowed)) = (asked, allowed)
-                    && asked > allowed
-                {
-                    let name = policy.name();
-                    let sentence =
-                        format!("spec.{field} is {asked}, and AgentPolicy {name} allows {allowed} (spec.{rule})");
-                    sentences.push(sentence);
-                }
-            }
-        }
-        (!sentences.is_empty()).then(|| Why::new(Reason::PolicyNarrows, sentences.join("; ")))
-    }
-
-    /// Objects that are counted as collected already.
-    fn delete(&self) -> Vec<Action> {
-        let deleting = self
-            .automation
-            .status
-            .iter()
-            .flat_map(|status| &status.collected.deleting);
-        let namespace = self.automation.namespace().unwrap_or_default();
-        deleting
-            .map(|name| ObjectKey::new(namespace.clone(), name.clone()))
-            .filter_map(|key| {
-                let uid = self.world.task(&key)?.uid()?;
-                Some(Action::DeleteTask { key, uid })
-            })
-            .collect()
-    }
-
-    /// Where it stands: the first thing that is in the way.
-    fn standing(&self) -> Standing {
-        let parsed = match &self.parsed {
-            Ok(parsed) => parsed,
-            Err(problems) => return stalled_by(problems),
-        };
-        Self::silent(parsed)
-            .or_else(|| self.denied())
-            .or_else(|| self.failing())
-            .or_else(|| self.unauthorized(parsed))
-            .or_else(|| self.branchless())
-            .or_else(|| self.unguarded())
-            .or_else(|| self.rejected())
-            .unwrap_or_else(|| self.ready())
-    }
-
-    /// Where it stands, when a prompt has to be rendered for what is due now: a text may work for one time and not for
-    /// another.
-    fn standing_for(&self, schedules: &BTreeMap<&str, Known>) -> Standing {
-        self.unrendered(schedules)
-            .or_else(|| self.uncreated(schedules))
-            .unwrap_or_else(|| self.standing())
-    }
-
-    /// A task is due and its object can't be created.
-    fn uncreated(&self, schedules: &BTreeMap<&str, Known>) -> Option<Standing> {
-        let retry = self.retry()?;
-        schedules.values().find(|known| !known.due.create.is_empty())?;
-        let message = format!("its task can't be created, and is tried again: {}", retry.problem);
-        Some(Standing::Reconciling(Why::new(Reason::FailedCreate, message)))
-    }
-
-    fn unrendered(&self, schedules: &BTreeMap<&str, Known>) -> Option<Standing> {
-        let parsed = self.parsed.as_ref().ok()?;
-        parsed.schedules.iter().find_map(|schedule| {
-            let times = &schedules.get(schedule.name)?.due.create;
-            let rendered = |time| {
-                parsed.prompt(self.automation, schedule, time)?;
-                self.deduplication(parsed, schedule, time)
-            };
-            let error = times.iter().find_map(|time| rendered(*time).err())?;
-            let message = format!("spec.{}: {error}", error.field());
-            Some(Standing::Stalled(Why::new(Reason::InvalidTemplate, message)))
-        })
-    }
-
-    fn silent(parsed: &Parsed) -> Option<Standing> {
-        let silent = parsed
-            .schedules
-            .iter()
-            .find(|schedule| schedule.schedule.never_fires())?;
-        let message = format!(
-            "trigger {}: no date matches {}: correct spec.triggers",
-            silent.name, silent.schedule
-        );
-        Some(Standing::Stalled(Why::new(Reason::NeverFires, message)))
-    }
-
-    fn denied(&self) -> Option<Standing> {
-        match rule(self.world, &Request::of_automation(self.automation)) {
-            Ruling::Allowed => None,
-            Ruling::Held(refusal) | Ruling::Denied(refusal) => Some(Standing::Stalled(refusal.why)),
-        }
-    }
-
-    fn failing(&self) -> Option<Standing> {
-        let message = retry::stopped(self.automation, &self.failures)?;
-        Some(Standing::Stalled(Why::new(Reason::FailureThreshold, message)))
-    }
-
-    /// The last look at the base branch did not find it.
-    fn branchless(&self) -> Option<Standing> {
-        let key = guardrails::of_automation(self.automation)?;
-        let is_gone = self.world.branches.get(&key)?.exists == Ok(false);
-        is_gone.then(|| {
-            let (branch, repository) = (&key.branch, &key.repository);
-            let message =
-                format!("spec.branches.base: {repository} has no branch {branch}: name another, or create it");
-            Standing::Stalled(Why::new(Reason::BranchGone, message))
-        })
-    }
-
-    fn unguarded(&self) -> Option<Standing> {
-        let key = guardrails::of_automation(self.automation)?;
-        let binding = guardrails::in_the_way(self.world, &key)?;
-        Some(Standing::Stalled(binding.why))
-    }
-
-    fn unauthorized(&self, parsed: &Parsed) -> Option<Standing> {
-        let key = CredentialKey::of_automation(self.automation);
-        let verifying = || Standing::Reconciling(Why::new(Reason::Verifying, "checking the credential at GitHub"));
-        let version = match usability(&key, self.world.credentials.get(&key)) {
-            Usability::Usable(version) => version,
-            Usability::Unread => return Some(verifying()),
-            Usability::Unusable(why) => return Some(Standing::Stalled(why)),
-        };
-        match verification(self.world, &key, &parsed.repository, &version) {
-            None => Some(verifying()),
-            Some(Ok(())) => None,
-            Some(Err(refused)) => {
-                let why = Why::new(refused.reason, refused.message.clone());
-                let passing = matches!(refused.reason, Reason::RateLimited | Reason::GitHubUnavailable);
-                Some(if passing {
-                    Standing::Reconciling(why)
-                } else {
-                    Standing::Stalled(why)
-                })
-            }
-        }
-    }
-
-    /// GitHub refused what this spec asked for the last time.
-    fn rejected(&self) -> Option<Standing> {
-        let generation = self.automation.meta().generation.unwrap_or_default();
-        let newest = self.tasks.iter().rev().find(|task| {
-            let status = task.status.as_ref();
-            status.is_some_and(|status| !status.attempts.is_empty()) && task.spec.automation.generation == generation
-        })?;
-        let status = newest.status.as_ref()?;
-        let reason = status.reason.filter(|reason| {
-            matches!(
-                reason,
-                Reason::StartRejected | Reason::RepositoryMoved | Reason::PermissionDenied | Reason::RepositoryNotFound
-            )
-        })?;
-        let message = format!(
-            "task {}: {}",
-            newest.name_any(),
-            status.message.clone().unwrap_or_default()
-        );
-        Some(Standing::Stalled(Why::new(reason, message)))
-    }
-
-    fn ready(&self) -> Standing {
-        Standing::Ready(if self.automation.spec.suspend {
-            Why::new(
-                Reason::Suspended,
-                "suspended: its triggers do not fire until spec.suspend is false",
-            )
-        } else {
-            Why::new(Reason::Ready, "its triggers fire and its tasks can start")
-        })
-    }
-
     /// What was done last for the automation and did not get through.
     fn retry(&self) -> Option<&Retry> {
         let subject = Subject::Automation(ObjectKey::of(self.automation));
@@ -625,7 +408,8 @@ impl<'a> View<'a> {
             schedules: self.schedule_statuses(&before, schedules, &collected),
             missed_runs: before.missed_runs.saturating_add(missed),
             rejected_credential: self.rejected_credential(),
-            pull_requests: self.pull_requests(&collected, &usage),
+            pull_requests: self.pull_requests(&collected),
+            summary: self.summary(&collected),
             collected,
             counts,
             usage,
@@ -637,18 +421,9 @@ impl<'a> View<'a> {
         }
     }
 
-    fn pull_requests(&self, collected: &Collected, usage: &Usage) -> Option<PullRequestCounts> {
-        let kept = || {
-            self.tasks
-                .iter()
-                .filter(|task| !collected.deleting.contains(&task.name_any()))
-        };
+    fn pull_requests(&self, collected: &Collected) -> Option<PullRequestCounts> {
         let mut counts = collected.pull_requests.clone();
-        kept().for_each(|task| add_pull(&mut counts, task));
-        let mut waits: Vec<_> = kept().filter_map(|task| seconds_to_review(pull_of(task)?)).collect();
-        waits.sort_unstable();
-        counts.median_seconds_to_review = waits.get(waits.len().saturating_sub(1) / 2).copied();
-        counts.credits_per_merged = usage.nano_ai_credits.checked_div(counts.merged).map(credits);
+        self.kept(collected).for_each(|task| add_pull(&mut counts, task));
         (counts.opened > 0).then_some(counts)
     }
 
@@ -707,117 +482,6 @@ impl<'a> View<'a> {
             })
             .collect()
     }
-
-    /// Adds what the history lets go now to what it let go before.
-    fn collected(&self, before: &AutomationStatus, schedules: &BTreeMap<&str, Known>) -> Collected {
-        let mut collected = before.collected.clone();
-        let present = |name: &String| self.tasks.iter().any(|task| task.name_any() == *name);
-        collected.deleting.retain(present);
-        let ended_at = |task: &AgentTask| task.status.as_ref().and_then(|status| status.ended_at);
-        let succeeded = self.tasks.iter().filter_map(|task| succeeded_at(task)).max();
-        let after = self.failures.since.max(succeeded).max(before.last_successful_time);
-        if after > before.failures.since.max(before.last_successful_time) {
-            collected.failures = 0;
-        }
-        let surplus = self.surplus(&collected.deleting, schedules);
-        for task in &surplus {
-            add_task(&mut collected.counts, &mut collected.usage, task);
-            add_pull(&mut collected.pull_requests, task);
-            budget::collect(&mut collected, task);
-            collected.failures += i32::from(retry::is_failure(task) && ended_at(task) > after);
-            collected.deleting.push(task.name_any());
-        }
-        if !surplus.is_empty() {
-            collected.spending = budget::compact(&collected.spending, self.now);
-        }
-        collected
-    }
-
-    /// Ended tasks that the history lets go.
-    fn surplus(&self, deleting: &[String], schedules: &BTreeMap<&str, Known>) -> Vec<&'a AgentTask> {
-        let mut surplus = self.beyond_limits(deleting);
-        surplus.retain(|task| self.may_go(task, schedules));
-        surplus
-    }
-
-    /// Ended tasks beyond the limits, oldest first.
-    fn beyond_limits(&self, deleting: &[String]) -> Vec<&'a AgentTask> {
-        let limits = &self.automation.spec.history_limits;
-        let kept: Vec<_> = self
-            .tasks
-            .iter()
-            .copied()
-            .filter(|task| !deleting.contains(&task.name_any()))
-            .collect();
-        let ended = |good: bool| {
-            kept.iter()
-                .copied()
-                .filter(move |task| phase(task).is_ended() && (phase(task) == Phase::Succeeded) == good)
-        };
-        let beyond = |good: bool, limit: i32| {
-            let surplus = ended(good).count().saturating_sub(usize::try_from(limit).unwrap_or(0));
-            ended(good).take(surplus)
-        };
-        beyond(true, limits.succeeded)
-            .chain(beyond(false, limits.failed))
-            .collect()
-    }
-
-    /// When the history may let go of a task that a cap on starts, or a cooldown, keeps now.
-    fn next_collection(&self) -> Option<Timestamp> {
-        let beyond = self.beyond_limits(&self.status().collected.deleting);
-        beyond.into_iter().filter_map(|task| self.remembered_until(task)).min()
-    }
-
-    fn may_go(&self, task: &AgentTask, schedules: &BTreeMap<&str, Known>) -> bool {
-        let cause = &task.spec.trigger;
-        !counts_against_cap(task)
-            && !open_pull(task)
-            && self.remembered_until(task).is_none()
-            && self.is_past(&cause.name, cause.scheduled_time, schedules)
-    }
-
-    /// Until when a cap on starts within an hour, or a cooldown, still counts it.
-    fn remembered_until(&self, task: &AgentTask) -> Option<Timestamp> {
-        let is_rated = || {
-            self.policies()
-                .any(|policy| policy.spec().max_starts_per_hour.is_some())
-        };
-        let started = task.status.as_ref().and_then(budget::started);
-        let rate_ends = started
-            .map(|at| add(at, RATE_WINDOW))
-            .filter(|until| *until > self.now && is_rated());
-        let cooldown_ends = duplicates::cools_down_until(task).filter(|until| *until > self.now);
-        rate_ends.max(cooldown_ends)
-    }
-
-    /// Whether `collectedThrough` may pass a time: it is decided, and no task up to it is still to start.
-    fn is_past(&self, trigger: &str, time: Timestamp, schedules: &BTreeMap<&str, Known>) -> bool {
-        let decided = schedules
-            .get(trigger)
-            .is_none_or(|known| known.due.decided_through >= time);
-        let mut unstarted = self
-            .tasks
-            .iter()
-            .filter(|task| may_start(phase(task)) || retry::is_wanted(self.world, task));
-        let older = |task: &&AgentTask| task.spec.trigger.name == trigger && task.spec.trigger.scheduled_time <= time;
-        decided && !unstarted.any(older)
-    }
-
-    fn totals(&self, collected: &Collected) -> (Counts, Usage) {
-        let (mut counts, mut usage) = (collected.counts.clone(), collected.usage.clone());
-        let kept = self
-            .tasks
-            .iter()
-            .filter(|task| !collected.deleting.contains(&task.name_any()));
-        kept.for_each(|task| add_task(&mut counts, &mut usage, task));
-        (counts, usage)
-    }
-}
-
-/// Whether a task in that phase is to be started, or may turn out not to have been.
-fn may_start(phase: Phase) -> bool {
-    phase.is_waiting() || matches!(phase, Phase::Starting | Phase::Unknown)
 }
 
 /// AI credits to one decimal, from GitHub's whole billionths.
@@ -825,13 +489,6 @@ fn may_start(phase: Phase) -> bool {
 pub fn credits(nano: i64) -> String {
     let tenths = (nano + NANO / 20) / (NANO / 10);
     format!("{}.{}", tenths / 10, tenths % 10)
-}
-
-fn stalled_by(problems: &[Problem]) -> Standing {
-    let first = problems.first();
-    let reason = first.map_or(Reason::InvalidSpec, |problem| problem.reason);
-    let messages: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    Standing::Stalled(Why::new(reason, messages.join("; ")))
 }
 
 /// An owner whose deletion does not wait for the task; waiting would need a right on the owner's finalizers.
@@ -874,29 +531,7 @@ pub fn seconds_to_review(pull: &PullRequest) -> Option<i64> {
     Some(waited.as_secs())
 }
 
-fn add_pull(counts: &mut PullRequestCounts, task: &AgentTask) {
-    let Some(pull) = pull_of(task) else { return };
-    counts.opened += 1;
-    counts.open += i64::from(pull.is_open());
-    counts.merged += i64::from(pull.merged);
-    counts.closed += i64::from(!pull.merged && !pull.is_open());
-}
-
 fn succeeded_at(task: &AgentTask) -> Option<Timestamp> {
     let status = task.status.as_ref()?;
     status.ended_at.filter(|_| status.phase == Phase::Succeeded)
-}
-
-fn add_task(counts: &mut Counts, usage: &mut Usage, task: &AgentTask) {
-    match phase(task) {
-        Phase::Succeeded => counts.succeeded += 1,
-        Phase::Failed | Phase::TimedOut | Phase::Cancelled => counts.failed += 1,
-        Phase::Denied | Phase::Superseded | Phase::Skipped | Phase::Expired => counts.not_started += 1,
-        Phase::Pending | Phase::Held | Phase::Starting | Phase::Running | Phase::Unknown => {}
-    }
-    if let Some(cost) = task.status.as_ref().and_then(|status| status.usage.as_ref()) {
-        usage.nano_ai_credits = usage.nano_ai_credits.saturating_add(cost.nano_ai_credits);
-        usage.milli_premium_requests = usage.milli_premium_requests.saturating_add(cost.milli_premium_requests);
-    }
-    usage.ai_credits = credits(usage.nano_ai_credits);
 }

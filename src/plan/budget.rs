@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use crate::api::automation::{AutomationStatus, BudgetStatus, Collected, Spending};
+use crate::api::automation::{AutomationStatus, BudgetStatus};
 use crate::api::task::{Phase, TaskStatus};
 use crate::api::{AgentAutomation, AgentTask};
 
@@ -20,13 +20,9 @@ use super::world::{ObjectKey, World, counts};
 /// Billionths in a credit.
 pub const NANO: i64 = 1_000_000_000;
 /// The newest costs that an estimate is made from.
-const COSTS: usize = 20;
-/// A month and a day, wherever it begins.
-const KEPT: SignedDuration = SignedDuration::from_hours(32 * 24);
-/// Hours are told apart for two days: each zone's today and yesterday.
-const BY_THE_HOUR: SignedDuration = SignedDuration::from_hours(48);
-const HOUR: i64 = 3_600;
-const DAY: i64 = 24 * HOUR;
+pub(super) const COSTS: usize = 20;
+pub(super) const HOUR: i64 = 3_600;
+pub(super) const DAY: i64 = 24 * HOUR;
 
 /// An amount that is known, and one that is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -94,7 +90,7 @@ impl Ledger {
     }
 
     fn change_by_status(&mut self, key: &ObjectKey, status: Option<&AutomationStatus>, sign: i64) {
-        for entry in status.iter().flat_map(|status| &status.collected.spending) {
+        for entry in status.iter().flat_map(|status| &status.collected.tallies) {
             let charge = Charge {
                 spent: entry.nano_ai_credits,
                 reserved: 0,
@@ -223,46 +219,6 @@ pub fn status(world: &World, automation: &AgentAutomation, now: Timestamp) -> Op
     })
 }
 
-/// Keeps what a task cost that the history lets go.
-pub fn collect(collected: &mut Collected, task: &AgentTask) {
-    let usage = task.status.as_ref().and_then(|status| status.usage.as_ref());
-    if let Some(usage) = usage {
-        collected.costs.push(usage.nano_ai_credits);
-        let surplus = collected.costs.len().saturating_sub(COSTS);
-        collected.costs.drain(..surplus);
-    }
-    if let Some((at, charge)) = charge(task)
-        && charge.spent + charge.reserved > 0
-    {
-        let entry = entry(floor(at, HOUR), HOUR, charge.spent + charge.reserved);
-        collected.spending.extend(entry);
-    }
-}
-
-/// Adds up what is of the same hour, or of the same day where that is long enough ago, and drops what no window reaches.
-#[must_use]
-pub fn compact(spending: &[Spending], now: Timestamp) -> Vec<Spending> {
-    let hours_from = now.saturating_sub(BY_THE_HOUR).map_or(i64::MIN, Timestamp::as_second);
-    let kept_from = now.saturating_sub(KEPT).map_or(i64::MIN, Timestamp::as_second);
-    let mut sums: BTreeMap<(i64, i64), i64> = BTreeMap::new();
-    for item in spending {
-        let (from, length) = (item.from.as_second(), i64::from(item.hours) * HOUR);
-        let at = if from < hours_from {
-            (floor(item.from, DAY), DAY)
-        } else {
-            (from, length)
-        };
-        if from >= kept_from {
-            let sum = sums.entry(at).or_default();
-            *sum = sum.saturating_add(item.nano_ai_credits);
-        }
-    }
-    let entries = sums.into_iter();
-    entries
-        .filter_map(|((from, length), nano)| entry(from, length, nano))
-        .collect()
-}
-
 impl Charge {
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
@@ -278,15 +234,8 @@ impl Charge {
     }
 }
 
-fn entry(from: i64, length: i64, nano_ai_credits: i64) -> Option<Spending> {
-    Some(Spending {
-        from: Timestamp::from_second(from).ok()?,
-        hours: i32::try_from(length / HOUR).ok()?,
-        nano_ai_credits,
-    })
-}
-
-fn floor(at: Timestamp, length: i64) -> i64 {
+/// The begin of the hour or the day, in UTC, that an instant lies in.
+pub(super) fn floor(at: Timestamp, length: i64) -> i64 {
     at.as_second().div_euclid(length) * length
 }
 

@@ -2,7 +2,7 @@
 //! the clock or randomness, so the same planner runs in the controller, on a laptop, and in the tests that crash the
 //! controller at every step. A plan leaves the shell no choices.
 //!
-//! One file a concern: [`schedule`] says which times are due, [`automation`] turns them into tasks and sums up,
+//! One file a concern: [`schedule`] says which times are due, [`automation`] turns them into tasks, lets go and sums up,
 //! [`admission`] says which waiting task starts, and the [`queue`] which are looked at: in [`order`], by what [`policy`] and its [`freeze`] windows allow, what
 //! [`room`] caps and the [`budget`] leave, which of two [`duplicates`] gives way, and whether [`guardrails`] are met.
 //! [`start`] says what the outcome of a start means, [`search`] what it means when a lost one is looked for, [`task`] what

@@ -234,3 +234,79 @@ fn triggers_share_the_room_in_the_queue() {
         assert_eq!(steps(&planned).len(), expected, "{most}: {:?}", steps(&planned));
     }
 }
+
+/// What the history let go is summed up with what it keeps, as far as it started within 30 days.
+#[test]
+fn the_status_sums_up_a_window() {
+    const DAY: i64 = 86_400;
+    let ran = |name: &str, ago: i64, more: &str| {
+        let mut task = due("one", name, -ago, None);
+        task.metadata.uid = Some(format!("uid-{name}"));
+        task.status = Some(yaml(&format!("{{startedAt: '{}', {more}}}", at(-ago))));
+        task
+    };
+    let good = "phase: Succeeded, usage: {nanoAiCredits: 2500000000}, task: {id: a, shortId: a, state: completed}";
+    let bad = "phase: Failed, usage: {nanoAiCredits: 500000000}, task: {id: b, shortId: b, state: failed}";
+    let merged = format!(
+        "{good}, pullRequest: {{id: 1, state: closed, merged: true, createdAt: '{}', firstReviewAt: '{}'}}",
+        at(-600),
+        at(-300)
+    );
+    let tally = |ago: i64| {
+        format!(
+            "{{from: '{}', hours: 24, nanoAiCredits: 1000000000, started: 3, succeeded: 1, failed: 2, opened: 1, merged: 0,
+               closed: 1}}",
+            at(-6 * 3_600 - ago)
+        )
+    };
+    let table = [
+        ("nothing started", vec![], String::new(), ""),
+        ("one waits", vec![due("one", "w", 0, None)], String::new(), ""),
+        (
+            "two are kept",
+            vec![ran("a", 3_600, &merged), ran("b", 1_800, bad)],
+            String::new(),
+            "2 started, 1 good, 1 bad, 1 opened, 1 merged, 0 closed, median 300, 3.0 credits, 3.0 for each",
+        ),
+        (
+            "some are gone",
+            vec![ran("a", 3_600, &merged)],
+            format!("tallies: [{}], secondsToReview: [100, 200]", tally(29 * DAY)),
+            "4 started, 2 good, 2 bad, 2 opened, 1 merged, 1 closed, median 200, 3.5 credits, 3.5 for each",
+        ),
+        (
+            "of those, some began before the window",
+            vec![],
+            format!("tallies: [{}, {}]", tally(30 * DAY), tally(DAY)),
+            "3 started, 1 good, 2 bad, 1 opened, 0 merged, 1 closed, median -, 1.0 credits, - for each",
+        ),
+        ("one that is kept did", vec![ran("b", 31 * DAY, bad)], String::new(), ""),
+    ];
+    for (what, tasks, collected, expected) in table {
+        let world = world(tasks, |w| {
+            w.put_automation(decided(0, |status| {
+                status.collected = yaml(&format!("{{{collected}}}"));
+            }));
+        });
+        let planned = planner::plan(&world, &key("one"), &Settings::default(), at(0));
+        let [Action::WriteAutomationStatus(status)] = planned.actions.as_slice() else {
+            panic!("{what}: {planned:?}")
+        };
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let said = status.summary.clone().map_or_else(String::new, |sum| {
+            format!(
+                "{} started, {} good, {} bad, {} opened, {} merged, {} closed, median {}, {} credits, {} for each",
+                sum.started,
+                sum.succeeded,
+                sum.failed,
+                sum.opened,
+                sum.merged,
+                sum.closed,
+                or_none(sum.median_seconds_to_review.map(|seconds| seconds.to_string())),
+                sum.ai_credits,
+                or_none(sum.credits_per_merged)
+            )
+        });
+        assert_eq!(said, expected, "{what}");
+    }
+}

@@ -1,0 +1,222 @@
+//! Where an automation stands: the first thing that keeps its tasks from starting, and what it asks for in vain.
+
+use std::collections::BTreeMap;
+
+use kube::{Resource, ResourceExt};
+
+use super::{Known, View};
+use crate::api::Reason;
+use crate::plan::conditions::Standing;
+use crate::plan::credential::{Usability, usability, verification};
+use crate::plan::policy::{Request, Ruling, rule};
+use crate::plan::spec::{Parsed, Problem};
+use crate::plan::world::CredentialKey;
+use crate::plan::{Why, guardrails, retry};
+
+impl View<'_> {
+    /// What the automation asks for beyond what its policies allow: it runs all the same, within what they allow.
+    pub(super) fn narrowed(&self) -> Option<Why> {
+        let spec = &self.automation.spec;
+        let retries = spec.retry.as_ref().map(|retry| retry.limit);
+        let mut sentences = Vec::new();
+        for policy in self.policies() {
+            let limits = policy.spec();
+            let pairs = [
+                (
+                    "concurrency.maxActive",
+                    Some(spec.concurrency.max_active),
+                    "maxActive",
+                    limits.max_active,
+                ),
+                (
+                    "concurrency.maxActive",
+                    Some(spec.concurrency.max_active),
+                    "maxActivePerAutomation",
+                    limits.max_active_per_automation,
+                ),
+                (
+                    "concurrency.maxActive",
+                    Some(spec.concurrency.max_active),
+                    "maxActivePerRepository",
+                    limits.max_active_per_repository,
+                ),
+                (
+                    "maxOpenPullRequests",
+                    spec.max_open_pull_requests,
+                    "maxOpenPullRequestsPerAutomation",
+                    limits.max_open_pull_requests_per_automation,
+                ),
+                ("priority", Some(spec.priority), "maxPriority", limits.max_priority),
+                ("retry.limit", retries, "maxRetries", limits.max_retries),
+                (
+                    "activeDeadlineSeconds",
+                    spec.active_deadline_seconds,
+                    "maxActiveDeadlineSeconds",
+                    limits.max_active_deadline_seconds,
+                ),
+            ];
+            for (field, asked, rule, allowed) in pairs {
+                if let (Some(asked), Some(allowed)) = (asked, allowed)
+                    && asked > allowed
+                {
+                    let name = policy.name();
+                    let sentence =
+                        format!("spec.{field} is {asked}, and AgentPolicy {name} allows {allowed} (spec.{rule})");
+                    sentences.push(sentence);
+                }
+            }
+        }
+        (!sentences.is_empty()).then(|| Why::new(Reason::PolicyNarrows, sentences.join("; ")))
+    }
+
+    /// Where it stands: the first thing that is in the way.
+    pub(super) fn standing(&self) -> Standing {
+        let parsed = match &self.parsed {
+            Ok(parsed) => parsed,
+            Err(problems) => return stalled_by(problems),
+        };
+        Self::silent(parsed)
+            .or_else(|| self.denied())
+            .or_else(|| self.failing())
+            .or_else(|| self.unauthorized(parsed))
+            .or_else(|| self.branchless())
+            .or_else(|| self.unguarded())
+            .or_else(|| self.rejected())
+            .unwrap_or_else(|| self.ready())
+    }
+
+    /// Where it stands, when a prompt has to be rendered for what is due now: a text may work for one time and not for
+    /// another.
+    pub(super) fn standing_for(&self, schedules: &BTreeMap<&str, Known>) -> Standing {
+        self.unrendered(schedules)
+            .or_else(|| self.uncreated(schedules))
+            .unwrap_or_else(|| self.standing())
+    }
+
+    /// A task is due and its object can't be created.
+    fn uncreated(&self, schedules: &BTreeMap<&str, Known>) -> Option<Standing> {
+        let retry = self.retry()?;
+        schedules.values().find(|known| !known.due.create.is_empty())?;
+        let message = format!("its task can't be created, and is tried again: {}", retry.problem);
+        Some(Standing::Reconciling(Why::new(Reason::FailedCreate, message)))
+    }
+
+    fn unrendered(&self, schedules: &BTreeMap<&str, Known>) -> Option<Standing> {
+        let parsed = self.parsed.as_ref().ok()?;
+        parsed.schedules.iter().find_map(|schedule| {
+            let times = &schedules.get(schedule.name)?.due.create;
+            let rendered = |time| {
+                parsed.prompt(self.automation, schedule, time)?;
+                self.deduplication(parsed, schedule, time)
+            };
+            let error = times.iter().find_map(|time| rendered(*time).err())?;
+            let message = format!("spec.{}: {error}", error.field());
+            Some(Standing::Stalled(Why::new(Reason::InvalidTemplate, message)))
+        })
+    }
+
+    fn silent(parsed: &Parsed) -> Option<Standing> {
+        let silent = parsed
+            .schedules
+            .iter()
+            .find(|schedule| schedule.schedule.never_fires())?;
+        let message = format!(
+            "trigger {}: no date matches {}: correct spec.triggers",
+            silent.name, silent.schedule
+        );
+        Some(Standing::Stalled(Why::new(Reason::NeverFires, message)))
+    }
+
+    fn denied(&self) -> Option<Standing> {
+        match rule(self.world, &Request::of_automation(self.automation)) {
+            Ruling::Allowed => None,
+            Ruling::Held(refusal) | Ruling::Denied(refusal) => Some(Standing::Stalled(refusal.why)),
+        }
+    }
+
+    fn failing(&self) -> Option<Standing> {
+        let message = retry::stopped(self.automation, &self.failures)?;
+        Some(Standing::Stalled(Why::new(Reason::FailureThreshold, message)))
+    }
+
+    /// The last look at the base branch did not find it.
+    fn branchless(&self) -> Option<Standing> {
+        let key = guardrails::of_automation(self.automation)?;
+        let is_gone = self.world.branches.get(&key)?.exists == Ok(false);
+        is_gone.then(|| {
+            let (branch, repository) = (&key.branch, &key.repository);
+            let message =
+                format!("spec.branches.base: {repository} has no branch {branch}: name another, or create it");
+            Standing::Stalled(Why::new(Reason::BranchGone, message))
+        })
+    }
+
+    fn unguarded(&self) -> Option<Standing> {
+        let key = guardrails::of_automation(self.automation)?;
+        let binding = guardrails::in_the_way(self.world, &key)?;
+        Some(Standing::Stalled(binding.why))
+    }
+
+    fn unauthorized(&self, parsed: &Parsed) -> Option<Standing> {
+        let key = CredentialKey::of_automation(self.automation);
+        let verifying = || Standing::Reconciling(Why::new(Reason::Verifying, "checking the credential at GitHub"));
+        let version = match usability(&key, self.world.credentials.get(&key)) {
+            Usability::Usable(version) => version,
+            Usability::Unread => return Some(verifying()),
+            Usability::Unusable(why) => return Some(Standing::Stalled(why)),
+        };
+        match verification(self.world, &key, &parsed.repository, &version) {
+            None => Some(verifying()),
+            Some(Ok(())) => None,
+            Some(Err(refused)) => {
+                let why = Why::new(refused.reason, refused.message.clone());
+                let passing = matches!(refused.reason, Reason::RateLimited | Reason::GitHubUnavailable);
+                Some(if passing {
+                    Standing::Reconciling(why)
+                } else {
+                    Standing::Stalled(why)
+                })
+            }
+        }
+    }
+
+    /// GitHub refused what this spec asked for the last time.
+    fn rejected(&self) -> Option<Standing> {
+        let generation = self.automation.meta().generation.unwrap_or_default();
+        let newest = self.tasks.iter().rev().find(|task| {
+            let status = task.status.as_ref();
+            status.is_some_and(|status| !status.attempts.is_empty()) && task.spec.automation.generation == generation
+        })?;
+        let status = newest.status.as_ref()?;
+        let reason = status.reason.filter(|reason| {
+            matches!(
+                reason,
+                Reason::StartRejected | Reason::RepositoryMoved | Reason::PermissionDenied | Reason::RepositoryNotFound
+            )
+        })?;
+        let message = format!(
+            "task {}: {}",
+            newest.name_any(),
+            status.message.clone().unwrap_or_default()
+        );
+        Some(Standing::Stalled(Why::new(reason, message)))
+    }
+
+    fn ready(&self) -> Standing {
+        Standing::Ready(if self.automation.spec.suspend {
+            Why::new(
+                Reason::Suspended,
+                "suspended: its triggers do not fire until spec.suspend is false",
+            )
+        } else {
+            Why::new(Reason::Ready, "its triggers fire and its tasks can start")
+        })
+    }
+}
+
+pub(super) fn stalled_by(problems: &[Problem]) -> Standing {
+    let first = problems.first();
+    let reason = first.map_or(Reason::InvalidSpec, |problem| problem.reason);
+    let messages: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    Standing::Stalled(Why::new(reason, messages.join("; ")))
+}
