@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
 
 use crate::api::task::{Checks, PullRequest, ReviewDecision, Usage};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
@@ -99,31 +100,18 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             }
             Vec::new()
         }
-        Update::Namespace(name, labels) => {
-            if world.put_namespace(&name, labels) {
-                every_automation(world)
-            } else {
-                Vec::new()
-            }
-        }
+        Update::Namespace(name, labels) => about_namespace(world, &name, |world| world.put_namespace(&name, labels)),
         Update::NamespaceGone(name) => {
             world.remove_namespace(&name);
             Vec::new()
         }
         Update::Policy(policy) => {
-            if world.put_policy(*policy) {
-                every_automation(world)
-            } else {
-                Vec::new()
-            }
+            let name = policy.name_any();
+            about_policy(world, &name, |world| world.put_policy(*policy))
         }
-        Update::PolicyGone(name) => {
-            world.remove_policy(&name);
-            every_automation(world)
-        }
+        Update::PolicyGone(name) => about_policy(world, &name, |world| world.remove_policy(&name)),
         Update::PolicyUnreadable(name) => {
-            world.unreadable_policies.insert(name);
-            every_automation(world)
+            about_policy(world, &name, |world| world.unreadable_policies.insert(name.clone()))
         }
         Update::Verified(key, repository, verification) => {
             let subjects = about_credential(world, &key);
@@ -351,8 +339,43 @@ fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
         .collect()
 }
 
-fn every_automation(world: &World) -> Vec<Subject> {
-    let automations = world.automations();
+/// A policy concerns the namespaces that it holds for, or did, and those that none holds for: they are told which there
+/// are. While one can't be read, it concerns all.
+fn about_policy(world: &mut World, name: &str, change: impl FnOnce(&mut World) -> bool) -> Vec<Subject> {
+    let concerned = |names: &[String]| names.is_empty() || names.iter().any(|held| held == name);
+    let (before, was_readable) = (world.where_held(concerned), world.unreadable_policies.is_empty());
+    if !change(world) {
+        return Vec::new();
+    }
+    if was_readable && world.unreadable_policies.is_empty() {
+        about_automations_in(world, before.into_iter().chain(world.where_held(concerned)))
+    } else {
+        about_automations_in(world, world.where_held(|_| true))
+    }
+}
+
+/// A namespace that policies hold for no longer, or newly, gives room to others that they hold for, or takes it.
+fn about_namespace(world: &mut World, name: &str, change: impl FnOnce(&mut World) -> bool) -> Vec<Subject> {
+    let holding =
+        |world: &World| -> BTreeSet<String> { world.holding(name).map(|policy| policy.name().to_owned()).collect() };
+    let before = holding(world);
+    if !change(world) {
+        return Vec::new();
+    }
+    let after = holding(world);
+    let changed: BTreeSet<_> = before.symmetric_difference(&after).cloned().collect();
+    let held = world.where_held(|names| names.iter().any(|held| changed.contains(held)));
+    let itself = (!changed.is_empty()).then(|| name.to_owned());
+    about_automations_in(world, held.into_iter().chain(itself))
+}
+
+/// Before everything that was there is known, each object is news itself.
+fn about_automations_in(world: &World, namespaces: impl IntoIterator<Item = String>) -> Vec<Subject> {
+    if !world.is_complete {
+        return Vec::new();
+    }
+    let namespaces: BTreeSet<_> = namespaces.into_iter().collect();
+    let automations = namespaces.iter().flat_map(|namespace| world.automations_in(namespace));
     automations.flat_map(|(key, _)| about_automation(world, key)).collect()
 }
 

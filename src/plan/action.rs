@@ -22,6 +22,17 @@ pub enum Subject {
     Pulls(CredentialKey, Repository),
 }
 
+impl Subject {
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        match self {
+            Self::Automation(key) | Self::Task(key) => &key.namespace,
+            Self::Credential(key) | Self::Repository(key, _) | Self::Pulls(key, _) => &key.namespace,
+            Self::Branch(key) => &key.credential.namespace,
+        }
+    }
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,6 +5,7 @@
 //! task stands follows from its automation alone, and the lines of automations can be merged one step at a time.
 
 use std::collections::VecDeque;
+use std::ops::Bound;
 
 use jiff::Timestamp;
 
@@ -25,7 +26,7 @@ pub struct Place {
 /// Every task that waits, in order.
 #[must_use]
 pub fn in_order(world: &World) -> Vec<(Place, &AgentTask)> {
-    let automations = world.automations_that_wait();
+    let automations = world.automations_that_wait(Bound::Unbounded);
     let mut all: Vec<_> = automations.flat_map(|automation| line(world, automation)).collect();
     all.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
     all

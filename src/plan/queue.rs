@@ -4,23 +4,21 @@
 //! do the same work again and again. The queue remembers what tasks wait for. Nearly all of that is their automation's own,
 //! or comes with a time: it is looked at when the news is about it, or when that time comes. The rest they share with tasks
 //! of other automations, such as a policy's cap, and there only the first in line is woken, and then the next while there is
-//! room. What that would miss, through a fault of this file, the next whole pass finds.
+//! room. What that would miss, through a fault of this file, is found in turn: each pass looks at a few more.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::api::AgentTask;
 
 use super::admission::{Looked, Pass};
 use super::order::{Place, line};
+use super::policy::Policy;
 use super::room::Shared;
-use super::time::again;
-use super::world::{ObjectKey, World, automation_key, in_repository_of, phase};
+use super::world::{CredentialKey, ObjectKey, World, automation_key, folded, in_repository_of, phase};
 use super::{Planned, Settings, Subject, guardrails};
-
-/// Between two passes over everything that waits.
-const WHOLE: SignedDuration = SignedDuration::from_mins(1);
 
 /// What waits, by what it waits for together with others.
 #[derive(Debug, Default)]
@@ -28,7 +26,8 @@ pub struct Queue {
     shared: BTreeMap<Shared, BTreeSet<Member>>,
     /// The same by automation.
     automations: BTreeMap<ObjectKey, Vec<(Shared, Member)>>,
-    whole_at: Option<Timestamp>,
+    /// The automation that was the last to be looked at in turn.
+    turn: Option<ObjectKey>,
 }
 
 /// The first task of an automation that waits for something.
@@ -51,10 +50,15 @@ impl Queue {
         settings: &Settings,
         now: Timestamp,
     ) -> Vec<(Subject, Planned)> {
+        let mut concerned = self.take_turn(world, settings.sweep);
+        for subject in news {
+            concern(world, subject, &mut concerned);
+        }
+        let touched = Touched::by(world, news, &concerned);
         let mut pass = Pass::new(world, settings, now);
-        let looked = self.look(world, news, &mut pass, now);
+        let looked = self.look(world, concerned, &touched, &mut pass);
         let mut plans: Vec<_> = looked.into_iter().flat_map(Looked::into_plans).collect();
-        plans.extend(self.wakes(world, &pass));
+        plans.extend(self.wakes(world, &touched, &pass));
         plans
     }
 
@@ -62,17 +66,17 @@ impl Queue {
     fn look<'a>(
         &mut self,
         world: &'a World,
-        news: &BTreeSet<Subject>,
+        concerned: BTreeSet<ObjectKey>,
+        touched: &Touched,
         pass: &mut Pass<'a>,
-        now: Timestamp,
     ) -> Vec<Looked> {
         let mut lines = Lines::default();
-        for automation in self.concerned(world, news, now) {
+        for automation in concerned {
             self.leave(&automation);
             lines.enter(world, &automation);
         }
         let mut woken: BTreeMap<ObjectKey, Vec<Shared>> = BTreeMap::new();
-        for shared in self.shared.keys().cloned().collect::<Vec<_>>() {
+        for shared in self.touched(touched) {
             self.wake_first(world, pass, shared, &mut woken, &mut lines);
         }
         let mut all = Vec::new();
@@ -89,20 +93,21 @@ impl Queue {
         all
     }
 
-    /// The automations whose waiting tasks the news is about.
-    fn concerned(&mut self, world: &World, news: &BTreeSet<Subject>, now: Timestamp) -> BTreeSet<ObjectKey> {
-        if again(self.whole_at, WHOLE, now) <= now {
-            *self = Self {
-                whole_at: Some(now),
-                ..Self::default()
-            };
-            return world.automations_that_wait().cloned().collect();
-        }
-        let mut concerned = BTreeSet::new();
-        for subject in news {
-            concern(world, subject, &mut concerned);
-        }
-        concerned
+    /// The next automations of which tasks wait, whatever the news.
+    fn take_turn(&mut self, world: &World, count: usize) -> BTreeSet<ObjectKey> {
+        let after = self.turn.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let taken: BTreeSet<_> = world.automations_that_wait(after).take(count).cloned().collect();
+        // Past the end the turn begins again.
+        self.turn = taken.last().filter(|_| taken.len() == count).cloned();
+        taken
+    }
+
+    fn touched(&self, touched: &Touched) -> Vec<Shared> {
+        self.shared
+            .keys()
+            .filter(|shared| touched.is(shared))
+            .cloned()
+            .collect()
     }
 
     /// Where there is room, the first that waits for it is looked at, with all of its automation.
@@ -148,8 +153,9 @@ impl Queue {
     }
 
     /// Room that comes with the time wakes the first that waits for it.
-    fn wakes(&self, world: &World, pass: &Pass) -> Vec<(Subject, Planned)> {
-        let first = self.shared.iter().filter_map(|(shared, members)| {
+    fn wakes(&self, world: &World, touched: &Touched, pass: &Pass) -> Vec<(Subject, Planned)> {
+        let shared = self.shared.iter().filter(|(shared, _)| touched.is(shared));
+        let first = shared.filter_map(|(shared, members)| {
             let until = pass.room().is_used_up(shared)??;
             let (place, _) = members.first()?;
             let mut planned = Planned::default();
@@ -179,6 +185,55 @@ impl<'a> Lines<'a> {
         let (place, task) = line.pop_front()?;
         self.put(automation.clone(), line);
         Some((place, automation, task))
+    }
+}
+
+/// Whose share of what is waited for together may be another after the news.
+struct Touched<'a> {
+    policies: BTreeSet<&'a str>,
+    repositories: BTreeSet<String>,
+    credentials: BTreeSet<CredentialKey>,
+}
+
+impl<'a> Touched<'a> {
+    fn by(world: &'a World, news: &BTreeSet<Subject>, concerned: &BTreeSet<ObjectKey>) -> Self {
+        let mut touched = Self {
+            policies: BTreeSet::new(),
+            repositories: BTreeSet::new(),
+            credentials: BTreeSet::new(),
+        };
+        let mut namespaces: BTreeSet<&str> = concerned.iter().map(|key| key.namespace.as_str()).collect();
+        for subject in news {
+            namespaces.insert(subject.namespace());
+            match subject {
+                Subject::Task(key) => {
+                    touched.credentials.extend(world.task(key).map(CredentialKey::of_task));
+                }
+                Subject::Credential(key) => {
+                    touched.credentials.insert(key.clone());
+                }
+                Subject::Pulls(_, repository) => {
+                    touched.repositories.insert(folded(repository.as_str()));
+                }
+                Subject::Automation(_) | Subject::Repository(..) | Subject::Branch(_) => {}
+            }
+        }
+        let policies = namespaces.into_iter().flat_map(|namespace| world.holding(namespace));
+        touched.policies.extend(policies.map(Policy::name));
+        touched
+    }
+
+    fn is(&self, shared: &Shared) -> bool {
+        match shared {
+            Shared::Active(policy)
+            | Shared::ActiveIn(policy, _)
+            | Shared::Starts(policy)
+            | Shared::Budget(policy, _) => self.policies.contains(policy.as_str()),
+            Shared::ReviewsIn(policy, repository) => {
+                self.policies.contains(policy.as_str()) || self.repositories.contains(repository)
+            }
+            Shared::Writes(credential) => self.credentials.contains(credential),
+        }
     }
 }
 

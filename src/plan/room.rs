@@ -18,7 +18,7 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 use super::budget::{self, Charge};
 use super::policy::Policy;
 use super::time::{add, pending};
-use super::world::{CredentialKey, ObjectKey, World, automation_key, folded, is_in_review, open_pull};
+use super::world::{CredentialKey, ObjectKey, World, automation_key, counts, folded, is_in_review, open_pull};
 use super::{Settings, Why, duplicates};
 
 pub use limits::{Limit, Unit};
@@ -59,20 +59,14 @@ pub struct Room<'a> {
     world: &'a World,
     settings: &'a Settings,
     now: Timestamp,
-    active: BTreeMap<ObjectKey, i64>,
-    by_policy: BTreeMap<&'a str, Active>,
     /// Tasks that will start and are not written ahead yet.
     taken: Vec<Taken<'a>>,
     credentials: BTreeSet<CredentialKey>,
     known: RefCell<Known>,
 }
 
-/// What is under way in the namespaces of a policy.
-#[derive(Default)]
-struct Active {
-    all: i64,
-    by_repository: BTreeMap<String, i64>,
-}
+/// What is under way in the namespaces of a policy, by repository. That of a task that can't be read is not known.
+type Active = BTreeMap<Option<String>, i64>;
 
 struct Taken<'a> {
     task: &'a AgentTask,
@@ -82,6 +76,7 @@ struct Taken<'a> {
 /// What was worked out in this pass, by policy.
 #[derive(Default)]
 struct Known {
+    active: BTreeMap<String, Active>,
     starts: BTreeMap<String, Vec<Timestamp>>,
     charges: BTreeMap<(String, Timestamp), Charge>,
 }
@@ -100,18 +95,10 @@ impl<'a> Room<'a> {
             world,
             settings,
             now,
-            active: BTreeMap::new(),
-            by_policy: BTreeMap::new(),
             taken: Vec::new(),
             credentials: world.writing.values().cloned().collect(),
             known: RefCell::default(),
         };
-        for (_, task) in world.active() {
-            room.count(automation_key(task), Some(&task.spec.repository));
-        }
-        for automation in world.unreadable_tasks.values() {
-            room.count(automation.clone(), None);
-        }
         for task in on_their_way(world) {
             room.take(task);
         }
@@ -120,7 +107,6 @@ impl<'a> Room<'a> {
 
     /// The task starts.
     pub fn take(&mut self, task: &'a AgentTask) {
-        self.count(automation_key(task), Some(&task.spec.repository));
         let nano = self.estimate(task);
         self.taken.push(Taken { task, nano });
         self.credentials.insert(CredentialKey::of_task(task));
@@ -188,10 +174,16 @@ impl<'a> Room<'a> {
         let reached = |max: Option<i32>, count: i64| max.filter(|max| count >= i64::from(*max)).map(|_| None);
         let policy = |name: &str| self.world.policy(name);
         match shared {
-            Shared::Active(name) => reached(policy(name)?.spec().max_active, self.active_under(name)),
+            Shared::Active(name) => {
+                let policy = policy(name)?;
+                reached(policy.spec().max_active, self.active_under(policy))
+            }
             Shared::ActiveIn(name, repository) => {
-                let max = policy(name)?.spec().max_active_per_repository;
-                reached(max, self.active_in(name, repository))
+                let policy = policy(name)?;
+                reached(
+                    policy.spec().max_active_per_repository,
+                    self.active_in(policy, repository),
+                )
             }
             Shared::ReviewsIn(name, repository) => {
                 let max = policy(name)?.spec().max_open_pull_requests_per_repository;
@@ -204,34 +196,56 @@ impl<'a> Room<'a> {
     }
 
     fn active_of(&self, automation: &ObjectKey) -> i64 {
-        self.active.get(automation).copied().unwrap_or(0)
+        let active = self.world.named_by(automation).filter(|task| counts(task)).count();
+        let unreadable = self.world.unreadable_tasks.values().filter(|key| *key == automation);
+        let taken = self
+            .taken
+            .iter()
+            .filter(|taken| automation_key(taken.task) == *automation);
+        number(active + unreadable.count() + taken.count())
     }
 
-    fn active_under(&self, policy: &str) -> i64 {
-        self.by_policy.get(policy).map_or(0, |active| active.all)
+    fn active_under(&self, policy: &Policy) -> i64 {
+        self.active(policy, |active| active.values().sum::<i64>()) + number(self.taken_under(policy).count())
     }
 
-    fn active_in(&self, policy: &str, repository: &str) -> i64 {
-        let active = self.by_policy.get(policy);
-        let count = active.and_then(|active| active.by_repository.get(repository));
-        count.copied().unwrap_or(0)
+    fn active_in(&self, policy: &Policy, repository: &str) -> i64 {
+        let taken = self
+            .taken_under(policy)
+            .map(|taken| folded(&taken.task.spec.repository));
+        let taken = taken.filter(|other| other == repository).count();
+        let active = |active: &Active| active.get(&Some(repository.to_owned())).copied();
+        self.active(policy, active).unwrap_or(0) + number(taken)
     }
 
-    fn count(&mut self, automation: ObjectKey, repository: Option<&str>) {
-        for policy in self.world.holding(&automation.namespace) {
-            let active = self.by_policy.entry(policy.name()).or_default();
-            active.all += 1;
-            if let Some(repository) = repository {
-                *active.by_repository.entry(folded(repository)).or_default() += 1;
-            }
+    fn active<T>(&self, policy: &Policy, ask: impl FnOnce(&Active) -> T) -> T {
+        let mut known = self.known.borrow_mut();
+        if !known.active.contains_key(policy.name()) {
+            known.active.insert(policy.name().to_owned(), self.count_active(policy));
         }
-        *self.active.entry(automation).or_default() += 1;
+        ask(&known.active[policy.name()])
+    }
+
+    fn count_active(&self, policy: &Policy) -> Active {
+        let mut active = Active::new();
+        let here = self
+            .under_way()
+            .filter(|(key, _)| self.world.holds(policy, &key.namespace));
+        here.for_each(|(_, repository)| *active.entry(repository).or_default() += 1);
+        active
+    }
+
+    /// What was under way before this pass, by automation and repository.
+    fn under_way(&self) -> impl Iterator<Item = (ObjectKey, Option<String>)> {
+        let active = self.world.active();
+        let active = active.map(|(_, task)| (automation_key(task), Some(folded(&task.spec.repository))));
+        active.chain(self.world.unreadable_tasks.values().map(|key| (key.clone(), None)))
     }
 
     fn active_cap(&self, policy: &Policy, task: &AgentTask) -> Option<Binding> {
         let (spec, name) = (policy.spec(), policy.name());
         let repository = folded(&task.spec.repository);
-        let (all, here) = (self.active_under(name), self.active_in(name, &repository));
+        let (all, here) = (self.active_under(policy), self.active_in(policy, &repository));
         let own = self.active_of(&automation_key(task));
         let caps = [
             (spec.max_active, all, "maxActive", Reason::PolicyCap),
@@ -431,6 +445,10 @@ impl Binding {
             shared: None,
         }
     }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// A rule of an automation.

@@ -1,8 +1,8 @@
-//! What an operator can set about time. The defaults are those of the command line.
+//! How often, how long and how many. The defaults are those of the command line.
 
 use jiff::SignedDuration;
 
-/// Durations the planner goes by.
+/// What the planner goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// A start's request has ended this long after it was written ahead. GitHub itself ends requests after 10 s.
@@ -27,6 +27,8 @@ pub struct Settings {
     pub pull_poll_min: SignedDuration,
     /// Between two lists of a repository's pull requests when none has changed for long.
     pub pull_poll_max: SignedDuration,
+    /// Automations of which tasks wait that each pass looks at whatever the news, in turn.
+    pub sweep: usize,
 }
 
 impl Default for Settings {
@@ -43,6 +45,7 @@ impl Default for Settings {
             freshness: SignedDuration::from_secs(30),
             pull_poll_min: SignedDuration::from_secs(30),
             pull_poll_max: SignedDuration::from_mins(10),
+            sweep: 8,
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::ops::Bound;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -239,6 +240,12 @@ impl World {
         self.automations.iter()
     }
 
+    /// The automations of a namespace.
+    pub fn automations_in(&self, namespace: &str) -> impl Iterator<Item = (&ObjectKey, &AgentAutomation)> {
+        let all = self.automations.range(ObjectKey::new(namespace, "")..);
+        all.take_while(move |(key, _)| key.namespace == namespace)
+    }
+
     pub fn tasks(&self) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
         self.tasks.iter()
     }
@@ -257,6 +264,12 @@ impl World {
         let names = self.scopes.get(namespace).map(|names| Cow::from(names.as_slice()));
         let names = names.unwrap_or_else(|| self.scope(namespace).into());
         (0..names.len()).filter_map(move |index| self.policies.get(names.get(index)?))
+    }
+
+    /// The namespaces that are known and where policies hold of which this is true.
+    pub fn where_held(&self, is_meant: impl Fn(&[String]) -> bool) -> BTreeSet<String> {
+        let meant = self.scopes.iter().filter(|(_, names)| is_meant(names));
+        meant.map(|(namespace, _)| namespace.clone()).collect()
     }
 
     /// Whether a policy holds for a namespace.
@@ -358,9 +371,9 @@ impl World {
         self.entries(self.waiting.0.values().flatten())
     }
 
-    /// The automations of which tasks wait.
-    pub fn automations_that_wait(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.waiting.0.keys()
+    /// The automations of which tasks wait, from one on.
+    pub fn automations_that_wait(&self, from: Bound<ObjectKey>) -> impl Iterator<Item = &ObjectKey> {
+        self.waiting.0.range((from, Bound::Unbounded)).map(|(key, _)| key)
     }
 
     /// The tasks that name an automation, whatever its uid.
@@ -524,10 +537,11 @@ impl World {
         }
     }
 
-    pub fn remove_policy(&mut self, name: &str) {
-        self.policies.remove(name);
-        self.unreadable_policies.remove(name);
+    /// Says whether it was known.
+    pub fn remove_policy(&mut self, name: &str) -> bool {
+        let was_known = self.policies.remove(name).is_some() | self.unreadable_policies.remove(name);
         self.rescope();
+        was_known
     }
 
     fn scope(&self, namespace: &str) -> Vec<String> {

@@ -10,9 +10,10 @@ use agent_automation::domain::task_state::TaskState;
 use agent_automation::observe::{Update, apply};
 use agent_automation::plan::action::Admitted;
 use agent_automation::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, ObservedTask, SeenPull, StartOutcome};
+use agent_automation::plan::queue::Queue;
 use agent_automation::plan::world::{BranchFacts, BranchKey, SecretState, Verification, automation_key, open_pull};
 use agent_automation::plan::{
-    Action, CredentialKey, ObjectKey, Planned, Settings, Subject, World, admission, guardrails, plan, start,
+    Action, CredentialKey, ObjectKey, Planned, Settings, Subject, World, guardrails, plan, start,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -31,6 +32,7 @@ pub struct Leader {
     pub world: World,
     pub now: Timestamp,
     settings: Settings,
+    queue: Queue,
     dirty: BTreeSet<Subject>,
     numbers: usize,
     versions: u64,
@@ -60,6 +62,7 @@ impl Leader {
                 freshness: SignedDuration::from_hours(24),
                 ..Settings::default()
             },
+            queue: Queue::default(),
             dirty: BTreeSet::new(),
             numbers: 0,
             versions: 1,
@@ -78,9 +81,10 @@ impl Leader {
         }
         self.dirty.extend(due);
         let applied = Instant::now();
-        let mut plans = self.admit();
+        let dirty = std::mem::take(&mut self.dirty);
+        let mut plans = self.queue.plan(&self.world, &dirty, &self.settings, self.now);
         let admitted = Instant::now();
-        for subject in std::mem::take(&mut self.dirty) {
+        for subject in dirty {
             let planned = plan(&self.world, &subject, &self.settings, self.now);
             plans.push((subject, planned));
         }
@@ -179,10 +183,6 @@ impl Leader {
             Some((pull.number?, seen))
         });
         seen.collect()
-    }
-
-    fn admit(&self) -> Plans {
-        admission::plan(&self.world, &self.settings, self.now)
     }
 
     fn act(&mut self, subject: &Subject, action: Action) -> Result<Vec<Update>> {

@@ -8,7 +8,7 @@ use super::{RATE_WINDOW, Room};
 use crate::plan::budget;
 use crate::plan::policy::Policy;
 use crate::plan::time::add;
-use crate::plan::world::folded;
+use crate::plan::world::{automation_key, folded};
 
 /// A rule that says how much there may be, and how much there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,17 +52,18 @@ impl Room<'_> {
 
     fn active_limits(&self, policy: &Policy) -> Vec<Limit> {
         let spec = policy.spec();
-        let active = self.by_policy.get(policy.name());
-        let all = Counts::from([(None, active.map_or(0, |active| active.all))]);
-        let repositories = active.iter().flat_map(|active| &active.by_repository);
-        let repositories = repositories.map(|(key, count)| (Some(key.clone()), *count)).collect();
-        let automations = self
-            .active
-            .iter()
-            .filter(|(key, _)| self.world.holds(policy, &key.namespace));
-        let automations = automations
-            .map(|(key, count)| (Some(key.to_string()), *count))
-            .collect();
+        let taken = self.taken.iter();
+        let taken = taken.map(|taken| (automation_key(taken.task), Some(folded(&taken.task.spec.repository))));
+        let mut all = Counts::from([(None, 0)]);
+        let (mut repositories, mut automations) = (Counts::new(), Counts::new());
+        let under_way = self.under_way().chain(taken);
+        for (key, repository) in under_way.filter(|(key, _)| self.world.holds(policy, &key.namespace)) {
+            *all.entry(None).or_default() += 1;
+            *automations.entry(Some(key.to_string())).or_default() += 1;
+            if repository.is_some() {
+                *repositories.entry(repository).or_default() += 1;
+            }
+        }
         [
             limits("maxActive", Unit::Tasks, spec.max_active, &all),
             limits(

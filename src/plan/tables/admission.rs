@@ -113,7 +113,9 @@ fn admission_starts_the_oldest_that_nothing_binds() {
         (
             "no policy",
             vec![due("one", "a", 0, None)],
-            |w| w.remove_policy("default"),
+            |w| {
+                w.remove_policy("default");
+            },
             &["a: Denied PolicyDenied"],
         ),
         (

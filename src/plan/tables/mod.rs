@@ -5,6 +5,7 @@ mod automation;
 mod credential;
 mod following;
 mod pulls;
+mod queue;
 mod retry;
 mod room;
 mod start;

@@ -668,7 +668,12 @@ impl Life {
             return;
         }
         self.born += 1;
-        let mut process = Process::new(self.born, Settings::default());
+        // What comes in turn would hide what the queue passes over.
+        let settings = Settings {
+            sweep: 0,
+            ..Settings::default()
+        };
+        let mut process = Process::new(self.born, settings);
         if !self.checks.is_settling {
             let chance = &mut self.chance;
             process.skew = SignedDuration::from_secs(pick(chance, &[0, 0, 0, -20, 20]));

@@ -224,7 +224,7 @@ impl Leading {
         self.heard = to;
     }
 
-    /// What the queue does not look at is found by other news, or by its next whole pass; it must not come to that.
+    /// What the queue does not look at is found by other news, or when it comes in turn; it must not come to that.
     fn compare(&mut self, admitted: &[(Subject, Planned)], settings: &Settings, now: Timestamp) {
         let before = std::mem::take(&mut self.missed);
         for what in missed(&self.world, admitted, settings, now) {
