@@ -275,7 +275,11 @@ impl World {
     /// Whether a policy holds for a namespace.
     #[must_use]
     pub fn holds(&self, policy: &Policy, namespace: &str) -> bool {
-        policy.selects(namespace, self.namespaces.get(namespace))
+        let known = self.scopes.get(namespace);
+        known.map_or_else(
+            || policy.selects(namespace, self.namespaces.get(namespace)),
+            |names| names.binary_search_by(|name| name.as_str().cmp(policy.name())).is_ok(),
+        )
     }
 
     /// What was spent and what is held.

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod crash;
+mod flood;
 mod invariants;
 mod life;
 mod lost;
