@@ -22,6 +22,7 @@ use crate::plan::Settings;
 
 /// No call to the API server waits longer for its answer to begin.
 pub(super) const API_TIMEOUT: Duration = Duration::from_secs(10);
+const SHORTEST_INTERVAL: SignedDuration = SignedDuration::from_millis(100);
 
 /// Run the controller. It finds the cluster as kubectl does: from KUBECONFIG, or from its own Pod.
 #[derive(Debug, clap::Args)]
@@ -58,28 +59,28 @@ pub struct Args {
     #[arg(long, default_value = "60s", value_parser = duration, value_name = "DURATION")]
     visibility_window: SignedDuration,
     /// Between two looks for a task whose start was not answered.
-    #[arg(long, default_value = "5s", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, default_value = "5s", value_parser = interval, value_name = "DURATION")]
     search_interval: SignedDuration,
     /// Between two writes to GitHub with one credential; GitHub asks for a second at least.
     #[arg(long, default_value = "1s", value_parser = duration, value_name = "DURATION")]
     github_write_interval: SignedDuration,
     /// Between two polls of tasks that have just changed.
-    #[arg(long, default_value = "5s", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, default_value = "5s", value_parser = interval, value_name = "DURATION")]
     poll_min: SignedDuration,
     /// Between two polls of tasks that have not changed for long.
-    #[arg(long, default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, default_value = "60s", value_parser = interval, value_name = "DURATION")]
     poll_max: SignedDuration,
     /// Between two looks at a Secret or repository that can't be used.
-    #[arg(long, default_value = "15s", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, default_value = "15s", value_parser = interval, value_name = "DURATION")]
     recheck_interval: SignedDuration,
     /// A start needs a look at its branch that is no older.
-    #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, default_value = "30s", value_parser = interval, value_name = "DURATION")]
     freshness: SignedDuration,
     /// Between two lists of a repository's pull requests when one has just changed.
-    #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, default_value = "30s", value_parser = interval, value_name = "DURATION")]
     pull_poll_min: SignedDuration,
     /// Between two lists of a repository's pull requests when none has changed for long.
-    #[arg(long, default_value = "10m", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, default_value = "10m", value_parser = interval, value_name = "DURATION")]
     pull_poll_max: SignedDuration,
     /// How logs are written; `RUST_LOG` says which.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
@@ -220,6 +221,16 @@ fn log(format: LogFormat) {
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
+    }
+}
+
+/// At which something is asked again: without a pause it would ask without end.
+fn interval(text: &str) -> Result<SignedDuration, String> {
+    let parsed = duration(text)?;
+    if parsed < SHORTEST_INTERVAL {
+        Err("write a duration of 100ms or more".to_owned())
+    } else {
+        Ok(parsed)
     }
 }
 

@@ -274,12 +274,18 @@ fn unless_classic(rules: &BranchRules, finding: Finding) -> Finding {
 fn approved(rules: &BranchRules, wanted: i32) -> Finding {
     let finding = match rules.approvals {
         Some(approvals) if approvals >= wanted => Finding::Met,
-        Some(approvals) => Finding::NotMet(format!("its rules require {approvals} approvals: require {wanted}")),
+        Some(approvals) => Finding::NotMet(format!("its rules require {}: require {wanted}", number_of(approvals))),
         None => Finding::NotMet(format!(
-            "no rule requires a pull request: add one that requires {wanted} approvals"
+            "no rule requires a pull request: add one that requires {}",
+            number_of(wanted)
         )),
     };
     unless_classic(rules, finding)
+}
+
+fn number_of(approvals: i32) -> String {
+    let ending = if approvals == 1 { "" } else { "s" };
+    format!("{approvals} approval{ending}")
 }
 
 fn checked(rules: &BranchRules, wanted: &[String]) -> Finding {
@@ -365,12 +371,12 @@ mod tests {
             (
                 "{approvals: 2}",
                 |_| (),
-                "approvals: NOT MET, its rules require 1 approvals: require 2",
+                "approvals: NOT MET, its rules require 1 approval: require 2",
             ),
             (
                 "{approvals: 1}",
                 nothing,
-                "approvals: NOT MET, no rule requires a pull request: add one that requires 1 approvals",
+                "approvals: NOT MET, no rule requires a pull request: add one that requires 1 approval",
             ),
             (
                 "{approvals: 1}",
@@ -385,7 +391,7 @@ mod tests {
                         ..BranchRules::default()
                     });
                 },
-                "approvals: CANNOT TELL, no rule requires a pull request: add one that requires 1 approvals; it has classic \
+                "approvals: CANNOT TELL, no rule requires a pull request: add one that requires 1 approval; it has classic \
                  protection, whose reviews GitHub does not show: move it to a ruleset; codeOwners: CANNOT TELL, no rule \
                  requires a review of code owners: add one; it has classic protection, whose reviews GitHub does not show: \
                  move it to a ruleset",

@@ -349,7 +349,8 @@ impl<'a> Room<'a> {
         let started = known.starts.get(name)?;
         let most = usize::try_from(max).unwrap_or(0);
         (started.len() + self.taken_under(policy).count() >= most).then(|| {
-            let message = format!("AgentPolicy {name} allows {max} starts within an hour (spec.maxStartsPerHour)");
+            let message =
+                format!("AgentPolicy {name} allows no more starts within an hour (spec.maxStartsPerHour is {max})");
             let leaves = started.len().checked_sub(most).and_then(|index| started.get(index));
             Binding {
                 until: leaves.map(|at| add(*at, RATE_WINDOW)),

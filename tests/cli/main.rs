@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot start its subject should stop")]
 
+mod controller;
 mod crds;
 mod manifests;
 mod people;

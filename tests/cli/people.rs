@@ -55,7 +55,7 @@ spec:
 status:
   schedules: [{trigger: daily, decidedThrough: "2026-03-30T05:00:00Z"}]
   guardrails:
-    - {policy: default, name: approvals, state: NotMet, message: "no rule requires a pull request: add one that requires 1 approvals"}
+    - {policy: default, name: approvals, state: NotMet, message: "no rule requires a pull request: add one that requires 1 approval"}
 ---
 apiVersion: agentautomation.dev/v1alpha1
 kind: AgentTask

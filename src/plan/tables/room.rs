@@ -161,7 +161,7 @@ fn which_cap_binds_and_what_is_told() {
             policy: |p| p.max_starts_per_hour = Some(2),
             automation: "{}",
             decision: "Held StartRate [spec.maxStartsPerHour]",
-            sentence: "AgentPolicy default allows 2 starts within an hour (spec.maxStartsPerHour)",
+            sentence: "AgentPolicy default allows no more starts within an hour (spec.maxStartsPerHour is 2)",
         },
         Row {
             what: "one of the two was an hour ago",

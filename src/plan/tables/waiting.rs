@@ -284,7 +284,7 @@ fn what_becomes_of_a_task_that_waits() {
             guarded(|_| ()),
             &[
                 "a: Held GuardrailNotMet: AgentPolicy default requires spec.guardrails.approvals, and for main of acme/api no \
-               rule requires a pull request: add one that requires 1 approvals",
+               rule requires a pull request: add one that requires 1 approval",
             ],
         ),
         (
@@ -314,7 +314,7 @@ fn what_becomes_of_a_task_that_waits() {
             guarded(|facts| facts.checked_at = at(-600)),
             &[
                 "a: Held GuardrailNotMet: AgentPolicy default requires spec.guardrails.approvals, and for main of acme/api no \
-               rule requires a pull request: add one that requires 1 approvals",
+               rule requires a pull request: add one that requires 1 approval",
             ],
         ),
         (
