@@ -86,8 +86,10 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             subjects
         }
         Update::Task(task) | Update::TaskWritten(task) => {
-            let subjects = about_task(world, &task);
-            if world.put_task(*task) { subjects } else { Vec::new() }
+            let key = ObjectKey::of(&*task);
+            let is_news = world.put_task(*task);
+            let known = world.task(&key).filter(|_| is_news);
+            known.map(|task| about_task(world, task)).unwrap_or_default()
         }
         Update::TaskGone(key, uid) => {
             let subjects = world.task(&key).map(|task| about_task(world, task)).unwrap_or_default();
@@ -283,8 +285,11 @@ fn about_task(world: &World, task: &AgentTask) -> Vec<Subject> {
     let mut subjects = vec![
         Subject::Task(ObjectKey::of(task)),
         Subject::Automation(automation_key(task)),
-        Subject::Credential(CredentialKey::of_task(task)),
     ];
+    if !task.spec.is_decided() {
+        return subjects;
+    }
+    subjects.push(Subject::Credential(CredentialKey::of_task(task)));
     if let Ok(repository) = Repository::parse(&task.spec.repository) {
         subjects.push(Subject::Pulls(CredentialKey::of_task(task), repository));
     }

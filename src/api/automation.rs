@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Reason;
 use super::interval::Interval;
+use super::policy::TriggerKind;
 use super::task::{Phase, PullRequest};
 
 /// On an automation that stopped itself: any value that it did not have before resumes it.
@@ -54,9 +55,18 @@ pub struct AutomationSpec {
     #[schemars(length(min = 1, max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub triggers: Vec<Trigger>,
 
+    /// What whoever asks for a task may say. A task that says something else, or something wrong, is denied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub inputs: Vec<Input>,
+
+    /// Who has to approve each task before it starts. Policies may require others as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_approval: Option<RequireApproval>,
+
     /// What the agent is asked to do. The sections are rendered in a fixed layout; their texts are templates that see
-    /// `automation` (`name`, `namespace`), `trigger` (`name`, `kind`), `repository` (`owner`, `name`) and
-    /// `scheduledTime`. An undefined name is an error, not an empty text.
+    /// `automation` (`name`, `namespace`), `trigger` (`name`, `kind`), `repository` (`owner`, `name`), `scheduledTime` (for a
+    /// person's task when it was made), `requester` and `inputs`. An undefined name is an error, not an empty text.
     pub prompt: Prompt,
 
     /// Which agent works on it; everything left out is GitHub's choice.
@@ -154,7 +164,7 @@ pub struct Branches {
 /// One reason for a task to be created.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.schedule)").message("say when the trigger fires: add schedule: {cron: \"0 6 * * MON\", timeZone: Europe/Berlin}"))]
+#[x_kube(validation = Rule::new("has(self.schedule) != has(self.manual)").message("say when the trigger fires, in one way: schedule: {cron: \"0 6 * * MON\", timeZone: Europe/Berlin}, or manual: {} for people"))]
 pub struct Trigger {
     /// A short name, unique among the automation's triggers.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
@@ -162,6 +172,68 @@ pub struct Trigger {
     /// Fires at the times of a cron expression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleTrigger>,
+    /// Fires when a person, or a program for one, creates an `AgentTask` that names the automation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual: Option<ManualTrigger>,
+}
+
+impl Trigger {
+    /// What it fires for; nothing where it does not say.
+    #[must_use]
+    pub fn kind(&self) -> Option<TriggerKind> {
+        let kinds = [
+            (self.schedule.is_some(), TriggerKind::Schedule),
+            (self.manual.is_some(), TriggerKind::Manual),
+        ];
+        kinds.into_iter().find_map(|(fires, kind)| fires.then_some(kind))
+    }
+}
+
+/// Fires for whoever may create an `AgentTask`; nothing more has to be said.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct ManualTrigger {}
+
+/// Something that whoever asks for a task may say, and the prompt sees as `inputs.NAME`.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// Its name.
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z][a-z0-9_]*$"))]
+    pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1_024))]
+    pub description: String,
+    /// Whether it has to be given. A schedule gives none, so its tasks need a default.
+    #[serde(default)]
+    pub required: bool,
+    /// What it is where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1_024))]
+    pub default: Option<String>,
+    /// A regular expression that the whole of it must match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub pattern: Option<String>,
+    /// All that it may be.
+    #[serde(rename = "enum", default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 1_024)))]
+    pub choices: Vec<String>,
+}
+
+/// Who has to approve a task before it starts, other than who asked for it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(has(self.users) && size(self.users) > 0) || (has(self.groups) && size(self.groups) > 0)").message("name those who may approve: users, or groups"))]
+pub struct RequireApproval {
+    /// Names of users, as the API server knows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 256)))]
+    pub users: Vec<String>,
+    /// Groups any of whose members may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 256)))]
+    pub groups: Vec<String>,
 }
 
 /// Fires at the times of a cron expression.
@@ -502,6 +574,23 @@ pub struct SecretKeyRef {
     #[serde(default = "token")]
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
+}
+
+impl SecretKeyRef {
+    /// Whether it names no Secret yet.
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        self.name.is_empty()
+    }
+}
+
+impl Default for SecretKeyRef {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            key: token(),
+        }
+    }
 }
 
 fn token() -> String {

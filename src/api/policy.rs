@@ -12,7 +12,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::automation::{Reviewers, StartPolicy};
+use super::automation::{RequireApproval, Reviewers, StartPolicy};
 use super::interval::Interval;
 
 /// What the platform team allows to the namespaces it names. Every policy that names a namespace holds there; where
@@ -125,6 +125,9 @@ pub struct PolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60, max = 2_592_000))]
     pub max_active_deadline_seconds: Option<i32>,
+    /// Who has to approve each task before it starts; what an automation requires holds as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_approval: Option<RequireApproval>,
     /// What may be spent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<PolicyBudget>,
@@ -360,10 +363,12 @@ pub enum WhenUnknown {
 }
 
 /// The kinds of triggers.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TriggerKind {
     /// A cron expression.
     Schedule,
+    /// A person or a program that creates a task.
+    Manual,
 }
 
 impl TriggerKind {
@@ -372,6 +377,7 @@ impl TriggerKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Schedule => "Schedule",
+            Self::Manual => "Manual",
         }
     }
 }

@@ -122,6 +122,16 @@ pub enum Reason {
     PullRequestStale,
     /// The automation asks for more than its policies allow.
     PolicyNarrows,
+    /// Nobody says on whose authority the task would run.
+    RequesterMissing,
+    /// No trigger of the automation fires for people.
+    NoManualTrigger,
+    /// What was said as input is not what the automation asks for.
+    InvalidInput,
+    /// It waits for somebody's approval.
+    Approval,
+    /// A person cancelled it before it started.
+    CancelledByPerson,
 }
 
 impl Reason {
@@ -187,6 +197,11 @@ impl Reason {
             Self::WaitingDeadline => "WaitingDeadline",
             Self::PullRequestStale => "PullRequestStale",
             Self::PolicyNarrows => "PolicyNarrows",
+            Self::RequesterMissing => "RequesterMissing",
+            Self::NoManualTrigger => "NoManualTrigger",
+            Self::InvalidInput => "InvalidInput",
+            Self::Approval => "Approval",
+            Self::CancelledByPerson => "CancelledByPerson",
         }
     }
 }

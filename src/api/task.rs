@@ -5,6 +5,8 @@
     reason = "each printcolumn has attributes of the same names"
 )]
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -21,6 +23,12 @@ use super::policy::{PromptSection, TriggerKind};
 pub const ADOPT_ANNOTATION: &str = "agentautomation.dev/adopt";
 /// On an `Unknown` task: why it is given up.
 pub const ABANDON_ANNOTATION: &str = "agentautomation.dev/abandon";
+/// On a task that waits: why it is not to start any more.
+pub const CANCEL_ANNOTATION: &str = "agentautomation.dev/cancel";
+/// On a task that waits for an approval: the user who approves. Admission sees to it that nobody writes another's name.
+pub const APPROVED_BY_ANNOTATION: &str = "agentautomation.dev/approved-by";
+/// Beside it, where a group's members may approve: that group, of which admission knows the user to be a member.
+pub const APPROVED_FOR_ANNOTATION: &str = "agentautomation.dev/approved-for";
 /// The automation's name, on each of its tasks.
 pub const AUTOMATION_LABEL: &str = "agentautomation.dev/automation";
 
@@ -70,20 +78,41 @@ pub const AUTOMATION_LABEL: &str = "agentautomation.dev/automation";
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("a task is a record of what was decided and can't be changed: change the automation, and its next task follows"))]
+#[x_kube(
+    validation = Rule::new("self == oldSelf").message("a task is a record of what was decided and can't be changed: change the automation, and its next task follows"),
+    validation = Rule::new("[has(self.trigger), has(self.repository), has(self.baseBranch), has(self.templateDigest), has(self.secretRef)].all(it, it == has(self.prompt))").message("a task made by hand names its automation, who asks and the inputs; the controller decides the rest: leave out trigger, repository, baseBranch, prompt, templateDigest and secretRef")
+)]
 pub struct TaskSpec {
-    /// The automation it belongs to.
+    /// The automation it belongs to. Whoever makes a task by hand gives its name alone.
     pub automation: AutomationRef,
+    /// What whoever asks for the task says, by the names of the automation's inputs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 20))]
+    pub inputs: BTreeMap<String, String>,
+    /// On whose authority it runs: for a task made by hand the user who asks, which admission holds to be true; none for a
+    /// schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub requester: Option<String>,
+    /// The user that made the task for the requester, as a portal does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub requested_via: Option<String>,
     /// What caused it.
+    #[serde(default, skip_serializing_if = "Cause::is_unknown")]
     pub trigger: Cause,
     /// The repository, as `owner/name`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub repository: String,
     /// The branch that the work starts from.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base_branch: String,
     /// The rendered prompt. Each attempt adds its marker as the last line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 100_000))]
     pub prompt: String,
     /// SHA-256 of the prompt's sections before they were rendered: the same digest, the same template.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub template_digest: String,
     /// Which agent works on it.
     #[serde(default)]
@@ -92,6 +121,7 @@ pub struct TaskSpec {
     #[serde(default)]
     pub pull_request: PullRequestRequest,
     /// The Secret with the token it is started with.
+    #[serde(default, skip_serializing_if = "SecretKeyRef::is_unnamed")]
     pub secret_ref: SecretKeyRef,
     /// What a lost answer leads to.
     #[serde(default)]
@@ -129,6 +159,26 @@ pub struct TaskSpec {
     /// The policies that held when it was decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyRef>,
+}
+
+impl TaskSpec {
+    /// Whether it says what to do. That of a task made by hand does not, until the controller has decided.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        !self.prompt.is_empty()
+    }
+}
+
+impl AgentTask {
+    /// The task with what the controller decided for it as its spec, where it was made by hand.
+    #[must_use]
+    pub fn completed(mut self) -> Self {
+        let decided = self.status.as_ref().and_then(|status| status.decided.as_deref());
+        if let Some(decided) = decided.filter(|_| !self.spec.is_decided()) {
+            self.spec = decided.clone();
+        }
+        self
+    }
 }
 
 /// What makes a task a duplicate of another.
@@ -177,8 +227,10 @@ pub struct AutomationRef {
     /// Its name, in the task's namespace.
     pub name: String,
     /// Its uid: an automation of the same name made later is another one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub uid: String,
     /// The generation of its spec that this task was decided from.
+    #[serde(default)]
     pub generation: i64,
 }
 
@@ -190,8 +242,29 @@ pub struct Cause {
     pub name: String,
     /// The trigger's kind.
     pub kind: TriggerKind,
-    /// The scheduled time it stands for.
+    /// The scheduled time it stands for; for a task made by hand, when that was.
     pub scheduled_time: Timestamp,
+    /// What caused it, where its time does not tell it from others: the uid of the object that a person made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+impl Cause {
+    fn is_unknown(&self) -> bool {
+        self.name.is_empty()
+    }
+}
+
+impl Default for Cause {
+    /// That of a task made by hand, before the controller has decided about it.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            kind: TriggerKind::Manual,
+            scheduled_time: Timestamp::UNIX_EPOCH,
+            id: None,
+        }
+    }
 }
 
 /// A policy, as it was.
@@ -334,6 +407,25 @@ pub struct TaskStatus {
     /// The task that is in its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub successor: Option<String>,
+    /// What the controller decided for a task that was made by hand: what it would have had as its spec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Box<TaskSpec>>,
+    /// Who approved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+}
+
+/// An approval, as it counted.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// The user who approved.
+    pub by: String,
+    /// The group for which, where the user is not named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_member_of: Option<String>,
+    /// When the controller saw it.
+    pub at: Timestamp,
 }
 
 /// A rule of an object.

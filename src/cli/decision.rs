@@ -8,7 +8,7 @@ use crate::api::task::{Bound, Phase, TaskStatus};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::plan::automation::standing as planned_standing;
 use crate::plan::conditions::Standing;
-use crate::plan::policy::{Request, Ruling, rule};
+use crate::plan::policy::refused;
 use crate::plan::room::bound_to;
 use crate::plan::world::phase;
 use crate::plan::{Action, ObjectKey, Planned, Settings, Subject, Why, admission, guardrails, task};
@@ -78,12 +78,7 @@ pub fn standing(view: &View, automation: &AgentAutomation) -> Standing {
 pub fn rule_of(view: &View, automation: &AgentAutomation, reason: Reason) -> Option<Bound> {
     let own = |field| Some(bound_to(automation, field));
     match reason {
-        Reason::PolicyDenied | Reason::PolicySuspended => {
-            match rule(&view.world, &Request::of_automation(automation)) {
-                Ruling::Allowed => None,
-                Ruling::Held(refusal) | Ruling::Denied(refusal) => refusal.bound,
-            }
-        }
+        Reason::PolicyDenied | Reason::PolicySuspended => refused(&view.world, automation)?.bound,
         Reason::GuardrailNotMet | Reason::GuardrailUnknown => {
             guardrails::in_the_way(&view.world, &guardrails::of_automation(automation)?)?.bound
         }

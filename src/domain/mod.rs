@@ -1,6 +1,7 @@
 //! Parsed, valid values. Text from a manifest is parsed once, here; what comes out cannot be wrong.
 
 pub mod branch;
+pub mod inputs;
 pub mod pattern;
 pub mod prompt;
 pub mod repository;

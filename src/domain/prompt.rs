@@ -12,6 +12,7 @@ use minijinja::value::{Object, Value};
 use minijinja::{Environment, UndefinedBehavior};
 use sha2::{Digest, Sha256};
 
+use super::inputs::Values;
 use super::repository::Repository;
 
 /// Steps that a template may take; a section of this project's examples takes fewer than 50.
@@ -41,12 +42,15 @@ pub struct Context<'a> {
     pub repository: &'a Repository,
     pub scheduled_time: Timestamp,
     pub time_zone: &'a TimeZone,
+    /// On whose authority it is asked for.
+    pub requester: &'a str,
+    pub inputs: &'a Values,
 }
 
 /// Why a prompt can't be rendered, with the section it is about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PromptError {
-    #[error("{detail}; the names it can use are automation, trigger, repository and scheduledTime")]
+    #[error("{detail}; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs")]
     Template { section: Section, detail: String },
     #[error("the rendered prompt has {bytes} bytes: shorten it to {MAX_BYTES}")]
     TooLong { bytes: usize },
@@ -193,6 +197,8 @@ impl Renderer {
             trigger => minijinja::context! { name => context.trigger, kind => context.trigger_kind },
             repository => Value::from_object(RepositoryValue(context.repository.clone())),
             scheduledTime => wall_time(context.scheduled_time, context.time_zone),
+            requester => context.requester,
+            inputs => context.inputs,
         };
         Self {
             environment,
@@ -262,6 +268,8 @@ mod tests {
             repository: &repository,
             scheduled_time: "2026-03-30T04:00:00Z".parse().unwrap(),
             time_zone: &zone,
+            requester: "schedule",
+            inputs: &Values::from([("package".to_owned(), "{{ requester }}".to_owned())]),
         })
     }
 
@@ -297,6 +305,8 @@ mod tests {
             ("{{ repository.owner }}", Ok("acme")),
             ("{{ trigger.kind }} {{ trigger.name }}", Ok("Schedule weekly")),
             ("{{ automation.namespace }}", Ok("payments")),
+            ("{{ requester }}: {{ inputs.package }}", Ok("schedule: {{ requester }}")),
+            ("{{ inputs.pakage }}", Err("prompt.goal: undefined value")),
             ("{{ issue.title }}", Err("prompt.goal: undefined value")),
             ("{{ automation.nmae }}", Err("prompt.goal: undefined value")),
             ("{{ automation.name", Err("prompt.goal: syntax error")),

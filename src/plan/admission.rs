@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::automation::{OnSpecChange, WhenFull};
-use crate::api::policy::WhenFrozen;
-use crate::api::task::{Bound, Follows, FollowsBecause, Phase, TaskStatus};
+use crate::api::policy::{TriggerKind, WhenFrozen};
+use crate::api::task::{Approval, Bound, Follows, FollowsBecause, Phase, TaskSpec, TaskStatus};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::repository::Repository;
 
@@ -21,11 +21,12 @@ use super::action::Admitted;
 use super::credential::{Usability, limited_until, usability};
 use super::order::in_order;
 use super::policy::{Policy, Refusal, Request, Ruling, frozen, rule};
+use super::request::{Approved, Asked};
 use super::room::{Binding, Room, Shared};
 use super::start::{fence, say};
 use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, again, pending};
 use super::world::{CredentialKey, ObjectKey, World, is_collected, phase};
-use super::{Action, Planned, Settings, Subject, Why, automation, duplicates, guardrails, pulls, retry};
+use super::{Action, Planned, Settings, Subject, Why, automation, duplicates, guardrails, pulls, request, retry};
 
 /// What becomes of a waiting task.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +40,10 @@ enum Verdict {
     End(Phase, Binding),
     /// The leader before this one may still write ahead for it: that write is made to fail first.
     Fence,
+    /// What a person asked for is decided.
+    Decide(Box<TaskSpec>),
+    /// Somebody's approval is written down.
+    Approve(Approval),
     /// Another object for the same cause is made from the automation's spec as it is now.
     Rebuild(Box<AgentTask>),
     /// That other object is there, and this one gives way to it.
@@ -102,6 +107,17 @@ fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Planned, Opti
         Verdict::End(phase, binding) => {
             planned.actions.extend(told(task, phase, &binding, now));
             planned.reasons.push(binding.why);
+        }
+        Verdict::Decide(spec) => {
+            let mut status = task.status.clone().unwrap_or_default();
+            (status.phase, status.reason, status.message) = (Phase::Pending, None, None);
+            status.decided = Some(spec);
+            planned.actions.push(write(status));
+        }
+        Verdict::Approve(approval) => {
+            let mut status = task.status.clone().unwrap_or_default();
+            status.approval = Some(approval);
+            planned.actions.push(write(status));
         }
         Verdict::Rebuild(successor) => planned.actions.push(Action::CreateTask(successor)),
         Verdict::GiveWay(name) => {
@@ -223,6 +239,16 @@ impl<'a> Pass<'a> {
         if task.metadata.deletion_timestamp.is_some() {
             return Verdict::Wait(None);
         }
+        if let Some(why) = request::cancelled(task) {
+            return Verdict::End(Phase::Skipped, why.into());
+        }
+        if !task.spec.is_decided() {
+            return match request::decide(self.world, task, self.now) {
+                Asked::Decided(spec) => Verdict::Decide(spec),
+                Asked::Denied(why) => Verdict::End(Phase::Denied, why.into()),
+                Asked::Held(why) => Verdict::Hold(why.into()),
+            };
+        }
         let automation = self.world.automation_of(task);
         let Some(automation) = automation.filter(|automation| automation.metadata.deletion_timestamp.is_none()) else {
             return hold(
@@ -239,6 +265,7 @@ impl<'a> Pass<'a> {
             .or_else(|| self.frozen(task))
             .or_else(|| self.given_way(task))
             .or_else(|| self.room.starts_the_same(task).then_some(Verdict::Wait(None)))
+            .or_else(|| self.unapproved(automation, task))
             .or_else(|| self.early(task))
             .or_else(|| self.waits(automation, task))
             .or_else(|| self.retried(task))
@@ -271,7 +298,9 @@ impl<'a> Pass<'a> {
     /// Its time was dealt with, or its deadline has passed.
     fn over(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
         let cause = &task.spec.trigger;
-        if self.world.came_late(task) || is_collected(automation, &cause.name, cause.scheduled_time) {
+        let is_scheduled = cause.kind == TriggerKind::Schedule;
+        let is_collected = || is_collected(automation, &cause.name, cause.scheduled_time);
+        if is_scheduled && (self.world.came_late(task) || is_collected()) {
             return Some(end(
                 Phase::Skipped,
                 Reason::AlreadyDecided,
@@ -367,6 +396,18 @@ impl<'a> Pass<'a> {
     fn given_way(&self, task: &AgentTask) -> Option<Verdict> {
         let (phase, why) = duplicates::gives_way(self.world, task, self.now)?;
         Some(end(phase, why.reason, why.message))
+    }
+
+    /// Somebody has to approve it.
+    fn unapproved(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+        match request::approved(self.world, automation, task, self.now) {
+            Approved::Yes => None,
+            Approved::By(approval) => Some(Verdict::Approve(approval)),
+            Approved::No(why, bound) => Some(Verdict::Hold(Binding {
+                bound: Some(bound),
+                ..why.into()
+            })),
+        }
     }
 
     /// A retry whose time has not come.
@@ -473,7 +514,7 @@ impl<'a> Pass<'a> {
         {
             return None;
         }
-        let mut spec = match automation::spec_for(self.world, automation, &task.spec.trigger, self.now) {
+        let mut spec = match automation::spec_for(self.world, automation, task, self.now) {
             Ok(Some(spec)) => spec,
             Ok(None) => {
                 let message = "the automation's spec changed, and its trigger is gone";
@@ -578,7 +619,7 @@ fn started_instead(world: &World, other: &AgentTask, follows: &Follows) -> bool 
 }
 
 /// Whether a task would be made the same way now. Which generation and which policies it was made from does not count.
-fn is_as_decided(task: &AgentTask, spec: &crate::api::task::TaskSpec) -> bool {
+fn is_as_decided(task: &AgentTask, spec: &TaskSpec) -> bool {
     let mut same = spec.clone();
     same.automation.clone_from(&task.spec.automation);
     same.policies.clone_from(&task.spec.policies);

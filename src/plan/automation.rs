@@ -24,10 +24,10 @@ use crate::domain::prompt::PromptError;
 use super::conditions::{Standing, conditions};
 use super::policy::{Policy, prompt_sections};
 use super::schedule::{Due, due};
-use super::spec::{Parsed, ParsedSchedule, Problem, parse, sections};
+use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, Retry, World, counts as counts_against_cap, phase};
-use super::{Action, Planned, Settings, Subject, Why, budget, guardrails, naming, retry};
+use super::{Action, Planned, Settings, Subject, Why, budget, guardrails, naming, request, retry};
 use history::add_pull;
 use standing::stalled_by;
 
@@ -40,11 +40,14 @@ const LONGEST_DEFERRED: SignedDuration = SignedDuration::from_secs(10);
 /// What is to be done for an automation.
 #[must_use]
 pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp) -> Planned {
-    let (Some(automation), false) = (
-        world.automation(key),
-        world.busy.contains(&Subject::Automation(key.clone())),
-    ) else {
+    if world.busy.contains(&Subject::Automation(key.clone())) {
         return Planned::default();
+    }
+    let Some(automation) = world.automation(key) else {
+        return Planned {
+            actions: orphans(world, key),
+            ..Planned::default()
+        };
     };
     if automation.meta().deletion_timestamp.is_some() {
         return Planned::default();
@@ -70,6 +73,19 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
     planned
 }
 
+/// What people made for an automation that is gone goes with it, as what the controller made does by its owner.
+fn orphans(world: &World, key: &ObjectKey) -> Vec<Action> {
+    let made_by_hand = world.named_by(key).filter(|task| task.owner_references().is_empty());
+    let ended = made_by_hand.filter(|task| task.spec.is_decided() && !counts_against_cap(task));
+    let deleted = ended.filter_map(|task| {
+        Some(Action::DeleteTask {
+            key: ObjectKey::of(task),
+            uid: task.uid()?,
+        })
+    });
+    deleted.collect()
+}
+
 /// Whether the automation can start tasks.
 #[must_use]
 pub fn standing(world: &World, automation: &AgentAutomation, now: Timestamp) -> Standing {
@@ -82,14 +98,14 @@ pub fn narrowed(world: &World, automation: &AgentAutomation, now: Timestamp) -> 
     View::new(world, automation, now).narrowed()
 }
 
-/// The snapshot that an automation's spec, as it is now, would make of a cause; nothing when its trigger is gone.
+/// The snapshot that an automation's spec, as it is now, would make of a task's cause; nothing when its trigger is gone.
 ///
 /// # Errors
 /// With what is wrong with the spec.
 pub fn spec_for(
     world: &World,
     automation: &AgentAutomation,
-    cause: &Cause,
+    task: &AgentTask,
     now: Timestamp,
 ) -> Result<Option<TaskSpec>, Why> {
     let view = View::new(world, automation, now);
@@ -97,7 +113,7 @@ pub fn spec_for(
         .parsed
         .as_ref()
         .map_err(|problems| stalled_by(problems).why().clone())?;
-    let Some(schedule) = parsed.schedules.iter().find(|schedule| schedule.name == cause.name) else {
+    let Some(occasion) = occasion(automation, parsed, task)? else {
         return Ok(None);
     };
     let unrendered = || {
@@ -106,9 +122,23 @@ pub fn spec_for(
             "its prompt can't be rendered from the changed spec",
         )
     };
-    view.spec(parsed, schedule, cause.scheduled_time)
-        .map(Some)
-        .ok_or_else(unrendered)
+    view.spec(parsed, &occasion).map(Some).ok_or_else(unrendered)
+}
+
+/// What a task was made for, as the automation's spec is now.
+fn occasion<'a>(
+    automation: &AgentAutomation,
+    parsed: &Parsed<'a>,
+    task: &AgentTask,
+) -> Result<Option<Occasion<'a>>, Why> {
+    let cause = &task.spec.trigger;
+    match cause.kind {
+        TriggerKind::Schedule => {
+            let schedule = parsed.schedules.iter().find(|schedule| schedule.name == cause.name);
+            Ok(schedule.map(|schedule| parsed.scheduled(schedule, cause.scheduled_time)))
+        }
+        TriggerKind::Manual => request::occasion(automation, parsed, task),
+    }
 }
 
 /// How many scheduled times this pass counts as missed, and when the next is due.
@@ -253,47 +283,48 @@ impl<'a> View<'a> {
     fn task(&self, parsed: &Parsed, schedule: &ParsedSchedule, time: Timestamp) -> Option<AgentTask> {
         let uid = self.automation.uid().unwrap_or_default();
         let name = self.automation.name_any();
-        let spec = self.spec(parsed, schedule, time)?;
+        let spec = self.spec(parsed, &parsed.scheduled(schedule, time))?;
         let mut object = AgentTask::new(&naming::scheduled_task(&name, &uid, schedule.name, time), spec);
         object.metadata = ObjectMeta {
             namespace: self.automation.namespace(),
             labels: Some(labels(&name)),
-            owner_references: self
-                .automation
-                .controller_owner_ref(&())
-                .map(|owner| vec![unblocking(owner)]),
+            owner_references: Some(vec![owner(&object.spec.automation)]),
             ..object.metadata
         };
         Some(object)
     }
 
-    /// The snapshot of what is decided for one scheduled time.
-    fn spec(&self, parsed: &Parsed, schedule: &ParsedSchedule, time: Timestamp) -> Option<TaskSpec> {
+    /// The snapshot of what is decided for an occasion.
+    fn spec(&self, parsed: &Parsed, occasion: &Occasion) -> Option<TaskSpec> {
         let spec = &self.automation.spec;
-        let deadline = schedule.terms.starting_deadline_seconds;
+        let deadline = occasion.starting_deadline_seconds;
         Some(TaskSpec {
             automation: AutomationRef {
                 name: self.automation.name_any(),
                 uid: self.automation.uid().unwrap_or_default(),
                 generation: self.automation.meta().generation.unwrap_or_default(),
             },
+            inputs: occasion.inputs.clone(),
+            requester: occasion.requester.clone(),
+            requested_via: occasion.requested_via.clone(),
             trigger: Cause {
-                name: schedule.name.to_owned(),
-                kind: TriggerKind::Schedule,
-                scheduled_time: time,
+                name: occasion.trigger.to_owned(),
+                kind: occasion.kind,
+                scheduled_time: occasion.time,
+                id: occasion.id.clone(),
             },
             repository: parsed.repository.as_str().to_owned(),
             base_branch: parsed.base.as_str().to_owned(),
-            prompt: parsed.prompt(self.automation, schedule, time).ok()?,
+            prompt: parsed.prompt(self.automation, occasion).ok()?,
             template_digest: sections(spec).digest(),
             agent: spec.agent.clone(),
             pull_request: spec.pull_request.clone(),
             secret_ref: spec.credentials.secret_ref.clone(),
             start_policy: spec.start_policy,
-            start_before: deadline.map(|seconds| add(time, SignedDuration::from_secs(i64::from(seconds)))),
+            start_before: deadline.map(|seconds| add(occasion.time, SignedDuration::from_secs(i64::from(seconds)))),
             start_after: None,
             priority: spec.priority,
-            deduplicate: self.deduplication(parsed, schedule, time).ok()?,
+            deduplicate: self.deduplication(parsed, occasion).ok()?,
             retry: self.retry_terms(),
             active_deadline_seconds: self.active_deadline(),
             waiting_deadline_seconds: spec.waiting_deadline_seconds,
@@ -304,17 +335,12 @@ impl<'a> View<'a> {
         })
     }
 
-    fn deduplication(
-        &self,
-        parsed: &Parsed,
-        schedule: &ParsedSchedule,
-        time: Timestamp,
-    ) -> Result<Option<DeduplicationTerms>, PromptError> {
+    fn deduplication(&self, parsed: &Parsed, occasion: &Occasion) -> Result<Option<DeduplicationTerms>, PromptError> {
         let Some(terms) = &self.automation.spec.deduplicate else {
             return Ok(None);
         };
         Ok(Some(DeduplicationTerms {
-            key: parsed.key(self.automation, schedule, time)?,
+            key: parsed.key(self.automation, occasion)?,
             during: terms.during.clone(),
             cooldown: terms.cooldown,
             on_duplicate: terms.on_duplicate,
@@ -492,14 +518,18 @@ pub fn credits(nano: i64) -> String {
 }
 
 /// An owner whose deletion does not wait for the task; waiting would need a right on the owner's finalizers.
-fn unblocking(owner: OwnerReference) -> OwnerReference {
+pub(super) fn owner(automation: &AutomationRef) -> OwnerReference {
     OwnerReference {
+        api_version: AgentAutomation::api_version(&()).into_owned(),
+        kind: AgentAutomation::kind(&()).into_owned(),
+        name: automation.name.clone(),
+        uid: automation.uid.clone(),
+        controller: Some(true),
         block_owner_deletion: None,
-        ..owner
     }
 }
 
-fn labels(automation: &str) -> BTreeMap<String, String> {
+pub(super) fn labels(automation: &str) -> BTreeMap<String, String> {
     [
         (AUTOMATION_LABEL.to_owned(), automation.to_owned()),
         ("app.kubernetes.io/managed-by".to_owned(), "agent-automation".to_owned()),

@@ -66,9 +66,7 @@ pub fn cools_down_until(task: &AgentTask) -> Option<Timestamp> {
 }
 
 fn same_cause(task: &AgentTask, other: &AgentTask) -> bool {
-    task.spec.automation.uid == other.spec.automation.uid
-        && task.spec.trigger.name == other.spec.trigger.name
-        && task.spec.trigger.scheduled_time == other.spec.trigger.scheduled_time
+    task.spec.automation.uid == other.spec.automation.uid && task.spec.trigger == other.spec.trigger
 }
 
 fn is_older(task: &AgentTask, other: &AgentTask) -> bool {

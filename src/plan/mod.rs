@@ -27,6 +27,7 @@ pub mod pulls;
 #[cfg(test)]
 mod purity;
 pub mod queue;
+pub mod request;
 pub mod retry;
 pub mod room;
 pub mod schedule;

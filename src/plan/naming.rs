@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::api::task::{AutomationRef, Cause};
+
 /// Letters and digits that names may hold, without those that are read as one another.
 const ALPHABET: &[u8; 32] = b"bcdfghjklmnpqrstvwxz2456789aeiou";
 const LENGTH: usize = 8;
@@ -16,8 +18,10 @@ pub fn scheduled_task(automation: &str, uid: &str, trigger: &str, time: Timestam
 
 /// The name of a further task for the same cause: a retry, or one made anew from a changed spec.
 #[must_use]
-pub fn successor(automation: &str, uid: &str, trigger: &str, time: Timestamp, why: &str) -> String {
-    hashed(automation, &[uid, trigger, &time.as_second().to_string(), why])
+pub fn successor(automation: &AutomationRef, cause: &Cause, why: &str) -> String {
+    let time = cause.scheduled_time.as_second().to_string();
+    let id = cause.id.as_deref().unwrap_or(&time);
+    hashed(&automation.name, &[&automation.uid, &cause.name, id, why])
 }
 
 fn hashed(automation: &str, parts: &[&str]) -> String {

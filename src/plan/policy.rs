@@ -1,13 +1,13 @@
 //! What policies say to a request. Every policy that selects the namespace holds there; all of them must allow it, so the
 //! narrowest wins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
-use crate::api::automation::StartPolicy;
+use crate::api::automation::{StartPolicy, Trigger};
 use crate::api::policy::{LabelOperator, LabelRequirement, NamespaceSelector, PolicySpec, PromptSection, TriggerKind};
 use crate::api::task::{Bound, PolicyRef};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
@@ -77,6 +77,17 @@ pub enum Ruling {
     Held(Refusal),
     /// The sentence names the field that would have to allow it.
     Denied(Refusal),
+}
+
+impl Ruling {
+    /// What is in the way.
+    #[must_use]
+    pub fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::Allowed => None,
+            Self::Held(refusal) | Self::Denied(refusal) => Some(refusal),
+        }
+    }
 }
 
 impl Rules {
@@ -197,13 +208,13 @@ impl<'a> Request<'a> {
     }
 
     #[must_use]
-    pub fn of_automation(automation: &'a AgentAutomation) -> Self {
+    pub fn of_automation(automation: &'a AgentAutomation, trigger: TriggerKind) -> Self {
         let spec = &automation.spec;
         Self {
             namespace: automation.namespace().unwrap_or_default(),
             repository: &spec.repository,
             base_branch: &spec.branches.base,
-            trigger: TriggerKind::Schedule,
+            trigger,
             model: &spec.agent.model,
             custom_agent: &spec.agent.custom_agent,
             secret: &spec.credentials.secret_ref.name,
@@ -212,6 +223,26 @@ impl<'a> Request<'a> {
             opens_pull_request: spec.pull_request.create,
         }
     }
+}
+
+/// What policies say to an automation, by the kinds of its triggers.
+#[must_use]
+pub fn rule_automation(world: &World, automation: &AgentAutomation) -> Vec<Ruling> {
+    let kinds: BTreeSet<_> = automation.spec.triggers.iter().filter_map(Trigger::kind).collect();
+    let rulings = kinds
+        .into_iter()
+        .map(|kind| rule(world, &Request::of_automation(automation, kind)));
+    rulings.collect()
+}
+
+/// What keeps an automation from running at all: a refusal, where no kind of its triggers is allowed.
+#[must_use]
+pub fn refused(world: &World, automation: &AgentAutomation) -> Option<Refusal> {
+    let rulings = rule_automation(world, automation);
+    if rulings.contains(&Ruling::Allowed) {
+        return None;
+    }
+    rulings.into_iter().find_map(Ruling::refusal)
 }
 
 /// The optional sections that an automation's prompt has.

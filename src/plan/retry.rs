@@ -4,6 +4,7 @@
 //! named by the task that it follows; only then may it start. So whatever is lost on the way, it starts once.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
@@ -13,7 +14,7 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 
 use super::time::add;
 use super::world::{ObjectKey, World, counts, phase};
-use super::{Action, naming};
+use super::{Action, automation, naming, request};
 
 const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_hours(6);
 
@@ -145,21 +146,22 @@ fn retry_of(world: &World, task: &AgentTask) -> Option<AgentTask> {
         because: FollowsBecause::Retry,
         retries: number,
     });
-    Some(successor(task, spec, &format!("retry {number}")))
+    let mut retry = successor(task, spec, &format!("retry {number}"));
+    retry.metadata.annotations = request::approval_of(task);
+    Some(retry)
 }
 
 /// Another object for a task's cause.
 #[must_use]
 pub fn successor(task: &AgentTask, spec: crate::api::task::TaskSpec, why: &str) -> AgentTask {
-    let (reference, cause) = (&task.spec.automation, &task.spec.trigger);
-    let name = naming::successor(&reference.name, &reference.uid, &cause.name, cause.scheduled_time, why);
+    let name = naming::successor(&task.spec.automation, &task.spec.trigger, why);
     let mut object = AgentTask::new(&name, spec);
-    object.metadata.namespace = task.namespace();
-    object.metadata.labels.clone_from(&task.metadata.labels);
-    object
-        .metadata
-        .owner_references
-        .clone_from(&task.metadata.owner_references);
+    object.metadata = ObjectMeta {
+        namespace: task.namespace(),
+        labels: Some(automation::labels(&task.spec.automation.name)),
+        owner_references: Some(vec![automation::owner(&task.spec.automation)]),
+        ..object.metadata
+    };
     object
 }
 

@@ -436,6 +436,17 @@ impl<'a> Room<'a> {
     }
 }
 
+impl From<Why> for Binding {
+    fn from(why: Why) -> Self {
+        Self {
+            why,
+            bound: None,
+            until: None,
+            shared: None,
+        }
+    }
+}
+
 impl Binding {
     #[must_use]
     pub fn new(reason: Reason, message: impl Into<String>, bound: Option<Bound>) -> Self {

@@ -4,12 +4,14 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
 use crate::api::automation::{AgentAutomation, AutomationSpec, ScheduleTrigger, Trigger};
 use crate::api::policy::TriggerKind;
 use crate::api::reason::Reason;
 use crate::domain::branch::Branch;
+use crate::domain::inputs::{self, Values};
 use crate::domain::pattern::{Case, Pattern};
 use crate::domain::prompt::{Context, PromptError, Sections, render_key};
 use crate::domain::repository::Repository;
@@ -30,6 +32,26 @@ pub struct Parsed<'a> {
     pub repository: Repository,
     pub base: Branch,
     pub schedules: Vec<ParsedSchedule<'a>>,
+    /// The trigger that fires for people.
+    pub manual: Option<&'a str>,
+    /// The inputs where nobody gives any.
+    defaults: Values,
+}
+
+/// One time at which a trigger fires, and what that brings.
+#[derive(Debug, Clone)]
+pub struct Occasion<'a> {
+    pub trigger: &'a str,
+    pub kind: TriggerKind,
+    pub time: Timestamp,
+    pub zone: TimeZone,
+    /// The task may start for so many seconds.
+    pub starting_deadline_seconds: Option<i32>,
+    /// What tells it from others of the same time.
+    pub id: Option<String>,
+    pub requester: Option<String>,
+    pub requested_via: Option<String>,
+    pub inputs: Values,
 }
 
 /// A schedule trigger that makes sense.
@@ -55,12 +77,17 @@ pub fn parse(automation: &AgentAutomation) -> Result<Parsed<'_>, Vec<Problem>> {
         .ok();
     problems.extend(branch_problems(spec));
     let schedules = schedules(spec, &mut problems);
-    problems.extend(template_problem(automation, repository.as_ref(), &schedules));
+    problems.extend(input_problems(spec));
+    let (manual, defaults) = (manual(spec), defaults(spec));
+    let occasions = made_up(&schedules, manual, &defaults);
+    problems.extend(template_problem(automation, repository.as_ref(), &occasions));
     match (repository, base) {
         (Some(repository), Some(base)) if problems.is_empty() => Ok(Parsed {
             repository,
             base,
             schedules,
+            manual,
+            defaults,
         }),
         _ => Err(problems),
     }
@@ -77,75 +104,110 @@ pub fn sections(spec: &AutomationSpec) -> Sections<'_> {
     }
 }
 
-impl Parsed<'_> {
-    /// The prompt for one scheduled time.
+impl<'a> Parsed<'a> {
+    /// A time of a schedule.
+    #[must_use]
+    pub fn scheduled(&self, schedule: &ParsedSchedule<'a>, time: Timestamp) -> Occasion<'a> {
+        schedule.occasion(time, &self.defaults)
+    }
+
+    /// The prompt for an occasion.
     ///
     /// # Errors
     /// When one of the texts does not render.
-    pub fn prompt(
-        &self,
-        automation: &AgentAutomation,
-        schedule: &ParsedSchedule,
-        time: Timestamp,
-    ) -> Result<String, PromptError> {
-        render(automation, &self.repository, schedule, time, |context| {
-            sections(&automation.spec).render(context)
-        })
+    pub fn prompt(&self, automation: &AgentAutomation, occasion: &Occasion) -> Result<String, PromptError> {
+        prompt(automation, &self.repository, occasion)
     }
 
-    /// The key that makes the task of one scheduled time a duplicate of others; empty without terms for that.
+    /// The key that makes the task of an occasion a duplicate of others; empty without terms for that.
     ///
     /// # Errors
     /// When it does not render.
-    pub fn key(
-        &self,
-        automation: &AgentAutomation,
-        schedule: &ParsedSchedule,
-        time: Timestamp,
-    ) -> Result<String, PromptError> {
-        render(automation, &self.repository, schedule, time, |context| {
-            let terms = automation.spec.deduplicate.as_ref();
-            terms.map_or(Ok(String::new()), |terms| render_key(&terms.key, context))
-        })
+    pub fn key(&self, automation: &AgentAutomation, occasion: &Occasion) -> Result<String, PromptError> {
+        key(automation, &self.repository, occasion)
     }
+}
+
+impl<'a> ParsedSchedule<'a> {
+    fn occasion(&self, time: Timestamp, defaults: &Values) -> Occasion<'a> {
+        Occasion {
+            trigger: self.name,
+            kind: TriggerKind::Schedule,
+            time,
+            zone: self.schedule.time_zone().clone(),
+            starting_deadline_seconds: self.terms.starting_deadline_seconds,
+            id: None,
+            requester: None,
+            requested_via: None,
+            inputs: defaults.clone(),
+        }
+    }
+}
+
+fn prompt(automation: &AgentAutomation, repository: &Repository, occasion: &Occasion) -> Result<String, PromptError> {
+    render(automation, repository, occasion, |context| {
+        sections(&automation.spec).render(context)
+    })
+}
+
+fn key(automation: &AgentAutomation, repository: &Repository, occasion: &Occasion) -> Result<String, PromptError> {
+    render(automation, repository, occasion, |context| {
+        let terms = automation.spec.deduplicate.as_ref();
+        terms.map_or(Ok(String::new()), |terms| render_key(&terms.key, context))
+    })
 }
 
 fn render(
     automation: &AgentAutomation,
     repository: &Repository,
-    schedule: &ParsedSchedule,
-    time: Timestamp,
+    occasion: &Occasion,
     text: impl FnOnce(&Context) -> Result<String, PromptError>,
 ) -> Result<String, PromptError> {
     text(&Context {
         namespace: &automation.namespace().unwrap_or_default(),
         automation: &automation.name_any(),
-        trigger: schedule.name,
-        trigger_kind: TriggerKind::Schedule.as_str(),
+        trigger: occasion.trigger,
+        trigger_kind: occasion.kind.as_str(),
         repository,
-        scheduled_time: time,
-        time_zone: schedule.schedule.time_zone(),
+        scheduled_time: occasion.time,
+        time_zone: &occasion.zone,
+        requester: occasion.requester.as_deref().unwrap_or("schedule"),
+        inputs: &occasion.inputs,
     })
 }
 
-/// Renders for each trigger and a made-up time, so that a template that can't work is told before it has to; and with a
-/// made-up repository where the one that is named can't be read, so that all is told at once.
+/// Renders for each trigger, so that a template that can't work is told before it has to; and with a made-up repository
+/// where the one that is named can't be read, so that all is told at once.
 fn template_problem(
     automation: &AgentAutomation,
     repository: Option<&Repository>,
-    schedules: &[ParsedSchedule],
+    occasions: &[Occasion],
 ) -> Option<Problem> {
     let made_up = Repository::parse("owner/name").ok();
     let repository = repository.or(made_up.as_ref())?;
-    let key = automation.spec.deduplicate.as_ref().map(|terms| terms.key.as_str());
-    let error = schedules.iter().find_map(|schedule| {
-        let rendered = render(automation, repository, schedule, Timestamp::UNIX_EPOCH, |context| {
-            sections(&automation.spec).render(context)?;
-            key.map_or(Ok(String::new()), |key| render_key(key, context))
-        });
-        rendered.err()
+    let error = occasions.iter().find_map(|occasion| {
+        let rendered = prompt(automation, repository, occasion);
+        rendered.and_then(|_| key(automation, repository, occasion)).err()
     })?;
     Some(problem(error.field(), Reason::InvalidTemplate, error))
+}
+
+/// An occasion of each trigger, at a made-up time.
+fn made_up<'a>(schedules: &[ParsedSchedule<'a>], manual: Option<&'a str>, defaults: &Values) -> Vec<Occasion<'a>> {
+    let time = Timestamp::UNIX_EPOCH;
+    let scheduled = schedules.iter().map(|schedule| schedule.occasion(time, defaults));
+    let by_hand = manual.map(|trigger| Occasion {
+        trigger,
+        kind: TriggerKind::Manual,
+        time,
+        zone: TimeZone::UTC,
+        starting_deadline_seconds: None,
+        id: None,
+        requester: Some("somebody".to_owned()),
+        requested_via: None,
+        inputs: defaults.clone(),
+    });
+    scheduled.chain(by_hand).collect()
 }
 
 impl fmt::Display for Problem {
@@ -179,25 +241,52 @@ fn branch_problems(spec: &AutomationSpec) -> Vec<Problem> {
     problems
 }
 
+fn input_problems(spec: &AutomationSpec) -> Vec<Problem> {
+    let is_scheduled = spec.triggers.iter().any(|trigger| trigger.schedule.is_some());
+    let mut problems = Vec::new();
+    for (index, input) in spec.inputs.iter().enumerate() {
+        let field = format!("inputs[{index}]");
+        if let Some((part, error)) = inputs::problem(input) {
+            problems.push(problem(format!("{field}.{part}"), Reason::InvalidSpec, error));
+        }
+        if is_scheduled && input.required && input.default.is_none() {
+            let sentence = "a schedule gives no inputs: add a default, or leave out required";
+            problems.push(problem(format!("{field}.required"), Reason::InvalidSpec, sentence));
+        }
+    }
+    problems
+}
+
+/// The first of them: a person says which automation, and no more.
+fn manual(spec: &AutomationSpec) -> Option<&str> {
+    let mut triggers = spec.triggers.iter();
+    let by_hand = triggers.find(|trigger| trigger.manual.is_some());
+    by_hand.map(|trigger| trigger.name.as_str())
+}
+
+fn defaults(spec: &AutomationSpec) -> Values {
+    let inputs = spec.inputs.iter();
+    inputs
+        .map(|input| (input.name.clone(), input.default.clone().unwrap_or_default()))
+        .collect()
+}
+
 fn schedules<'a>(spec: &'a AutomationSpec, problems: &mut Vec<Problem>) -> Vec<ParsedSchedule<'a>> {
     let mut parsed = Vec::new();
     for (index, trigger) in spec.triggers.iter().enumerate() {
         match schedule(index, trigger) {
-            Ok(schedule) => parsed.push(schedule),
+            Ok(schedule) => parsed.extend(schedule),
             Err(problem) => problems.push(problem),
         }
     }
     parsed
 }
 
-fn schedule(index: usize, trigger: &Trigger) -> Result<ParsedSchedule<'_>, Problem> {
+fn schedule(index: usize, trigger: &Trigger) -> Result<Option<ParsedSchedule<'_>>, Problem> {
     let Some(terms) = &trigger.schedule else {
-        let field = format!("triggers[{index}]");
-        return Err(problem(
-            field,
-            Reason::InvalidSpec,
-            "add a schedule: it says when the trigger fires",
-        ));
+        let sentence = "say when the trigger fires: add schedule, or manual: {} for people";
+        let silent = || problem(format!("triggers[{index}]"), Reason::InvalidSpec, sentence);
+        return trigger.manual.as_ref().map(|_| None).ok_or_else(silent);
     };
     let schedule = Schedule::parse(&terms.cron, Some(&terms.time_zone)).map_err(|error| {
         let field = if error.is_about_zone() { "timeZone" } else { "cron" };
@@ -207,9 +296,9 @@ fn schedule(index: usize, trigger: &Trigger) -> Result<ParsedSchedule<'_>, Probl
             error,
         )
     })?;
-    Ok(ParsedSchedule {
+    Ok(Some(ParsedSchedule {
         name: &trigger.name,
         terms,
         schedule,
-    })
+    }))
 }

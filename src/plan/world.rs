@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::automation::{GuardrailStatus, ScheduleStatus, SecretKeyRef};
+use crate::api::policy::TriggerKind;
 use crate::api::task::{Phase, PullRequest, TaskStatus};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask};
 use crate::domain::repository::Repository;
@@ -436,7 +437,7 @@ impl World {
 
     /// Takes a task in, unless a newer version is known. Says whether it was news.
     pub fn put_task(&mut self, task: AgentTask) -> bool {
-        let key = ObjectKey::of(&task);
+        let (key, task) = (ObjectKey::of(&task), task.completed());
         if self.gone.holds(&task.uid().unwrap_or_default()) || !is_news(self.tasks.get(&key), &task) {
             return false;
         }
@@ -446,14 +447,18 @@ impl World {
         self.unlink_task(&key);
         self.unreadable_tasks.remove(&key);
         self.tasks_by_automation.insert(automation_key(&task), &key);
-        self.tasks_by_credential.insert(CredentialKey::of_task(&task), &key);
-        self.tasks_by_repository.insert(in_repository(&task), &key);
+        if task.spec.is_decided() {
+            self.tasks_by_credential.insert(CredentialKey::of_task(&task), &key);
+            self.tasks_by_repository.insert(in_repository(&task), &key);
+        }
         if let Some(same) = same_key(&task) {
             self.tasks_by_key.insert(same, &key);
         }
         if phase(&task).is_waiting() {
             self.waiting.insert(automation_key(&task), &key);
-            self.waiting_by_credential.insert(CredentialKey::of_task(&task), &key);
+            if task.spec.is_decided() {
+                self.waiting_by_credential.insert(CredentialKey::of_task(&task), &key);
+            }
         }
         if is_in_review(&task) {
             self.in_review.insert(folded(&task.spec.repository), &key);
@@ -535,7 +540,7 @@ impl World {
         let untold = self
             .automation_of(&task)
             .is_some_and(|automation| !is_collected(automation, &cause.name, cause.scheduled_time));
-        if untold {
+        if untold && cause.kind == TriggerKind::Schedule {
             let times = self.deleted.entry(automation_key(&task)).or_default();
             times.insert((cause.name.clone(), cause.scheduled_time));
         }

@@ -233,7 +233,7 @@ pub const EDITS: &[Edit] = &[
         from: "  prompt:",
         to: "    - name: daily\n  prompt:",
         refused: Apply,
-        findings: &["16: spec.triggers[1]: add a schedule: it says when the trigger fires"],
+        findings: &["16: spec.triggers[1]: say when the trigger fires: add schedule, or manual: {} for people"],
     },
     Edit {
         what: "a rule: a custom agent's path",
@@ -302,7 +302,7 @@ pub const EDITS: &[Edit] = &[
         to: "Update {{ package }}.",
         refused: Later,
         findings: &[
-            "17: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository and scheduledTime",
+            "17: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs",
         ],
     },
     Edit {
@@ -311,7 +311,7 @@ pub const EDITS: &[Edit] = &[
         to: "    - {name: daily, schedule: {cron: \"@daily\"}}\n  prompt:\n    goal: \"{% if trigger.name == 'daily' %}{{ package }}{% endif %}\"",
         refused: Later,
         findings: &[
-            "18: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository and scheduledTime",
+            "18: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs",
         ],
     },
     Edit {
@@ -320,7 +320,7 @@ pub const EDITS: &[Edit] = &[
         to: "    validation: [\"cargo test -p {{ repository.name\"]\n    goal:",
         refused: Later,
         findings: &[
-            "17: spec.prompt.validation[0]: syntax error: unexpected end of input, expected end of variable block in line 1; the names it can use are automation, trigger, repository and scheduledTime",
+            "17: spec.prompt.validation[0]: syntax error: unexpected end of input, expected end of variable block in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs",
         ],
     },
     Edit {
@@ -468,7 +468,7 @@ pub const FILES: &[File] = &[
         findings: &[
             "5: AgentAutomation team/a: spec.repository: \"payments\" must match ^[A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100}$",
             "6: AgentAutomation team/a: spec.suspend: must be true or false, not 1",
-            "10: AgentAutomation team/a: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository and scheduledTime",
+            "10: AgentAutomation team/a: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs",
         ],
     },
     File {
@@ -477,7 +477,7 @@ pub const FILES: &[File] = &[
         refused: Apply,
         findings: &[
             "5: AgentAutomation team/a: spec.repository: repository \"payments\" is not of the form owner/name: write it without host, scheme or further path",
-            "9: AgentAutomation team/a: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository and scheduledTime",
+            "9: AgentAutomation team/a: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs",
         ],
     },
     File {

@@ -288,8 +288,11 @@ pub fn new_task(leader: &mut Leader, key: &ObjectKey, time: Timestamp) -> Result
         name: TRIGGER.to_owned(),
         kind: TriggerKind::Schedule,
         scheduled_time: time,
+        id: None,
     };
-    let spec: TaskSpec = automation::spec_for(&leader.world, automation, &cause, leader.now)
+    let asked: TaskSpec = serde_json::from_value(json!({"automation": {"name": key.name}, "trigger": cause}))?;
+    let asked = AgentTask::new("asked", asked);
+    let spec = automation::spec_for(&leader.world, automation, &asked, leader.now)
         .map_err(|why| why.message)?
         .ok_or("the automation has no such trigger")?;
     let owner = kube::Resource::controller_owner_ref(automation, &());

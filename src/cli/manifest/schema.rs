@@ -57,7 +57,10 @@ pub fn check(schema: &JSONSchemaProps, value: &Value, path: &Path, found: &mut V
             .into_iter()
             .for_each(&mut refuse),
         Value::Array(items) => wrong_length(schema, items.len()).into_iter().for_each(&mut refuse),
-        Value::Object(map) => missing(schema, map, path, found),
+        Value::Object(map) => {
+            too_many(schema, map.len()).into_iter().for_each(&mut refuse);
+            missing(schema, map, path, found);
+        }
         Value::Null | Value::Bool(_) => {}
     }
     if let Value::Array(items) = value {
@@ -208,6 +211,12 @@ fn wrong_number(schema: &JSONSchemaProps, number: f64) -> Option<String> {
         .or_else(|| (!is_small).then(|| format!("{number} is out of range")))
 }
 
+fn too_many(schema: &JSONSchemaProps, count: usize) -> Option<String> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let most = schema.max_properties.filter(|most| count > *most)?;
+    Some(format!("must have at most {most} fields, and has {count}"))
+}
+
 fn wrong_length(schema: &JSONSchemaProps, length: usize) -> Option<String> {
     let length = i64::try_from(length).unwrap_or(i64::MAX);
     let low = schema.min_items.filter(|limit| length < *limit);
@@ -267,6 +276,7 @@ mod tests {
         "items",
         "maxItems",
         "maxLength",
+        "maxProperties",
         "maximum",
         "minItems",
         "minLength",

@@ -89,6 +89,11 @@ pub fn remedy(reason: Reason) -> &'static str {
         }
         Reason::WaitingDeadline => "answer the agent on the task's page sooner, or raise spec.waitingDeadlineSeconds",
         Reason::PullRequestStale => "review, merge or close the pull request",
+        Reason::RequesterMissing => "make the task again with spec.requester",
+        Reason::NoManualTrigger => "add a trigger with manual: {} to the automation, and make the task again",
+        Reason::InvalidInput => "make the task again with inputs that the automation takes",
+        Reason::Approval => "somebody whom the rule names approves it: kubectl aauto approve TASK",
+        Reason::CancelledByPerson => "make another task, if it is wanted after all",
         Reason::PolicyNarrows => "ask for no more than the policies allow",
     }
 }

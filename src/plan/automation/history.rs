@@ -11,6 +11,7 @@ use kube::ResourceExt;
 use super::{Known, View, credits, pull_of, succeeded_at, tally};
 use crate::api::AgentTask;
 use crate::api::automation::{AutomationStatus, Collected, Counts, PullRequestCounts};
+use crate::api::policy::TriggerKind;
 use crate::api::task::{Phase, Usage};
 use crate::plan::time::add;
 use crate::plan::world::{ObjectKey, counts as counts_against_cap, open_pull, phase};
@@ -103,7 +104,7 @@ impl<'a> View<'a> {
         !counts_against_cap(task)
             && !open_pull(task)
             && self.remembered_until(task).is_none()
-            && self.is_past(&cause.name, cause.scheduled_time, schedules)
+            && (cause.kind == TriggerKind::Manual || self.is_past(&cause.name, cause.scheduled_time, schedules))
     }
 
     /// Until when a cap on starts within an hour, or a cooldown, still counts it.

@@ -8,7 +8,7 @@ use super::{Known, View};
 use crate::api::Reason;
 use crate::plan::conditions::Standing;
 use crate::plan::credential::{Usability, usability, verification};
-use crate::plan::policy::{Request, Ruling, rule};
+use crate::plan::policy::{Ruling, refused, rule_automation};
 use crate::plan::spec::{Parsed, Problem};
 use crate::plan::world::CredentialKey;
 use crate::plan::{Why, guardrails, retry};
@@ -66,6 +66,15 @@ impl View<'_> {
                 }
             }
         }
+        let rulings = rule_automation(self.world, self.automation);
+        if rulings.contains(&Ruling::Allowed) {
+            sentences.extend(
+                rulings
+                    .into_iter()
+                    .filter_map(Ruling::refusal)
+                    .map(|refusal| refusal.why.message),
+            );
+        }
         (!sentences.is_empty()).then(|| Why::new(Reason::PolicyNarrows, sentences.join("; ")))
     }
 
@@ -106,8 +115,9 @@ impl View<'_> {
         parsed.schedules.iter().find_map(|schedule| {
             let times = &schedules.get(schedule.name)?.due.create;
             let rendered = |time| {
-                parsed.prompt(self.automation, schedule, time)?;
-                self.deduplication(parsed, schedule, time)
+                let occasion = parsed.scheduled(schedule, time);
+                parsed.prompt(self.automation, &occasion)?;
+                self.deduplication(parsed, &occasion)
             };
             let error = times.iter().find_map(|time| rendered(*time).err())?;
             let message = format!("spec.{}: {error}", error.field());
@@ -128,10 +138,8 @@ impl View<'_> {
     }
 
     fn denied(&self) -> Option<Standing> {
-        match rule(self.world, &Request::of_automation(self.automation)) {
-            Ruling::Allowed => None,
-            Ruling::Held(refusal) | Ruling::Denied(refusal) => Some(Standing::Stalled(refusal.why)),
-        }
+        let refusal = refused(self.world, self.automation)?;
+        Some(Standing::Stalled(refusal.why))
     }
 
     fn failing(&self) -> Option<Standing> {

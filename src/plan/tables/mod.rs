@@ -6,6 +6,7 @@ mod credential;
 mod following;
 mod pulls;
 mod queue;
+mod request;
 mod retry;
 mod room;
 mod start;

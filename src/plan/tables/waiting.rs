@@ -430,8 +430,7 @@ fn a_changed_spec_makes_another_task_which_takes_the_place() {
         world.put_automation(automation);
     };
     let mut task = due("one", "a", 0, None);
-    let spec =
-        crate::plan::automation::spec_for(&world(vec![], |_| ()), &automation("one", 1), &task.spec.trigger, at(0));
+    let spec = crate::plan::automation::spec_for(&world(vec![], |_| ()), &automation("one", 1), &task, at(0));
     task.spec = spec.unwrap().unwrap();
     let mut world = world(vec![task], |world| decided(world, "{prompt: {goal: Stop.}}"));
 

@@ -1,0 +1,199 @@
+//! A task that somebody made by hand: what is decided for it, and whose approval it needs.
+//!
+//! Its spec says who asks for which automation with which inputs, and stays as it is; what the controller makes of that
+//! is written to its status, and counts as its spec from then on. Admission (`deploy/`) sees to it that nobody writes
+//! another's name as requester or as approver; here it is seen to that there is one, and that they are two.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use kube::ResourceExt;
+
+use crate::api::automation::RequireApproval;
+use crate::api::policy::TriggerKind;
+use crate::api::task::{APPROVED_BY_ANNOTATION, APPROVED_FOR_ANNOTATION, Approval, Bound, CANCEL_ANNOTATION, TaskSpec};
+use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::domain::inputs;
+
+use super::room::bound_to;
+use super::spec::{Occasion, Parsed};
+use super::world::{ObjectKey, World, automation_key};
+use super::{Why, automation};
+
+/// What is made of a task that somebody made by hand.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    Decided(Box<TaskSpec>),
+    /// It can't be run, now or later.
+    Denied(Why),
+    /// Somebody has to do something first.
+    Held(Why),
+}
+
+/// Decides what a task that was made by hand is to do.
+#[must_use]
+pub fn decide(world: &World, task: &AgentTask, now: Timestamp) -> Asked {
+    let Some(automation) = world.automation(&automation_key(task)) else {
+        let name = &task.spec.automation.name;
+        let message =
+            format!("there is no AgentAutomation {name} in its namespace: create it, or make a task for another");
+        return Asked::Held(Why::new(Reason::AutomationGone, message));
+    };
+    if task.spec.requester.is_none() {
+        let message = "nobody says who asks for it: write the user's name into spec.requester";
+        return Asked::Denied(Why::new(Reason::RequesterMissing, message));
+    }
+    match automation::spec_for(world, automation, task, now) {
+        Ok(Some(spec)) => Asked::Decided(Box::new(spec)),
+        Ok(None) => {
+            let message = "the automation has no trigger for people: add one with manual: {} to its spec.triggers";
+            Asked::Denied(Why::new(Reason::NoManualTrigger, message))
+        }
+        Err(why) if matches!(why.reason, Reason::InvalidInput) => Asked::Denied(why),
+        Err(why) => Asked::Held(why),
+    }
+}
+
+/// The occasion that a task made by hand is; nothing where the automation has no trigger for people.
+///
+/// # Errors
+/// When its inputs are not what the automation asks for.
+pub fn occasion<'a>(
+    automation: &AgentAutomation,
+    parsed: &Parsed<'a>,
+    task: &AgentTask,
+) -> Result<Option<Occasion<'a>>, Why> {
+    let Some(trigger) = parsed.manual else {
+        return Ok(None);
+    };
+    let given = inputs::values(&automation.spec.inputs, &task.spec.inputs)
+        .map_err(|error| Why::new(Reason::InvalidInput, error.to_string()))?;
+    let cause = &task.spec.trigger;
+    let (time, id) = if task.spec.is_decided() {
+        (cause.scheduled_time, cause.id.clone())
+    } else {
+        let made = task.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+        (made, task.uid())
+    };
+    Ok(Some(Occasion {
+        trigger,
+        kind: TriggerKind::Manual,
+        time,
+        zone: TimeZone::UTC,
+        starting_deadline_seconds: None,
+        id,
+        requester: task.spec.requester.clone(),
+        requested_via: task.spec.requested_via.clone(),
+        inputs: given,
+    }))
+}
+
+/// Why a person does not want it any more, if one has said so.
+#[must_use]
+pub fn cancelled(task: &AgentTask) -> Option<Why> {
+    let because = task.annotations().get(CANCEL_ANNOTATION)?;
+    let because = if because.is_empty() {
+        "no reason was given"
+    } else {
+        because
+    };
+    let message = super::start::bounded(&format!("a person cancelled it before it started: {because}"));
+    Some(Why::new(Reason::CancelledByPerson, message))
+}
+
+/// Where a task stands with those whose approval it needs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Approved {
+    /// Nobody has to, or somebody has and it is written down.
+    Yes,
+    /// Somebody has; that is to be written down first.
+    By(Approval),
+    /// This rule requires it, and this is what is missing.
+    No(Why, Bound),
+}
+
+/// Asks the automation and every policy that holds.
+#[must_use]
+pub fn approved(world: &World, automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> Approved {
+    let known = task.status.as_ref().and_then(|status| status.approval.as_ref());
+    let candidate = candidate(task, now);
+    let unmet = |approval: Option<&Approval>| {
+        let mut required = requirements(world, automation);
+        required.find(|(required, _)| approval.is_none_or(|approval| !meets(required, approval)))
+    };
+    if unmet(known).is_none() {
+        return Approved::Yes;
+    }
+    match (unmet(candidate.as_ref()), candidate) {
+        (None, Some(approval)) => Approved::By(approval),
+        (None, None) => Approved::Yes,
+        (Some((required, bound)), candidate) => {
+            let message = sentence(task, required, &bound, candidate.as_ref());
+            Approved::No(Why::new(Reason::Approval, message), bound)
+        }
+    }
+}
+
+/// The annotations by which a retry is as approved as the task that it retries: its prompt is the same.
+#[must_use]
+pub fn approval_of(task: &AgentTask) -> Option<BTreeMap<String, String>> {
+    let approval = task.status.as_ref()?.approval.clone()?;
+    let by = (APPROVED_BY_ANNOTATION.to_owned(), approval.by);
+    let group = approval
+        .as_member_of
+        .map(|group| (APPROVED_FOR_ANNOTATION.to_owned(), group));
+    Some([by].into_iter().chain(group).collect())
+}
+
+/// What the automation requires and what its policies require.
+fn requirements<'a>(
+    world: &'a World,
+    automation: &'a AgentAutomation,
+) -> impl Iterator<Item = (&'a RequireApproval, Bound)> {
+    const RULE: &str = "requireApproval";
+    let own = automation.spec.require_approval.iter();
+    let own = own.map(move |required| (required, bound_to(automation, RULE)));
+    let policies = world.holding(&ObjectKey::of(automation).namespace);
+    own.chain(policies.filter_map(|policy| Some((policy.spec().require_approval.as_ref()?, policy.bound(RULE)))))
+}
+
+/// The approval that the task's annotations tell of; nobody approves what they asked for themselves.
+fn candidate(task: &AgentTask, now: Timestamp) -> Option<Approval> {
+    let by = task.annotations().get(APPROVED_BY_ANNOTATION)?;
+    (!by.is_empty() && !is_own(task, by)).then(|| Approval {
+        by: by.clone(),
+        as_member_of: task.annotations().get(APPROVED_FOR_ANNOTATION).cloned(),
+        at: now,
+    })
+}
+
+fn is_own(task: &AgentTask, user: &str) -> bool {
+    let spec = &task.spec;
+    [&spec.requester, &spec.requested_via]
+        .into_iter()
+        .flatten()
+        .any(|name| name == user)
+}
+
+fn meets(required: &RequireApproval, approval: &Approval) -> bool {
+    let group = approval.as_member_of.as_ref();
+    required.users.contains(&approval.by) || group.is_some_and(|group| required.groups.contains(group))
+}
+
+fn sentence(task: &AgentTask, required: &RequireApproval, bound: &Bound, candidate: Option<&Approval>) -> String {
+    let groups = required.groups.iter().map(|group| format!("a member of {group}"));
+    let wanted: Vec<_> = required.users.iter().cloned().chain(groups).collect();
+    let Bound { kind, name, rule, .. } = bound;
+    let wants = format!(
+        "it needs the approval of {} ({rule} of {kind} {name}): kubectl aauto approve {}",
+        wanted.join(" or "),
+        task.name_any()
+    );
+    let annotated = task.annotations().get(APPROVED_BY_ANNOTATION);
+    match (candidate, annotated) {
+        (Some(approval), _) => format!("{wants}; that of {} does not count here", approval.by),
+        (None, Some(own)) if is_own(task, own) => format!("{wants}; {own} asked for it, and another has to approve"),
+        _ => wants,
+    }
+}

@@ -1,0 +1,313 @@
+//! What becomes of a task that somebody made by hand.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use super::*;
+use crate::api::automation::RequireApproval;
+use crate::api::policy::TriggerKind;
+use crate::api::task::{APPROVED_BY_ANNOTATION, APPROVED_FOR_ANNOTATION, Approval, CANCEL_ANNOTATION};
+use crate::plan::admission;
+
+/// An automation that people run, with an input that they have to give.
+fn by_hand() -> AgentAutomation {
+    changed(
+        "{triggers: [{name: by-hand, manual: {}}], prompt: {goal: 'Update {{ inputs.package }} for {{ requester }}.'},
+          inputs: [{name: package, required: true, pattern: '[a-z]+'}]}",
+    )
+}
+
+/// As somebody makes it with kubectl.
+fn asked(spec: &str) -> AgentTask {
+    let mut task: AgentTask = yaml(&format!(
+        "{{apiVersion: agentautomation.dev/v1alpha1, kind: AgentTask,
+          metadata: {{name: asked, namespace: payments, uid: uid-asked}}, spec: {spec}}}"
+    ));
+    task.metadata.creation_timestamp = Some(Time(at(-5)));
+    task
+}
+
+const ALICE: &str = "{automation: {name: one}, requester: alice, inputs: {package: serde}}";
+
+fn allowing(world: &mut World) {
+    let mut policy = policy(Some(3));
+    policy.spec.triggers = vec![TriggerKind::Manual];
+    world.put_policy(policy);
+    world.put_automation(by_hand());
+}
+
+/// What an admission says of one task, with its sentence.
+fn say(task: AgentTask, change: impl FnOnce(&mut World)) -> String {
+    let world = world(vec![task], |world| {
+        allowing(world);
+        change(world);
+    });
+    let plans = admission::plan(&world, &Settings::default(), at(0));
+    let (_, planned) = plans.first().unwrap();
+    match planned.actions.as_slice() {
+        [Action::WriteTaskStatus(status)] => match (&status.decided, &status.approval) {
+            (_, Some(approval)) if status.phase == Phase::Pending => format!("approved by {}", approval.by),
+            (Some(decided), _) if status.phase == Phase::Pending => format!("decided: {}", decided.prompt.trim()),
+            _ => format!("{}: {}", said(status), status.message.clone().unwrap_or_default()),
+        },
+        _ => decision(planned),
+    }
+}
+
+/// A task that was made by hand and decided, with annotations.
+fn decided(annotations: &[(&str, &str)]) -> AgentTask {
+    let mut task = asked(ALICE);
+    let world = world(vec![], allowing);
+    let spec = crate::plan::automation::spec_for(&world, &by_hand(), &task, at(0)).unwrap();
+    let mut status = in_phase(Phase::Pending).unwrap();
+    status.decided = spec.map(Box::new);
+    task.status = Some(status);
+    let annotations = annotations
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    task.metadata.annotations = Some(annotations.collect());
+    task
+}
+
+fn approval(users: &[&str], groups: &[&str]) -> Option<RequireApproval> {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Some(RequireApproval {
+        users: owned(users),
+        groups: owned(groups),
+    })
+}
+
+#[test]
+fn what_is_decided_for_a_task_made_by_hand() {
+    type Row = (&'static str, &'static str, fn(&mut World), &'static str);
+    let table: [Row; 9] = [
+        (
+            "it is rendered for who asks",
+            ALICE,
+            |_| (),
+            "decided: ## Goal\n\nUpdate serde for alice.",
+        ),
+        (
+            "nobody asks",
+            "{automation: {name: one}, inputs: {package: serde}}",
+            |_| (),
+            "Denied RequesterMissing: nobody says who asks for it: write the user's name into spec.requester",
+        ),
+        (
+            "an input is missing",
+            "{automation: {name: one}, requester: alice}",
+            |_| (),
+            "Denied InvalidInput: input package is missing: it is required",
+        ),
+        (
+            "an input is wrong",
+            "{automation: {name: one}, requester: alice, inputs: {package: '{{ x }}'}}",
+            |_| (),
+            "Denied InvalidInput: input package must match [a-z]+",
+        ),
+        (
+            "an input is not declared",
+            "{automation: {name: one}, requester: alice, inputs: {pakage: serde}}",
+            |_| (),
+            "Denied InvalidInput: there is no input pakage: the automation declares package",
+        ),
+        (
+            "the automation is not there yet",
+            "{automation: {name: three}, requester: alice}",
+            |_| (),
+            "Held AutomationGone: there is no AgentAutomation three in its namespace: create it, or make a task for another",
+        ),
+        (
+            "the automation is not for people",
+            "{automation: {name: two}, requester: alice}",
+            |_| (),
+            "Denied NoManualTrigger: the automation has no trigger for people: add one with manual: {} to its spec.triggers",
+        ),
+        (
+            "the automation can't be read",
+            ALICE,
+            |w| {
+                let mut broken = by_hand();
+                broken.spec.prompt.goal = "{{ x }}".to_owned();
+                broken.metadata.resource_version = Some("9".to_owned());
+                w.put_automation(broken);
+            },
+            "Held InvalidTemplate: spec.prompt.goal: undefined value: `x` is undefined in line 1; the names it can use are \
+             automation, trigger, repository, scheduledTime, requester and inputs",
+        ),
+        (
+            "the automation is suspended: it is decided all the same",
+            ALICE,
+            |w| {
+                let mut suspended = by_hand();
+                suspended.spec.suspend = true;
+                suspended.metadata.resource_version = Some("9".to_owned());
+                w.put_automation(suspended);
+            },
+            "decided: ## Goal\n\nUpdate serde for alice.",
+        ),
+    ];
+    for (what, spec, change, expected) in table {
+        assert_eq!(say(asked(spec), change), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_decided_task_is_ruled_like_any_other() {
+    type Row = (
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        fn(&mut World),
+        &'static str,
+    );
+    let table: [Row; 11] = [
+        ("nothing binds it", &[], |_| (), "Start"),
+        (
+            "the policy does not allow people to start anything",
+            &[],
+            |w| {
+                w.remove_policy("default");
+                w.put_policy(policy(Some(3)));
+            },
+            "Denied PolicyDenied: AgentPolicy default does not allow it: spec.triggers must name Manual (it has Schedule)",
+        ),
+        (
+            "a person cancels it",
+            &[(CANCEL_ANNOTATION, "wrong package")],
+            |_| (),
+            "Skipped CancelledByPerson: a person cancelled it before it started: wrong package",
+        ),
+        (
+            "it needs an approval",
+            &[],
+            |w| require(w, approval(&["bob"], &["leads"])),
+            "Held Approval: it needs the approval of bob or a member of leads (spec.requireApproval of AgentPolicy default): \
+             kubectl aauto approve asked",
+        ),
+        (
+            "who asks approves",
+            &[(APPROVED_BY_ANNOTATION, "alice")],
+            |w| require(w, approval(&["alice", "bob"], &[])),
+            "Held Approval: it needs the approval of alice or bob (spec.requireApproval of AgentPolicy default): kubectl aauto \
+             approve asked; alice asked for it, and another has to approve",
+        ),
+        (
+            "somebody else approves",
+            &[(APPROVED_BY_ANNOTATION, "mallory")],
+            |w| require(w, approval(&["bob"], &[])),
+            "Held Approval: it needs the approval of bob (spec.requireApproval of AgentPolicy default): kubectl aauto approve \
+             asked; that of mallory does not count here",
+        ),
+        (
+            "one who may approves",
+            &[(APPROVED_BY_ANNOTATION, "bob")],
+            |w| require(w, approval(&["bob"], &[])),
+            "approved by bob",
+        ),
+        (
+            "a member of the group approves",
+            &[(APPROVED_BY_ANNOTATION, "carol"), (APPROVED_FOR_ANNOTATION, "leads")],
+            |w| require(w, approval(&[], &["leads"])),
+            "approved by carol",
+        ),
+        (
+            "a member of another group approves",
+            &[(APPROVED_BY_ANNOTATION, "carol"), (APPROVED_FOR_ANNOTATION, "interns")],
+            |w| require(w, approval(&[], &["leads"])),
+            "Held Approval: it needs the approval of a member of leads (spec.requireApproval of AgentPolicy default): kubectl \
+             aauto approve asked; that of carol does not count here",
+        ),
+        (
+            "the automation requires another",
+            &[(APPROVED_BY_ANNOTATION, "bob")],
+            |w| {
+                require(w, approval(&["bob"], &[]));
+                let mut strict = by_hand();
+                strict.spec.require_approval = approval(&["dave"], &[]);
+                strict.metadata.resource_version = Some("9".to_owned());
+                w.put_automation(strict);
+            },
+            "Held Approval: it needs the approval of dave (spec.requireApproval of AgentAutomation one): kubectl aauto approve \
+             asked; that of bob does not count here",
+        ),
+        (
+            "an empty approval is none",
+            &[(APPROVED_BY_ANNOTATION, "")],
+            |w| require(w, approval(&["bob"], &[])),
+            "Held Approval: it needs the approval of bob (spec.requireApproval of AgentPolicy default): kubectl aauto approve \
+             asked",
+        ),
+    ];
+    for (what, annotations, change, expected) in table {
+        assert_eq!(say(decided(annotations), change), expected, "{what}");
+    }
+}
+
+fn require(world: &mut World, approval: Option<RequireApproval>) {
+    let mut policy = world.policies().next().unwrap().clone();
+    policy.spec.require_approval = approval;
+    policy.metadata.resource_version = Some("9".to_owned());
+    world.put_policy(policy);
+}
+
+#[test]
+fn an_approval_that_is_written_down_counts_as_long_as_the_rule_names_its_author() {
+    let mut task = decided(&[]);
+    let status = task.status.as_mut().unwrap();
+    status.approval = Some(Approval {
+        by: "bob".to_owned(),
+        as_member_of: None,
+        at: at(-60),
+    });
+    assert_eq!(say(task.clone(), |w| require(w, approval(&["bob"], &[]))), "Start");
+    let said = say(task, |w| require(w, approval(&["carol"], &[])));
+    assert!(
+        said.starts_with("Held Approval: it needs the approval of carol"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_retry_is_of_the_same_cause_and_as_approved() {
+    let mut task = decided(&[]);
+    let spec = task.status.as_ref().unwrap().decided.clone().unwrap();
+    assert_eq!(spec.trigger.id.as_deref(), Some("uid-asked"));
+    assert_eq!(spec.trigger.scheduled_time, at(-5));
+    let mut retried = *spec;
+    retried.retry = Some(yaml("{limit: 1}"));
+    let status = task.status.as_mut().unwrap();
+    status.decided = Some(Box::new(retried));
+    (status.phase, status.reason, status.ended_at) = (Phase::Failed, Some(Reason::SessionFailed), Some(at(-1)));
+    status.task = Some(yaml("{id: t, shortId: t, state: failed}"));
+    status.approval = Some(Approval {
+        by: "bob".to_owned(),
+        as_member_of: Some("leads".to_owned()),
+        at: at(-60),
+    });
+    let world = world(vec![task], allowing);
+    let task = world.task(&key("asked")).unwrap();
+    let Some(Action::CreateTask(retry)) = crate::plan::retry::plan(&world, task) else {
+        panic!("it is not retried")
+    };
+    let annotations = retry.metadata.annotations.clone().unwrap();
+    assert_eq!(annotations[APPROVED_BY_ANNOTATION], "bob");
+    assert_eq!(annotations[APPROVED_FOR_ANNOTATION], "leads");
+    let owners: Vec<OwnerReference> = retry.metadata.owner_references.clone().unwrap();
+    assert_eq!(owners[0].uid, "uid-one", "it goes with the automation");
+    assert_eq!(retry.spec.requester.as_deref(), Some("alice"));
+    assert!(retry.metadata.name.unwrap().starts_with("one-"));
+}
+
+#[test]
+fn what_people_made_goes_with_its_automation() {
+    let mut ended = decided(&[]);
+    ended.status.as_mut().unwrap().phase = Phase::Succeeded;
+    let world = world(vec![ended], |world| {
+        allowing(world);
+        world.remove_automation(&key("one"), "uid-one");
+    });
+    let planned = crate::plan::plan(&world, &Subject::Automation(key("one")), &Settings::default(), at(0));
+    let [Action::DeleteTask { key: deleted, .. }] = planned.actions.as_slice() else {
+        panic!("{:?}", planned.actions)
+    };
+    assert_eq!(*deleted, key("asked"));
+}
