@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Reason;
 use super::interval::Interval;
-use super::policy::TriggerKind;
 use super::task::{Phase, PullRequest};
+use super::trigger::Trigger;
 
 /// On an automation that stopped itself: any value that it did not have before resumes it.
 pub const RESUME_ANNOTATION: &str = "agentautomation.dev/resume";
@@ -161,38 +161,6 @@ pub struct Branches {
     pub allow: Vec<String>,
 }
 
-/// One reason for a task to be created.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.schedule) != has(self.manual)").message("say when the trigger fires, in one way: schedule: {cron: \"0 6 * * MON\", timeZone: Europe/Berlin}, or manual: {} for people"))]
-pub struct Trigger {
-    /// A short name, unique among the automation's triggers.
-    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
-    pub name: String,
-    /// Fires at the times of a cron expression.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schedule: Option<ScheduleTrigger>,
-    /// Fires when a person, or a program for one, creates an `AgentTask` that names the automation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manual: Option<ManualTrigger>,
-}
-
-impl Trigger {
-    /// What it fires for; nothing where it does not say.
-    #[must_use]
-    pub fn kind(&self) -> Option<TriggerKind> {
-        let kinds = [
-            (self.schedule.is_some(), TriggerKind::Schedule),
-            (self.manual.is_some(), TriggerKind::Manual),
-        ];
-        kinds.into_iter().find_map(|(fires, kind)| fires.then_some(kind))
-    }
-}
-
-/// Fires for whoever may create an `AgentTask`; nothing more has to be said.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct ManualTrigger {}
-
 /// Something that whoever asks for a task may say, and the prompt sees as `inputs.NAME`.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -234,47 +202,6 @@ pub struct RequireApproval {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 256)))]
     pub groups: Vec<String>,
-}
-
-/// Fires at the times of a cron expression.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ScheduleTrigger {
-    /// What CronJob accepts: five fields (minute, hour, day of month, month, day of week), or `@hourly`, `@daily`,
-    /// `@weekly`, `@monthly`, `@yearly`, or `@every 90m` counted from the automation's creation.
-    #[schemars(length(min = 1, max = 256))]
-    #[x_kube(validation = Rule::new("!self.contains('TZ=')").message("write the time zone in timeZone, not as TZ= or CRON_TZ= inside the expression"))]
-    pub cron: String,
-    /// An IANA name such as `Europe/Berlin`. A wall time that a clock change skips runs when the gap ends; one that
-    /// comes twice runs once.
-    #[serde(default = "utc")]
-    #[schemars(length(min = 1, max = 64))]
-    pub time_zone: String,
-    /// A task that could not start this many seconds after its time ends as `Expired`, and a time missed for longer is
-    /// not made up for. Without it a task waits for as long as it takes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 31_536_000))]
-    pub starting_deadline_seconds: Option<i32>,
-    /// What is made up for after the controller was down or the automation suspended: the `Latest` missed time, `All`
-    /// of them (at most 100), or none (`Skip`). What is not run is counted in `status.missedRuns`.
-    #[serde(default)]
-    pub missed_runs: MissedRuns,
-}
-
-fn utc() -> String {
-    "UTC".to_owned()
-}
-
-/// What is made up for after times were missed.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MissedRuns {
-    /// Run once, for the newest missed time.
-    #[default]
-    Latest,
-    /// Run for each missed time, at most 100.
-    All,
-    /// Run for none of them.
-    Skip,
 }
 
 /// What the agent is asked to do, section by section.
@@ -437,7 +364,7 @@ pub struct Deduplicate {
 }
 
 fn key_of_automation() -> String {
-    "{{ automation.name }}".to_owned()
+    "{{ automation.name }}{{ subject }}".to_owned()
 }
 
 fn while_any() -> Vec<DuplicateWhile> {

@@ -8,6 +8,7 @@ pub mod interval;
 pub mod policy;
 pub mod reason;
 pub mod task;
+pub mod trigger;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

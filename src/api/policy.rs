@@ -367,6 +367,10 @@ pub enum WhenUnknown {
 pub enum TriggerKind {
     /// A cron expression.
     Schedule,
+    /// What happens to an issue.
+    Issue,
+    /// What happens to a pull request.
+    PullRequest,
     /// A person or a program that creates a task.
     Manual,
 }
@@ -377,6 +381,8 @@ impl TriggerKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Schedule => "Schedule",
+            Self::Issue => "Issue",
+            Self::PullRequest => "PullRequest",
             Self::Manual => "Manual",
         }
     }

@@ -18,6 +18,7 @@ use super::automation::{
 };
 use super::interval::Interval;
 use super::policy::{PromptSection, TriggerKind};
+use super::trigger::Association;
 
 /// On an `Unknown` task: the id of the task at GitHub that it is.
 pub const ADOPT_ANNOTATION: &str = "agentautomation.dev/adopt";
@@ -244,9 +245,61 @@ pub struct Cause {
     pub kind: TriggerKind,
     /// The scheduled time it stands for; for a task made by hand, when that was.
     pub scheduled_time: Timestamp,
-    /// What caused it, where its time does not tell it from others: the uid of the object that a person made.
+    /// What caused it, where its time does not tell it from others: the uid of the object that a person made, or what happened
+    /// at GitHub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// What happened at GitHub, as it was then. Its texts come from outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Box<Occurrence>>,
+}
+
+/// What happened at GitHub: texts are cleaned of what can't be seen, and cut.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Occurrence {
+    /// What happened, in GitHub's words: `labeled`, `comment`.
+    pub action: String,
+    /// The number of the issue or the pull request.
+    pub number: i64,
+    /// Its page.
+    pub url: String,
+    /// Its title.
+    pub title: String,
+    /// Its body.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// Who wrote it.
+    pub author: String,
+    /// Its labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// Who did what happened.
+    pub sender: String,
+    /// What they are to the repository, in GitHub's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub association: Option<Association>,
+    /// The comment that was written.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+    /// The branch that a pull request comes from.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub head: String,
+    /// The branch that it goes to.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub base: String,
+    /// Whether something that can't be seen was taken out of the texts, or they were cut.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub altered: bool,
+}
+
+impl Occurrence {
+    /// All that people wrote.
+    #[must_use]
+    pub fn texts(&self) -> Vec<&str> {
+        let texts = [&self.title, &self.body, &self.comment, &self.head, &self.base];
+        texts.into_iter().chain(&self.labels).map(String::as_str).collect()
+    }
 }
 
 impl Cause {
@@ -263,6 +316,7 @@ impl Default for Cause {
             kind: TriggerKind::Manual,
             scheduled_time: Timestamp::UNIX_EPOCH,
             id: None,
+            event: None,
         }
     }
 }

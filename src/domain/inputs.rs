@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use regex::RegexBuilder;
+use regex::Regex;
 
+use super::expression::expression;
 use crate::api::automation::Input;
 
 /// The most characters of a value.
 pub const MAX: usize = 1_024;
-/// The most bytes of a compiled pattern: the `regex` crate takes linear time, so this bounds its memory alone.
-const PATTERN_SIZE: usize = 1 << 18;
 
 /// Values by the names of the inputs that were declared; those that are optional and were not given are empty.
 pub type Values = BTreeMap<String, String>;
@@ -30,7 +29,7 @@ pub enum InputError {
     Mismatch { name: String, pattern: String },
     #[error("input {name} must be one of {}", .choices.join(", "))]
     NoChoice { name: String, choices: Vec<String> },
-    #[error("its pattern is no regular expression: {detail}")]
+    #[error("{detail}")]
     Pattern { detail: String },
 }
 
@@ -96,14 +95,8 @@ fn check(input: &Input, value: &str) -> Result<(), InputError> {
     }
 }
 
-fn compile(pattern: &str) -> Result<regex::Regex, InputError> {
-    let whole = format!("^(?:{pattern})$");
-    let compiled = RegexBuilder::new(&whole).size_limit(PATTERN_SIZE).build();
-    compiled.map_err(|error| {
-        let said = error.to_string();
-        let detail = said.lines().last().unwrap_or_default().trim().to_owned();
-        InputError::Pattern { detail }
-    })
+fn compile(pattern: &str) -> Result<Regex, InputError> {
+    expression(&format!("^(?:{pattern})$")).map_err(|detail| InputError::Pattern { detail })
 }
 
 fn described(input: &Input) -> String {
@@ -184,7 +177,7 @@ mod tests {
             ("{name: a, pattern: '[a-z]+', default: b}", None),
             (
                 "{name: a, pattern: '('}",
-                Some("pattern: its pattern is no regular expression: error: unclosed group"),
+                Some("pattern: it is no regular expression: error: unclosed group"),
             ),
             (
                 "{name: a, pattern: '[a-z]+', default: B}",

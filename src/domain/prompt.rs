@@ -13,7 +13,9 @@ use minijinja::{Environment, UndefinedBehavior};
 use sha2::{Digest, Sha256};
 
 use super::inputs::Values;
+use super::outside::Fence;
 use super::repository::Repository;
+use crate::api::task::Occurrence;
 
 /// Steps that a template may take; a section of this project's examples takes fewer than 50.
 const FUEL: u64 = 50_000;
@@ -45,12 +47,49 @@ pub struct Context<'a> {
     /// On whose authority it is asked for.
     pub requester: &'a str,
     pub inputs: &'a Values,
+    /// What happened at GitHub.
+    pub event: Option<EventContext<'a>>,
+}
+
+/// What happened at GitHub. All texts in it come from outside.
+#[derive(Debug, Clone, Copy)]
+pub struct EventContext<'a> {
+    pub is_pull_request: bool,
+    pub occurrence: &'a Occurrence,
+    /// What the texts stand in.
+    pub fence: &'a Fence,
+}
+
+impl EventContext<'_> {
+    /// What the texts see of it: what people wrote stands in the fence.
+    fn values(&self) -> Value {
+        let (occurrence, fence) = (self.occurrence, self.fence);
+        let labels: Vec<_> = occurrence.labels.iter().map(|label| fence.line(label)).collect();
+        let subject = minijinja::context! {
+            number => occurrence.number,
+            url => &occurrence.url,
+            author => &occurrence.author,
+            title => fence.line(&occurrence.title),
+            body => fence.block(&occurrence.body),
+            labels,
+            head => fence.line(&occurrence.head),
+            base => fence.line(&occurrence.base),
+        };
+        let name = if self.is_pull_request { "pullRequest" } else { "issue" };
+        let shared = minijinja::context! {
+            sender => &occurrence.sender,
+            comment => minijinja::context! { body => fence.block(&occurrence.comment), author => &occurrence.sender },
+        };
+        minijinja::context! { ..Value::from_iter([(name, subject)]), ..shared }
+    }
 }
 
 /// Why a prompt can't be rendered, with the section it is about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PromptError {
-    #[error("{detail}; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs")]
+    #[error(
+        "{detail}; the names it can use are automation, trigger, repository, scheduledTime, requester, inputs and subject, and for what happens at GitHub issue or pullRequest, comment and sender"
+    )]
     Template { section: Section, detail: String },
     #[error("the rendered prompt has {bytes} bytes: shorten it to {MAX_BYTES}")]
     TooLong { bytes: usize },
@@ -115,6 +154,9 @@ impl Sections<'_> {
     pub fn render(&self, context: &Context) -> Result<String, PromptError> {
         let renderer = Renderer::new(context);
         let mut out = String::new();
+        if let Some(event) = context.event {
+            push(&mut out, "Text from outside", &event.fence.notice());
+        }
         push(&mut out, "Goal", &renderer.text(Section::Goal, self.goal)?);
         push_list(
             &mut out,
@@ -199,6 +241,8 @@ impl Renderer {
             scheduledTime => wall_time(context.scheduled_time, context.time_zone),
             requester => context.requester,
             inputs => context.inputs,
+            subject => context.event.map_or_else(String::new, |event| format!("#{}", event.occurrence.number)),
+            ..context.event.map_or_else(Value::default, |event| event.values())
         };
         Self {
             environment,
@@ -270,6 +314,7 @@ mod tests {
             time_zone: &zone,
             requester: "schedule",
             inputs: &Values::from([("package".to_owned(), "{{ requester }}".to_owned())]),
+            event: None,
         })
     }
 

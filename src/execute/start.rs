@@ -85,8 +85,9 @@ impl Executor {
     /// Fails when there is no telling whether the attempt is written.
     async fn try_write_ahead(&self, task: &AgentTask, attempt: &Attempt) -> Result<Result<Permit, Done>, Failure> {
         let api = self.tasks(&ObjectKey::of(task).namespace);
-        let permit = |task| Permit {
-            task,
+        // The API server gives back the spec of a task that was made by hand as it was made.
+        let permit = |task: AgentTask| Permit {
+            task: task.completed(),
             attempt: attempt.clone(),
         };
         match replace_status(&api, task).await {

@@ -27,7 +27,7 @@ use super::schedule::{Due, due};
 use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, Retry, World, counts as counts_against_cap, phase};
-use super::{Action, Planned, Settings, Subject, Why, budget, guardrails, naming, request, retry};
+use super::{Action, Planned, Settings, Subject, Why, budget, event, guardrails, naming, request, retry};
 use history::add_pull;
 use standing::stalled_by;
 
@@ -71,6 +71,19 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
         planned.wake_at(next);
     }
     planned
+}
+
+/// The object for a snapshot, which goes with its automation.
+#[must_use]
+pub fn object(name: &str, namespace: Option<String>, spec: TaskSpec) -> AgentTask {
+    let mut object = AgentTask::new(name, spec);
+    object.metadata = ObjectMeta {
+        namespace,
+        labels: Some(labels(&object.spec.automation.name)),
+        owner_references: Some(vec![owner(&object.spec.automation)]),
+        ..object.metadata
+    };
+    object
 }
 
 /// What people made for an automation that is gone goes with it, as what the controller made does by its owner.
@@ -125,6 +138,30 @@ pub fn spec_for(
     view.spec(parsed, &occasion).map(Some).ok_or_else(unrendered)
 }
 
+/// The snapshot of what an automation decides for an occasion.
+///
+/// # Errors
+/// With what is wrong with the spec, or with its texts.
+pub fn snapshot(
+    world: &World,
+    automation: &AgentAutomation,
+    occasion: &Occasion,
+    now: Timestamp,
+) -> Result<TaskSpec, Why> {
+    let view = View::new(world, automation, now);
+    let parsed = view
+        .parsed
+        .as_ref()
+        .map_err(|problems| stalled_by(problems).why().clone())?;
+    let unrendered = || {
+        Why::new(
+            Reason::InvalidTemplate,
+            "its prompt can't be rendered from the automation's spec",
+        )
+    };
+    view.spec(parsed, occasion).ok_or_else(unrendered)
+}
+
 /// What a task was made for, as the automation's spec is now.
 fn occasion<'a>(
     automation: &AgentAutomation,
@@ -137,6 +174,7 @@ fn occasion<'a>(
             let schedule = parsed.schedules.iter().find(|schedule| schedule.name == cause.name);
             Ok(schedule.map(|schedule| parsed.scheduled(schedule, cause.scheduled_time)))
         }
+        TriggerKind::Issue | TriggerKind::PullRequest => Ok(event::occasion(parsed, task)),
         TriggerKind::Manual => request::occasion(automation, parsed, task),
     }
 }
@@ -281,17 +319,10 @@ impl<'a> View<'a> {
     /// The object for one scheduled time. A prompt that does not render for it is told by the automation's condition; the
     /// time stays undecided.
     fn task(&self, parsed: &Parsed, schedule: &ParsedSchedule, time: Timestamp) -> Option<AgentTask> {
-        let uid = self.automation.uid().unwrap_or_default();
-        let name = self.automation.name_any();
         let spec = self.spec(parsed, &parsed.scheduled(schedule, time))?;
-        let mut object = AgentTask::new(&naming::scheduled_task(&name, &uid, schedule.name, time), spec);
-        object.metadata = ObjectMeta {
-            namespace: self.automation.namespace(),
-            labels: Some(labels(&name)),
-            owner_references: Some(vec![owner(&object.spec.automation)]),
-            ..object.metadata
-        };
-        Some(object)
+        let of = &spec.automation;
+        let name = naming::scheduled_task(&of.name, &of.uid, schedule.name, time);
+        Some(object(&name, self.automation.namespace(), spec))
     }
 
     /// The snapshot of what is decided for an occasion.
@@ -312,6 +343,7 @@ impl<'a> View<'a> {
                 kind: occasion.kind,
                 scheduled_time: occasion.time,
                 id: occasion.id.clone(),
+                event: occasion.event.clone().map(Box::new),
             },
             repository: parsed.repository.as_str().to_owned(),
             base_branch: parsed.base.as_str().to_owned(),
@@ -518,7 +550,7 @@ pub fn credits(nano: i64) -> String {
 }
 
 /// An owner whose deletion does not wait for the task; waiting would need a right on the owner's finalizers.
-pub(super) fn owner(automation: &AutomationRef) -> OwnerReference {
+fn owner(automation: &AutomationRef) -> OwnerReference {
     OwnerReference {
         api_version: AgentAutomation::api_version(&()).into_owned(),
         kind: AgentAutomation::kind(&()).into_owned(),
@@ -529,7 +561,7 @@ pub(super) fn owner(automation: &AutomationRef) -> OwnerReference {
     }
 }
 
-pub(super) fn labels(automation: &str) -> BTreeMap<String, String> {
+fn labels(automation: &str) -> BTreeMap<String, String> {
     [
         (AUTOMATION_LABEL.to_owned(), automation.to_owned()),
         ("app.kubernetes.io/managed-by".to_owned(), "agent-automation".to_owned()),

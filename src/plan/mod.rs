@@ -17,6 +17,7 @@ pub mod conditions;
 pub mod credential;
 mod decided;
 pub mod duplicates;
+pub mod event;
 pub mod freeze;
 pub mod guardrails;
 pub mod naming;

@@ -16,6 +16,12 @@ pub fn scheduled_task(automation: &str, uid: &str, trigger: &str, time: Timestam
     hashed(automation, &[uid, trigger, &time.as_second().to_string()])
 }
 
+/// The name of the task that stands for what happened at GitHub, for one trigger of one automation.
+#[must_use]
+pub fn event_task(automation: &str, uid: &str, trigger: &str, identity: &str) -> String {
+    hashed(automation, &[uid, trigger, "event", identity])
+}
+
 /// The name of a further task for the same cause: a retry, or one made anew from a changed spec.
 #[must_use]
 pub fn successor(automation: &AutomationRef, cause: &Cause, why: &str) -> String {

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
-use crate::api::automation::{StartPolicy, Trigger};
+use crate::api::automation::StartPolicy;
 use crate::api::policy::{LabelOperator, LabelRequirement, NamespaceSelector, PolicySpec, PromptSection, TriggerKind};
 use crate::api::task::{Bound, PolicyRef};
+use crate::api::trigger::Trigger;
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use crate::domain::pattern::{Case, Pattern};
 

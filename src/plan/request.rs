@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
 use crate::api::automation::RequireApproval;
@@ -77,15 +76,10 @@ pub fn occasion<'a>(
         (made, task.uid())
     };
     Ok(Some(Occasion {
-        trigger,
-        kind: TriggerKind::Manual,
-        time,
-        zone: TimeZone::UTC,
-        starting_deadline_seconds: None,
         id,
         requester: task.spec.requester.clone(),
         requested_via: task.spec.requested_via.clone(),
-        inputs: given,
+        ..Occasion::new(trigger, TriggerKind::Manual, time, given)
     }))
 }
 

@@ -4,7 +4,6 @@
 //! named by the task that it follows; only then may it start. So whatever is lost on the way, it starts once.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
@@ -155,14 +154,7 @@ fn retry_of(world: &World, task: &AgentTask) -> Option<AgentTask> {
 #[must_use]
 pub fn successor(task: &AgentTask, spec: crate::api::task::TaskSpec, why: &str) -> AgentTask {
     let name = naming::successor(&task.spec.automation, &task.spec.trigger, why);
-    let mut object = AgentTask::new(&name, spec);
-    object.metadata = ObjectMeta {
-        namespace: task.namespace(),
-        labels: Some(automation::labels(&task.spec.automation.name)),
-        owner_references: Some(vec![automation::owner(&task.spec.automation)]),
-        ..object.metadata
-    };
-    object
+    automation::object(&name, task.namespace(), spec)
 }
 
 /// Twice as long for each retry, and varied by up to a fifth either way by the task's uid, so that what failed together is

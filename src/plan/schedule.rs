@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::automation::MissedRuns;
+use crate::api::trigger::MissedRuns;
 
 use super::spec::ParsedSchedule;
 
@@ -99,7 +99,7 @@ fn before(time: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::automation::ScheduleTrigger;
+    use crate::api::trigger::ScheduleTrigger;
     use crate::domain::schedule::Schedule;
 
     /// Times of one day, as `HH:MM`.

@@ -7,13 +7,17 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
-use crate::api::automation::{AgentAutomation, AutomationSpec, ScheduleTrigger, Trigger};
+use crate::api::automation::{AgentAutomation, AutomationSpec};
 use crate::api::policy::TriggerKind;
 use crate::api::reason::Reason;
+use crate::api::task::Occurrence;
+use crate::api::trigger::{ScheduleTrigger, Trigger};
 use crate::domain::branch::Branch;
+use crate::domain::expression::expression;
 use crate::domain::inputs::{self, Values};
+use crate::domain::outside::Fence;
 use crate::domain::pattern::{Case, Pattern};
-use crate::domain::prompt::{Context, PromptError, Sections, render_key};
+use crate::domain::prompt::{Context, EventContext, PromptError, Sections, render_key};
 use crate::domain::repository::Repository;
 use crate::domain::schedule::Schedule;
 
@@ -32,10 +36,12 @@ pub struct Parsed<'a> {
     pub repository: Repository,
     pub base: Branch,
     pub schedules: Vec<ParsedSchedule<'a>>,
+    /// The triggers that fire for what happens at GitHub.
+    pub events: Vec<&'a Trigger>,
     /// The trigger that fires for people.
     pub manual: Option<&'a str>,
     /// The inputs where nobody gives any.
-    defaults: Values,
+    pub defaults: Values,
 }
 
 /// One time at which a trigger fires, and what that brings.
@@ -52,6 +58,7 @@ pub struct Occasion<'a> {
     pub requester: Option<String>,
     pub requested_via: Option<String>,
     pub inputs: Values,
+    pub event: Option<Occurrence>,
 }
 
 /// A schedule trigger that makes sense.
@@ -78,14 +85,16 @@ pub fn parse(automation: &AgentAutomation) -> Result<Parsed<'_>, Vec<Problem>> {
     problems.extend(branch_problems(spec));
     let schedules = schedules(spec, &mut problems);
     problems.extend(input_problems(spec));
-    let (manual, defaults) = (manual(spec), defaults(spec));
-    let occasions = made_up(&schedules, manual, &defaults);
+    problems.extend(event_problems(spec));
+    let (events, manual, defaults) = (events(spec), manual(spec), defaults(spec));
+    let occasions = made_up(&schedules, &events, manual, &defaults);
     problems.extend(template_problem(automation, repository.as_ref(), &occasions));
     match (repository, base) {
         (Some(repository), Some(base)) if problems.is_empty() => Ok(Parsed {
             repository,
             base,
             schedules,
+            events,
             manual,
             defaults,
         }),
@@ -131,15 +140,28 @@ impl<'a> Parsed<'a> {
 impl<'a> ParsedSchedule<'a> {
     fn occasion(&self, time: Timestamp, defaults: &Values) -> Occasion<'a> {
         Occasion {
-            trigger: self.name,
-            kind: TriggerKind::Schedule,
-            time,
             zone: self.schedule.time_zone().clone(),
             starting_deadline_seconds: self.terms.starting_deadline_seconds,
+            ..Occasion::new(self.name, TriggerKind::Schedule, time, defaults.clone())
+        }
+    }
+}
+
+impl<'a> Occasion<'a> {
+    /// One that nobody asked for and nothing caused but its time.
+    #[must_use]
+    pub fn new(trigger: &'a str, kind: TriggerKind, time: Timestamp, inputs: Values) -> Self {
+        Self {
+            trigger,
+            kind,
+            time,
+            zone: TimeZone::UTC,
+            starting_deadline_seconds: None,
             id: None,
             requester: None,
             requested_via: None,
-            inputs: defaults.clone(),
+            inputs,
+            event: None,
         }
     }
 }
@@ -163,6 +185,12 @@ fn render(
     occasion: &Occasion,
     text: impl FnOnce(&Context) -> Result<String, PromptError>,
 ) -> Result<String, PromptError> {
+    let uid = automation.uid().unwrap_or_default();
+    let fence = occasion.event.as_ref().map(|event| {
+        let seed = [&uid, occasion.trigger, occasion.id.as_deref().unwrap_or_default()];
+        Fence::new(&seed, &event.texts())
+    });
+    let event = occasion.event.as_ref().zip(fence.as_ref());
     text(&Context {
         namespace: &automation.namespace().unwrap_or_default(),
         automation: &automation.name_any(),
@@ -173,6 +201,11 @@ fn render(
         time_zone: &occasion.zone,
         requester: occasion.requester.as_deref().unwrap_or("schedule"),
         inputs: &occasion.inputs,
+        event: event.map(|(occurrence, fence)| EventContext {
+            is_pull_request: occasion.kind == TriggerKind::PullRequest,
+            occurrence,
+            fence,
+        }),
     })
 }
 
@@ -193,21 +226,24 @@ fn template_problem(
 }
 
 /// An occasion of each trigger, at a made-up time.
-fn made_up<'a>(schedules: &[ParsedSchedule<'a>], manual: Option<&'a str>, defaults: &Values) -> Vec<Occasion<'a>> {
+fn made_up<'a>(
+    schedules: &[ParsedSchedule<'a>],
+    events: &[&'a Trigger],
+    manual: Option<&'a str>,
+    defaults: &Values,
+) -> Vec<Occasion<'a>> {
     let time = Timestamp::UNIX_EPOCH;
     let scheduled = schedules.iter().map(|schedule| schedule.occasion(time, defaults));
-    let by_hand = manual.map(|trigger| Occasion {
-        trigger,
-        kind: TriggerKind::Manual,
-        time,
-        zone: TimeZone::UTC,
-        starting_deadline_seconds: None,
-        id: None,
+    let somebody = |trigger, kind| Occasion {
         requester: Some("somebody".to_owned()),
-        requested_via: None,
-        inputs: defaults.clone(),
+        ..Occasion::new(trigger, kind, time, defaults.clone())
+    };
+    let happening = events.iter().map(|trigger| Occasion {
+        event: Some(Occurrence::default()),
+        ..somebody(&trigger.name, trigger.kind().unwrap_or(TriggerKind::Issue))
     });
-    scheduled.chain(by_hand).collect()
+    let by_hand = manual.map(|trigger| somebody(trigger, TriggerKind::Manual));
+    scheduled.chain(happening).chain(by_hand).collect()
 }
 
 impl fmt::Display for Problem {
@@ -257,6 +293,50 @@ fn input_problems(spec: &AutomationSpec) -> Vec<Problem> {
     problems
 }
 
+/// What can't be read of the triggers for what happens at GitHub.
+fn event_problems(spec: &AutomationSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (index, trigger) in spec.triggers.iter().enumerate() {
+        let mut found = |field: &str, error: String| {
+            let field = format!("triggers[{index}].{field}");
+            problems.push(problem(field, Reason::InvalidSpec, error));
+        };
+        if let Some(issue) = &trigger.issue {
+            expressions("issue.titlePattern", issue.filter.title_pattern.as_ref(), &mut found);
+            expressions("issue.bodyPattern", issue.body_pattern.as_ref(), &mut found);
+        }
+        if let Some(pull) = &trigger.pull_request {
+            expressions(
+                "pullRequest.titlePattern",
+                pull.filter.title_pattern.as_ref(),
+                &mut found,
+            );
+            patterns("pullRequest.baseBranches", &pull.base_branches, &mut found);
+            patterns("pullRequest.headBranches", &pull.head_branches, &mut found);
+        }
+    }
+    problems
+}
+
+fn expressions(field: &str, source: Option<&String>, found: &mut impl FnMut(&str, String)) {
+    if let Some(error) = source.and_then(|source| expression(source).err()) {
+        found(field, error);
+    }
+}
+
+fn patterns(field: &str, sources: &[String], found: &mut impl FnMut(&str, String)) {
+    for (index, source) in sources.iter().enumerate() {
+        if let Err(error) = Pattern::parse(source, Case::Sensitive) {
+            found(&format!("{field}[{index}]"), error.to_string());
+        }
+    }
+}
+
+fn events(spec: &AutomationSpec) -> Vec<&Trigger> {
+    let is_event = |trigger: &&Trigger| trigger.issue.is_some() || trigger.pull_request.is_some();
+    spec.triggers.iter().filter(is_event).collect()
+}
+
 /// The first of them: a person says which automation, and no more.
 fn manual(spec: &AutomationSpec) -> Option<&str> {
     let mut triggers = spec.triggers.iter();
@@ -284,9 +364,9 @@ fn schedules<'a>(spec: &'a AutomationSpec, problems: &mut Vec<Problem>) -> Vec<P
 
 fn schedule(index: usize, trigger: &Trigger) -> Result<Option<ParsedSchedule<'_>>, Problem> {
     let Some(terms) = &trigger.schedule else {
-        let sentence = "say when the trigger fires: add schedule, or manual: {} for people";
+        let sentence = "say when the trigger fires: add schedule, issue, pullRequest, or manual: {} for people";
         let silent = || problem(format!("triggers[{index}]"), Reason::InvalidSpec, sentence);
-        return trigger.manual.as_ref().map(|_| None).ok_or_else(silent);
+        return trigger.kind().map(|_| None).ok_or_else(silent);
     };
     let schedule = Schedule::parse(&terms.cron, Some(&terms.time_zone)).map_err(|error| {
         let field = if error.is_about_zone() { "timeZone" } else { "cron" };

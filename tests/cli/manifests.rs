@@ -91,7 +91,7 @@ pub const EDITS: &[Edit] = &[
         to: "  suspended: true\n  prompt:",
         refused: Apply,
         findings: &[
-            "16: spec.suspended: there is no such field; here are activeDeadlineSeconds, agent, branches, budget, concurrency, credentials, deduplicate, failureThreshold, historyLimits, maxOpenPullRequests, onSpecChange, priority, prompt, pullRequest, repository, retry, stalePullRequest, startPolicy, suspend, triggers, waitingDeadlineSeconds",
+            "16: spec.suspended: there is no such field; here are activeDeadlineSeconds, agent, branches, budget, concurrency, credentials, deduplicate, failureThreshold, historyLimits, inputs, maxOpenPullRequests, onSpecChange, priority, prompt, pullRequest, repository, requireApproval, retry, stalePullRequest, startPolicy, suspend, triggers, waitingDeadlineSeconds",
         ],
     },
     Edit {
@@ -233,7 +233,9 @@ pub const EDITS: &[Edit] = &[
         from: "  prompt:",
         to: "    - name: daily\n  prompt:",
         refused: Apply,
-        findings: &["16: spec.triggers[1]: say when the trigger fires: add schedule, or manual: {} for people"],
+        findings: &[
+            "16: spec.triggers[1]: say when the trigger fires: add schedule, issue, pullRequest, or manual: {} for people",
+        ],
     },
     Edit {
         what: "a rule: a custom agent's path",
@@ -302,7 +304,7 @@ pub const EDITS: &[Edit] = &[
         to: "Update {{ package }}.",
         refused: Later,
         findings: &[
-            "17: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs",
+            "17: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester, inputs and subject, and for what happens at GitHub issue or pullRequest, comment and sender",
         ],
     },
     Edit {
@@ -311,7 +313,7 @@ pub const EDITS: &[Edit] = &[
         to: "    - {name: daily, schedule: {cron: \"@daily\"}}\n  prompt:\n    goal: \"{% if trigger.name == 'daily' %}{{ package }}{% endif %}\"",
         refused: Later,
         findings: &[
-            "18: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs",
+            "18: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester, inputs and subject, and for what happens at GitHub issue or pullRequest, comment and sender",
         ],
     },
     Edit {
@@ -320,7 +322,7 @@ pub const EDITS: &[Edit] = &[
         to: "    validation: [\"cargo test -p {{ repository.name\"]\n    goal:",
         refused: Later,
         findings: &[
-            "17: spec.prompt.validation[0]: syntax error: unexpected end of input, expected end of variable block in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs",
+            "17: spec.prompt.validation[0]: syntax error: unexpected end of input, expected end of variable block in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester, inputs and subject, and for what happens at GitHub issue or pullRequest, comment and sender",
         ],
     },
     Edit {
@@ -468,7 +470,7 @@ pub const FILES: &[File] = &[
         findings: &[
             "5: AgentAutomation team/a: spec.repository: \"payments\" must match ^[A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100}$",
             "6: AgentAutomation team/a: spec.suspend: must be true or false, not 1",
-            "10: AgentAutomation team/a: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs",
+            "10: AgentAutomation team/a: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester, inputs and subject, and for what happens at GitHub issue or pullRequest, comment and sender",
         ],
     },
     File {
@@ -477,7 +479,7 @@ pub const FILES: &[File] = &[
         refused: Apply,
         findings: &[
             "5: AgentAutomation team/a: spec.repository: repository \"payments\" is not of the form owner/name: write it without host, scheme or further path",
-            "9: AgentAutomation team/a: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester and inputs",
+            "9: AgentAutomation team/a: spec.prompt.goal: undefined value: `package` is undefined in line 1; the names it can use are automation, trigger, repository, scheduledTime, requester, inputs and subject, and for what happens at GitHub issue or pullRequest, comment and sender",
         ],
     },
     File {
@@ -505,7 +507,7 @@ pub const FILES: &[File] = &[
         findings: &[
             "11: AgentPolicy b: spec.maxActive: must be at least 0, not -1",
             "12: AgentPolicy b: spec.repositories[0]: must not be empty",
-            "13: AgentPolicy b: spec.triggers[1]: must be Schedule, not \"Webhook\"",
+            "13: AgentPolicy b: spec.triggers[1]: must be Schedule or Issue or PullRequest or Manual, not \"Webhook\"",
             "13: AgentPolicy b: spec.triggers[2]: \"Schedule\" is there twice: each must be unique",
             "15: unclosed bracket '[' at line 15, column 7",
         ],

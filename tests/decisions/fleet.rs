@@ -289,6 +289,7 @@ pub fn new_task(leader: &mut Leader, key: &ObjectKey, time: Timestamp) -> Result
         kind: TriggerKind::Schedule,
         scheduled_time: time,
         id: None,
+        event: None,
     };
     let asked: TaskSpec = serde_json::from_value(json!({"automation": {"name": key.name}, "trigger": cause}))?;
     let asked = AgentTask::new("asked", asked);

@@ -8,7 +8,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use agent_automation::api::automation::{MissedRuns, StartPolicy};
+use agent_automation::api::automation::StartPolicy;
+use agent_automation::api::trigger::MissedRuns;
 use agent_automation::api::{AgentAutomation, AgentTask, Reason};
 use agent_automation::simulator::{
     Effect, Failure, Fault, Operation, PullChange, Repository, ReviewState, Script, Token, When,

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agent_automation::api::automation::{MissedRuns, StartPolicy};
+use agent_automation::api::automation::StartPolicy;
+use agent_automation::api::trigger::MissedRuns;
 use agent_automation::api::{AgentAutomation, AgentPolicy, AgentTask, definitions};
 use agent_automation::controller::Controller;
 use agent_automation::controller::lease::Terms;

@@ -15,7 +15,7 @@ use crate::api::policy::TriggerKind;
 use crate::api::task::{Phase, Usage};
 use crate::plan::time::add;
 use crate::plan::world::{ObjectKey, counts as counts_against_cap, open_pull, phase};
-use crate::plan::{Action, budget, duplicates, retry};
+use crate::plan::{Action, budget, duplicates, event, retry};
 
 /// Where a policy caps starts within an hour, what started in it is kept.
 const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
@@ -104,10 +104,10 @@ impl<'a> View<'a> {
         !counts_against_cap(task)
             && !open_pull(task)
             && self.remembered_until(task).is_none()
-            && (cause.kind == TriggerKind::Manual || self.is_past(&cause.name, cause.scheduled_time, schedules))
+            && (cause.kind != TriggerKind::Schedule || self.is_past(&cause.name, cause.scheduled_time, schedules))
     }
 
-    /// Until when a cap on starts within an hour, or a cooldown, still counts it.
+    /// Until when a cap on starts within an hour, or a cooldown, still counts it, or what caused it may be told again.
     fn remembered_until(&self, task: &AgentTask) -> Option<Timestamp> {
         let is_rated = || {
             self.policies()
@@ -118,7 +118,8 @@ impl<'a> View<'a> {
             .map(|at| add(at, RATE_WINDOW))
             .filter(|until| *until > self.now && is_rated());
         let cooldown_ends = duplicates::cools_down_until(task).filter(|until| *until > self.now);
-        rate_ends.max(cooldown_ends)
+        let told_again = event::may_come_again_until(self.automation, task).filter(|until| *until > self.now);
+        rate_ends.max(cooldown_ends).max(told_again)
     }
 
     /// Whether `collectedThrough` may pass a time: it is decided, and no task up to it is still to start.

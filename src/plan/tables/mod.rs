@@ -3,6 +3,7 @@
 mod admission;
 mod automation;
 mod credential;
+mod event;
 mod following;
 mod pulls;
 mod queue;

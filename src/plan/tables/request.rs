@@ -132,7 +132,8 @@ fn what_is_decided_for_a_task_made_by_hand() {
                 w.put_automation(broken);
             },
             "Held InvalidTemplate: spec.prompt.goal: undefined value: `x` is undefined in line 1; the names it can use are \
-             automation, trigger, repository, scheduledTime, requester and inputs",
+             automation, trigger, repository, scheduledTime, requester, inputs and subject, and for what happens at GitHub issue \
+             or pullRequest, comment and sender",
         ),
         (
             "the automation is suspended: it is decided all the same",

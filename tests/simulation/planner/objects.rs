@@ -4,11 +4,12 @@ use std::sync::LazyLock;
 
 use agent_automation::api::AgentAutomation;
 use agent_automation::api::automation::{
-    AutomationSpec, Budget, Deduplicate, DuplicateWhile, MissedRuns, OnDuplicate, OnSpecChange, Retry, RetryOn,
-    SecretKeyRef, StaleAction, StalePullRequest, StartPolicy, WhenFull,
+    AutomationSpec, Budget, Deduplicate, DuplicateWhile, OnDuplicate, OnSpecChange, Retry, RetryOn, SecretKeyRef,
+    StaleAction, StalePullRequest, StartPolicy, WhenFull,
 };
 use agent_automation::api::interval::Interval;
 use agent_automation::api::policy::{FreezeWindow, Guardrails, PolicyBudget, PolicySpec, WhenFrozen};
+use agent_automation::api::trigger::MissedRuns;
 use agent_automation::plan::{CredentialKey, ObjectKey};
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;

@@ -1,0 +1,339 @@
+//! Which automations an event at GitHub starts something for, and what.
+//!
+//! Every automation of the namespace that works in the event's repository is asked, and each says what it makes of it: a
+//! task, or why none. The task's name follows from what happened, so that an event that is told twice makes one object.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::api::policy::TriggerKind;
+use crate::api::task::Occurrence;
+use crate::api::trigger::{Filter, IssueAction, IssueTrigger, PullRequestAction, PullRequestTrigger, Trigger};
+use crate::api::{AgentAutomation, AgentTask};
+use crate::domain::event::{Event, What};
+use crate::domain::expression::expression;
+use crate::domain::outside::{clean, clean_line, command};
+use crate::domain::pattern::{Case, Pattern};
+
+use super::spec::{Occasion, Parsed, parse};
+use super::time::add;
+use super::world::{ObjectKey, World, folded};
+use super::{automation, naming};
+
+/// The most characters of a body or a comment that a prompt can hold.
+const TEXT_MAX: usize = 16_384;
+/// The most characters of a title, a label or a branch.
+const LINE_MAX: usize = 256;
+/// What this controller writes into comments, so that it does not answer itself.
+const OWN_MARK: &str = "agentautomation.dev/";
+
+/// What an automation makes of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    Create(Box<AgentTask>),
+    /// Nothing, and this is why.
+    Ignore(String),
+}
+
+/// What each automation of a namespace that works in the event's repository makes of it, by trigger.
+#[must_use]
+pub fn decide(world: &World, namespace: &str, event: &Event, now: Timestamp) -> Vec<(ObjectKey, Decision)> {
+    let automations = world.automations_in(namespace);
+    let here =
+        automations.filter(|(_, automation)| folded(&automation.spec.repository) == folded(event.repository.as_str()));
+    here.flat_map(|(key, automation)| {
+        let decisions = of_automation(world, automation, event, now);
+        decisions.into_iter().map(|decision| (key.clone(), decision))
+    })
+    .collect()
+}
+
+/// What a task that an event caused was made for; nothing where its trigger is gone.
+#[must_use]
+pub fn occasion<'a>(parsed: &Parsed<'a>, task: &AgentTask) -> Option<Occasion<'a>> {
+    let cause = &task.spec.trigger;
+    let trigger = parsed.events.iter().find(|trigger| trigger.name == cause.name)?;
+    Some(Occasion {
+        requester: task.spec.requester.clone(),
+        id: cause.id.clone(),
+        event: cause.event.as_deref().cloned(),
+        ..blank(parsed, trigger, cause.scheduled_time)
+    })
+}
+
+/// Until when an event may be told again: its object has to be there for as long.
+#[must_use]
+pub fn may_come_again_until(automation: &AgentAutomation, task: &AgentTask) -> Option<Timestamp> {
+    let cause = &task.spec.trigger;
+    cause.event.as_ref()?;
+    let trigger = automation
+        .spec
+        .triggers
+        .iter()
+        .find(|trigger| trigger.name == cause.name);
+    let filter = trigger.and_then(filter).cloned().unwrap_or_default();
+    Some(add(cause.scheduled_time, filter.max_event_age.duration()))
+}
+
+fn of_automation(world: &World, automation: &AgentAutomation, event: &Event, now: Timestamp) -> Vec<Decision> {
+    if automation.spec.triggers.iter().all(|trigger| filter(trigger).is_none()) {
+        return Vec::new();
+    }
+    let ignore = |why: String| vec![Decision::Ignore(why)];
+    if automation.metadata.deletion_timestamp.is_some() {
+        return ignore("the automation is being deleted".to_owned());
+    }
+    if automation.spec.suspend {
+        return ignore("the automation is suspended".to_owned());
+    }
+    let parsed = match parse(automation) {
+        Ok(parsed) => parsed,
+        Err(problems) => {
+            let first = problems.first().map(ToString::to_string).unwrap_or_default();
+            return ignore(format!("the automation's spec can't be read: {first}"));
+        }
+    };
+    let decided = parsed.events.iter().map(|trigger| {
+        let refused = refusal(automation, trigger, event, now);
+        let made = refused.map_or_else(|| create(world, automation, &parsed, trigger, event, now), Err);
+        made.map_or_else(
+            |why| Decision::Ignore(format!("trigger {}: {why}", trigger.name)),
+            |task| Decision::Create(Box::new(task)),
+        )
+    });
+    decided.collect()
+}
+
+fn create(
+    world: &World,
+    automation: &AgentAutomation,
+    parsed: &Parsed,
+    trigger: &Trigger,
+    event: &Event,
+    now: Timestamp,
+) -> Result<AgentTask, String> {
+    let identity = event.identity();
+    let occasion = Occasion {
+        id: Some(identity.clone()),
+        requester: Some(event.actor.login.clone()),
+        event: Some(occurrence(event)),
+        ..blank(parsed, trigger, event.at)
+    };
+    let spec = automation::snapshot(world, automation, &occasion, now).map_err(|why| why.message)?;
+    let of = &spec.automation;
+    let name = naming::event_task(&of.name, &of.uid, &trigger.name, &identity);
+    Ok(automation::object(&name, automation.namespace(), spec))
+}
+
+fn blank<'a>(parsed: &Parsed<'a>, trigger: &'a Trigger, time: Timestamp) -> Occasion<'a> {
+    let kind = trigger.kind().unwrap_or(TriggerKind::Issue);
+    Occasion::new(&trigger.name, kind, time, parsed.defaults.clone())
+}
+
+/// What is kept of an event: cleaned and bounded.
+fn occurrence(event: &Event) -> Occurrence {
+    let subject = &event.subject;
+    let comment = match &event.what {
+        What::Comment(comment) => comment.body.as_str(),
+        What::Issue(_) | What::PullRequest(_) => "",
+    };
+    let texts = [&subject.body, comment].map(|text| clean(text, TEXT_MAX));
+    let branches = subject.branches.as_ref();
+    let lines = [
+        subject.title.as_str(),
+        subject.url.as_str(),
+        branches.map_or("", |branches| branches.head.as_str()),
+        branches.map_or("", |branches| branches.base.as_str()),
+    ]
+    .map(|line| clean_line(line, LINE_MAX));
+    let altered = texts.iter().chain(&lines).any(|cleaned| cleaned.is_altered());
+    let [body, comment] = texts.map(|cleaned| cleaned.text);
+    let [title, url, head, base] = lines.map(|cleaned| cleaned.text);
+    let line = |text: &str| clean_line(text, LINE_MAX).text;
+    Occurrence {
+        action: action(&event.what).to_owned(),
+        number: i64::try_from(subject.number).unwrap_or(i64::MAX),
+        url,
+        title,
+        body,
+        author: line(&subject.author),
+        labels: subject.labels.iter().map(|label| line(label)).collect(),
+        sender: line(&event.actor.login),
+        association: Some(event.actor.association),
+        comment,
+        head,
+        base,
+        altered,
+    }
+}
+
+fn action(what: &What) -> &'static str {
+    match what {
+        What::Issue(IssueAction::Opened) | What::PullRequest(PullRequestAction::Opened) => "opened",
+        What::Issue(IssueAction::Labeled) | What::PullRequest(PullRequestAction::Labeled) => "labeled",
+        What::Issue(IssueAction::Assigned) => "assigned",
+        What::Issue(IssueAction::Reopened) => "reopened",
+        What::PullRequest(PullRequestAction::Synchronize) => "synchronize",
+        What::PullRequest(PullRequestAction::ReadyForReview) => "ready_for_review",
+        What::PullRequest(PullRequestAction::ReviewSubmitted) => "review_submitted",
+        What::Comment(_) => "comment",
+    }
+}
+
+fn filter(trigger: &Trigger) -> Option<&Filter> {
+    let issue = trigger.issue.as_ref().map(|issue| &issue.filter);
+    issue.or(trigger.pull_request.as_ref().map(|pull| &pull.filter))
+}
+
+/// Why an event is nothing to a trigger.
+fn refusal(automation: &AgentAutomation, trigger: &Trigger, event: &Event, now: Timestamp) -> Option<String> {
+    let filter = filter(trigger)?;
+    let of_kind = match (&trigger.issue, &trigger.pull_request) {
+        (Some(issue), _) => unwanted_by_issue(issue, event),
+        (None, Some(pull)) => unwanted_by_pull_request(pull, event),
+        (None, None) => None,
+    };
+    of_kind
+        .or_else(|| untimely(automation, filter, event, now))
+        .or_else(|| unauthorized(filter, event))
+        .or_else(|| unfiltered(filter, event))
+}
+
+fn unwanted_by_issue(trigger: &IssueTrigger, event: &Event) -> Option<String> {
+    if event.subject.is_pull_request {
+        return Some("it happened to a pull request".to_owned());
+    }
+    match &event.what {
+        What::Issue(action) if trigger.actions.contains(action) => {}
+        What::Comment(comment) => return uncommanded(&trigger.commands, &comment.body),
+        What::Issue(_) | What::PullRequest(_) => {
+            return Some(format!("{} is none of its actions", action(&event.what)));
+        }
+    }
+    let body = trigger
+        .body_pattern
+        .as_ref()
+        .filter(|pattern| !finds(pattern, &event.subject.body));
+    body.map(|pattern| format!("the body has nothing like {pattern}"))
+        .or_else(|| {
+            let wanted = trigger.milestone.as_ref()?;
+            let has = event.subject.milestone.as_ref() == Some(wanted);
+            (!has).then(|| format!("its milestone is not {wanted}"))
+        })
+}
+
+fn unwanted_by_pull_request(trigger: &PullRequestTrigger, event: &Event) -> Option<String> {
+    let subject = &event.subject;
+    if !subject.is_pull_request {
+        return Some("it happened to an issue".to_owned());
+    }
+    match &event.what {
+        What::PullRequest(action) if trigger.actions.contains(action) => {}
+        What::Comment(comment) => {
+            if let Some(why) = uncommanded(&trigger.commands, &comment.body) {
+                return Some(why);
+            }
+        }
+        What::Issue(_) | What::PullRequest(_) => {
+            return Some(format!("{} is none of its actions", action(&event.what)));
+        }
+    }
+    let asks = |patterns: &[String], branch: fn(&crate::domain::event::Branches) -> &str, which: &str| {
+        if patterns.is_empty() {
+            return None;
+        }
+        let Some(branches) = &subject.branches else {
+            return Some(format!("it does not say which {which} branch it is about"));
+        };
+        let branch = branch(branches);
+        let allowed = patterns
+            .iter()
+            .filter_map(|pattern| Pattern::parse(pattern, Case::Sensitive).ok());
+        let is_allowed = allowed.into_iter().any(|pattern| pattern.matches(branch));
+        (!is_allowed).then(|| format!("its {which} branch matches none of its patterns"))
+    };
+    asks(&trigger.base_branches, |branches| &branches.base, "base")
+        .or_else(|| asks(&trigger.head_branches, |branches| &branches.head, "head"))
+        .or_else(|| {
+            let wanted = trigger.draft.filter(|wanted| *wanted != subject.draft)?;
+            Some(if wanted { "it is no draft" } else { "it is a draft" }.to_owned())
+        })
+        .or_else(|| {
+            let (wanted, review) = (trigger.review_state?, subject.review.as_ref()?);
+            (review.state != Some(wanted)).then(|| "the review says something else".to_owned())
+        })
+}
+
+fn uncommanded(commands: &[String], body: &str) -> Option<String> {
+    if body.contains(OWN_MARK) {
+        return Some("the comment is this controller's own".to_owned());
+    }
+    let is_given = commands.iter().any(|wanted| command(body, wanted));
+    (!is_given).then(|| "the comment does not begin with one of its commands".to_owned())
+}
+
+/// A new automation does not fire for the past, and none for what is too old.
+fn untimely(automation: &AgentAutomation, filter: &Filter, event: &Event, now: Timestamp) -> Option<String> {
+    let created = automation
+        .creation_timestamp()
+        .map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+    if event.at < created {
+        return Some("it happened before the automation was made".to_owned());
+    }
+    let ends = add(event.at, filter.max_event_age.duration());
+    (ends < now).then(|| format!("it is older than {} (maxEventAge)", filter.max_event_age))
+}
+
+/// Who did it counts, not who wrote the text; and bots count by their login alone.
+fn unauthorized(filter: &Filter, event: &Event) -> Option<String> {
+    let named = |login: &str| {
+        filter
+            .authors
+            .logins
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(login))
+    };
+    let actor = &event.actor;
+    if event.subject.author_is_bot && !named(&event.subject.author) {
+        return Some("a bot wrote it, and authors.logins does not name that".to_owned());
+    }
+    if named(&actor.login) {
+        return None;
+    }
+    if actor.is_bot {
+        return Some("a bot did it, and authors.logins does not name that".to_owned());
+    }
+    let is_known = filter.authors.associations.contains(&actor.association);
+    (!is_known).then(|| "who did it is none of its authors".to_owned())
+}
+
+fn unfiltered(filter: &Filter, event: &Event) -> Option<String> {
+    let subject = &event.subject;
+    let has = |wanted: &String| subject.labels.iter().any(|label| label.eq_ignore_ascii_case(wanted));
+    let is_labelling = matches!(
+        event.what,
+        What::Issue(IssueAction::Labeled) | What::PullRequest(PullRequestAction::Labeled)
+    );
+    let set = |wanted: &&String| {
+        subject
+            .changed
+            .as_ref()
+            .is_some_and(|label| label.eq_ignore_ascii_case(wanted))
+    };
+    if is_labelling && !filter.labels.is_empty() && !filter.labels.iter().any(|wanted| set(&wanted)) {
+        return Some("the label that was set is none of its labels".to_owned());
+    }
+    if let Some(missing) = filter.labels.iter().find(|wanted| !has(wanted)) {
+        return Some(format!("it does not have the label {missing}"));
+    }
+    if let Some(present) = filter.labels_absent.iter().find(|unwanted| has(unwanted)) {
+        return Some(format!("it has the label {present}"));
+    }
+    let pattern = filter.title_pattern.as_ref()?;
+    (!finds(pattern, &subject.title)).then(|| format!("the title has nothing like {pattern}"))
+}
+
+/// A pattern that can't be read is a problem of the spec, which is told before.
+fn finds(pattern: &str, text: &str) -> bool {
+    expression(pattern).is_ok_and(|pattern| pattern.is_match(text))
+}

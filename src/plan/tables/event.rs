@@ -1,0 +1,461 @@
+//! What happens at GitHub, and what an automation makes of it.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::event::Event;
+use crate::plan::event::{Decision, decide};
+
+/// An issue that a member opened an hour ago and labelled just now, as GitHub's webhook tells it.
+fn labeled() -> Value {
+    json!({
+        "action": "labeled",
+        "label": {"name": "agent"},
+        "issue": {
+            "number": 42, "title": "Flaky test", "body": "It fails.", "html_url": "https://github.com/acme/api/issues/42",
+            "user": {"login": "alice", "type": "User"}, "author_association": "MEMBER",
+            "labels": [{"name": "agent"}, {"name": "bug"}], "milestone": {"title": "1.0"},
+            "created_at": at(-3_600), "updated_at": at(-10),
+        },
+        "repository": {"full_name": "Acme/API"},
+        "sender": {"login": "bob", "type": "User"},
+    })
+}
+
+fn issue(action: &str) -> Value {
+    let mut payload = labeled();
+    payload["action"] = json!(action);
+    payload
+}
+
+/// A comment on that issue, by a collaborator.
+fn comment(body: &str) -> Value {
+    let mut payload = issue("created");
+    payload["comment"] = json!({
+        "id": 7, "body": body, "user": {"login": "carol", "type": "User"}, "author_association": "COLLABORATOR",
+        "created_at": at(-5),
+    });
+    payload
+}
+
+/// A pull request of the same repository, by a member.
+fn pull(action: &str) -> Value {
+    json!({
+        "action": action,
+        "pull_request": {
+            "number": 43, "title": "Mend it", "body": null, "html_url": "https://github.com/acme/api/pull/43",
+            "user": {"login": "alice", "type": "User"}, "author_association": "MEMBER", "labels": [], "milestone": null,
+            "created_at": at(-60), "updated_at": at(-10), "draft": false,
+            "base": {"ref": "main", "sha": "b", "repo": {"full_name": "acme/api"}},
+            "head": {"ref": "fix/flaky", "sha": "h1", "repo": {"full_name": "acme/api"}},
+        },
+        "repository": {"full_name": "acme/api"},
+        "sender": {"login": "alice", "type": "User"},
+    })
+}
+
+fn with(mut payload: Value, pointer: &str, value: Value) -> Value {
+    *payload.pointer_mut(pointer).unwrap() = value;
+    payload
+}
+
+fn on(trigger: &str) -> AgentAutomation {
+    changed(&format!(
+        "{{triggers: [{{name: event, {trigger}}}], prompt: {{goal: 'Look at {{{{ subject }}}} for {{{{ sender }}}}.'}},
+           deduplicate: {{}}}}"
+    ))
+}
+
+fn made(automation: AgentAutomation, name: &str, payload: &Value) -> Vec<Decision> {
+    let world = world(vec![], |world| {
+        world.put_automation(automation);
+    });
+    let event = Event::parse(name, payload).unwrap().unwrap();
+    let decided = decide(&world, "payments", &event, at(0));
+    decided.into_iter().map(|(_, decision)| decision).collect()
+}
+
+fn say(automation: AgentAutomation, name: &str, payload: &Value) -> String {
+    match made(automation, name, payload).as_slice() {
+        [Decision::Create(task)] => {
+            let (spec, cause) = (&task.spec, &task.spec.trigger);
+            let key = spec.deduplicate.as_ref().map_or("", |terms| terms.key.as_str());
+            let (id, requester) = (cause.id.as_deref().unwrap(), spec.requester.as_deref().unwrap());
+            format!("{id}, by {requester}, key {key}")
+        }
+        [Decision::Ignore(why)] => why.strip_prefix("trigger event: ").unwrap_or(why).to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+const LABELED: &str = "issue: {actions: [labeled], labels: [Agent]}";
+
+#[test]
+fn what_happens_to_an_issue() {
+    let opened = "issue: {actions: [opened, reopened, assigned]}";
+    let commands = "issue: {commands: [/agent fix]}";
+    let own = "<!-- agentautomation.dev/report: x -->\n/agent fix";
+    let labels_absent = "issue: {actions: [labeled], labelsAbsent: [bug]}";
+    let table: Vec<(&str, &str, &str, Value, &str)> = vec![
+        (
+            "its label is set, whatever its case",
+            LABELED,
+            "issues",
+            labeled(),
+            "issue 42 labeled agent 1795327190, by bob, key one#42",
+        ),
+        (
+            "another label is set",
+            LABELED,
+            "issues",
+            with(labeled(), "/label/name", json!("bug")),
+            "the label that was set is none of its labels",
+        ),
+        (
+            "all of its labels have to be there",
+            "issue: {actions: [labeled], labels: [agent, urgent]}",
+            "issues",
+            labeled(),
+            "it does not have the label urgent",
+        ),
+        (
+            "a label that must not be there",
+            labels_absent,
+            "issues",
+            labeled(),
+            "it has the label bug",
+        ),
+        (
+            "it is opened",
+            LABELED,
+            "issues",
+            issue("opened"),
+            "opened is none of its actions",
+        ),
+        (
+            "it is opened by a member",
+            opened,
+            "issues",
+            with(issue("opened"), "/sender/login", json!("alice")),
+            "issue 42 opened, by alice, key one#42",
+        ),
+        (
+            "it is opened by a stranger",
+            opened,
+            "issues",
+            with(
+                with(issue("opened"), "/sender/login", json!("alice")),
+                "/issue/author_association",
+                json!("NONE"),
+            ),
+            "who did it is none of its authors",
+        ),
+        (
+            "a stranger re-opens what they wrote",
+            opened,
+            "issues",
+            with(
+                with(issue("reopened"), "/sender/login", json!("alice")),
+                "/issue/author_association",
+                json!("CONTRIBUTOR"),
+            ),
+            "who did it is none of its authors",
+        ),
+        (
+            "somebody with access labels what a stranger wrote: who labels counts",
+            LABELED,
+            "issues",
+            with(labeled(), "/issue/author_association", json!("NONE")),
+            "issue 42 labeled agent 1795327190, by bob, key one#42",
+        ),
+        (
+            "an issue form labels what a stranger opens: the stranger did it",
+            LABELED,
+            "issues",
+            with(
+                with(labeled(), "/sender/login", json!("alice")),
+                "/issue/author_association",
+                json!("NONE"),
+            ),
+            "who did it is none of its authors",
+        ),
+        (
+            "a bot labels it",
+            LABELED,
+            "issues",
+            with(labeled(), "/sender", json!({"login": "triage[bot]", "type": "Bot"})),
+            "a bot did it, and authors.logins does not name that",
+        ),
+        (
+            "a bot that is named labels it",
+            "issue: {actions: [labeled], authors: {logins: ['triage[bot]']}}",
+            "issues",
+            with(labeled(), "/sender", json!({"login": "triage[bot]", "type": "Bot"})),
+            "issue 42 labeled agent 1795327190, by triage[bot], key one#42",
+        ),
+        (
+            "an agent wrote it",
+            LABELED,
+            "issues",
+            with(labeled(), "/issue/user", json!({"login": "Copilot", "type": "Bot"})),
+            "a bot wrote it, and authors.logins does not name that",
+        ),
+        (
+            "the title is another",
+            "issue: {actions: [labeled], titlePattern: '^Crash'}",
+            "issues",
+            labeled(),
+            "the title has nothing like ^Crash",
+        ),
+        (
+            "the body is another",
+            "issue: {actions: [labeled], bodyPattern: crash}",
+            "issues",
+            labeled(),
+            "the body has nothing like crash",
+        ),
+        (
+            "the milestone is another",
+            "issue: {actions: [labeled], milestone: '2.0'}",
+            "issues",
+            labeled(),
+            "its milestone is not 2.0",
+        ),
+        (
+            "it happened long ago",
+            LABELED,
+            "issues",
+            with(labeled(), "/issue/updated_at", json!(at(-90_000))),
+            "it happened before the automation was made",
+        ),
+        (
+            "it is told late",
+            "issue: {actions: [labeled], maxEventAge: 5s}",
+            "issues",
+            labeled(),
+            "it is older than 5s (maxEventAge)",
+        ),
+        (
+            "a command",
+            commands,
+            "issue_comment",
+            comment("/agent fix\nplease"),
+            "comment 7, by carol, key one#42",
+        ),
+        (
+            "no command",
+            commands,
+            "issue_comment",
+            comment("please /agent fix"),
+            "the comment does not begin with one of its commands",
+        ),
+        (
+            "a command that this controller wrote",
+            commands,
+            "issue_comment",
+            comment(own),
+            "the comment is this controller's own",
+        ),
+        (
+            "a command of a stranger",
+            commands,
+            "issue_comment",
+            with(comment("/agent fix"), "/comment/author_association", json!("NONE")),
+            "who did it is none of its authors",
+        ),
+        (
+            "a pull request's comment",
+            commands,
+            "issue_comment",
+            {
+                let mut payload = comment("/agent fix");
+                payload["issue"]["pull_request"] = json!({});
+                payload
+            },
+            "it happened to a pull request",
+        ),
+    ];
+    for (what, trigger, name, payload, expected) in table {
+        assert_eq!(say(on(trigger), name, &payload), expected, "{what}");
+    }
+}
+
+#[test]
+fn what_happens_to_a_pull_request() {
+    let any = "pullRequest: {actions: [opened, synchronize, ready_for_review, labeled, review_submitted]}";
+    let review = |state: &str| {
+        let mut payload = pull("submitted");
+        payload["review"] = json!({
+            "id": 9, "state": state, "user": {"login": "carol", "type": "User"}, "author_association": "MEMBER",
+            "submitted_at": at(-5),
+        });
+        payload
+    };
+    let table: Vec<(&str, &str, &str, Value, &str)> = vec![
+        (
+            "opened",
+            any,
+            "pull_request",
+            pull("opened"),
+            "pull request 43 opened, by alice, key one#43",
+        ),
+        (
+            "pushed to",
+            any,
+            "pull_request",
+            pull("synchronize"),
+            "pull request 43 at h1, by alice, key one#43",
+        ),
+        (
+            "no draft any more",
+            any,
+            "pull_request",
+            pull("ready_for_review"),
+            "pull request 43 ready 1795327190, by alice, key one#43",
+        ),
+        (
+            "reviewed",
+            any,
+            "pull_request_review",
+            review("approved"),
+            "review 9, by carol, key one#43",
+        ),
+        (
+            "reviewed otherwise",
+            "pullRequest: {actions: [review_submitted], reviewState: changes_requested}",
+            "pull_request_review",
+            review("approved"),
+            "the review says something else",
+        ),
+        (
+            "to another branch",
+            "pullRequest: {actions: [opened], baseBranches: [release/*]}",
+            "pull_request",
+            pull("opened"),
+            "its base branch matches none of its patterns",
+        ),
+        (
+            "from a branch",
+            "pullRequest: {actions: [opened], headBranches: [fix/*]}",
+            "pull_request",
+            pull("opened"),
+            "pull request 43 opened, by alice, key one#43",
+        ),
+        (
+            "a draft is wanted",
+            "pullRequest: {actions: [opened], draft: true}",
+            "pull_request",
+            pull("opened"),
+            "it is no draft",
+        ),
+        (
+            "an agent opened it",
+            any,
+            "pull_request",
+            with(
+                pull("opened"),
+                "/pull_request/user",
+                json!({"login": "Copilot", "type": "Bot"}),
+            ),
+            "a bot wrote it, and authors.logins does not name that",
+        ),
+        (
+            "a stranger opened it from a fork",
+            any,
+            "pull_request",
+            with(
+                pull("opened"),
+                "/pull_request/author_association",
+                json!("FIRST_TIME_CONTRIBUTOR"),
+            ),
+            "who did it is none of its authors",
+        ),
+        ("an issue", any, "issues", issue("opened"), "it happened to an issue"),
+    ];
+    for (what, trigger, name, payload, expected) in table {
+        assert_eq!(say(on(trigger), name, &payload), expected, "{what}");
+    }
+}
+
+#[test]
+fn an_automation_that_can_not_run_says_why() {
+    let suspended = || {
+        let mut automation = on(LABELED);
+        automation.spec.suspend = true;
+        automation
+    };
+    let table: Vec<(&str, AgentAutomation, Vec<&str>)> = vec![
+        ("it is suspended", suspended(), vec!["the automation is suspended"]),
+        (
+            "it can't be read",
+            on("issue: {actions: [labeled], titlePattern: '('}"),
+            vec![
+                "the automation's spec can't be read: spec.triggers[0].issue.titlePattern: it is no regular expression: error: \
+                 unclosed group",
+            ],
+        ),
+        ("it is not for events", automation("one", 1), vec![]),
+        (
+            "it works elsewhere",
+            {
+                let mut elsewhere = on(LABELED);
+                elsewhere.spec.repository = "acme/web".to_owned();
+                elsewhere
+            },
+            vec![],
+        ),
+    ];
+    for (what, automation, expected) in table {
+        let said = made(automation, "issues", &labeled());
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|why| Decision::Ignore(why.to_owned()))
+            .collect();
+        assert_eq!(said, expected, "{what}");
+    }
+}
+
+#[test]
+fn told_twice_is_one_object_and_another_event_is_another() {
+    let name = |payload: &Value| match made(on(LABELED), "issues", payload).as_slice() {
+        [Decision::Create(task)] => task.metadata.name.clone().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let first = name(&labeled());
+    let edited = with(labeled(), "/issue/title", json!("Another title"));
+    assert_eq!(first, name(&edited), "it is told apart by what happened");
+    let again = with(labeled(), "/issue/updated_at", json!(at(-1)));
+    assert_ne!(first, name(&again), "labelled once more");
+    let elsewhere = with(labeled(), "/issue/number", json!(44));
+    assert_ne!(first, name(&elsewhere));
+}
+
+#[test]
+fn an_event_s_object_stays_as_long_as_it_may_be_told_again() {
+    let automation = on(LABELED);
+    let Some(Decision::Create(task)) = made(automation.clone(), "issues", &labeled()).pop() else {
+        panic!("nothing is made of it")
+    };
+    let until = crate::plan::event::may_come_again_until(&automation, &task).unwrap();
+    assert_eq!(until, at(-10 + 24 * 3_600));
+}
+
+#[test]
+fn what_github_does_not_send_is_refused_without_being_told() {
+    let mut secret = labeled();
+    secret["issue"]["number"] = json!("ghp_secret");
+    let error = Event::parse("issues", &secret).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the payload of issues lacks what GitHub's have, or has it otherwise: a field is missing or of another type"
+    );
+    for (name, action) in [
+        ("issues", "closed"),
+        ("star", "created"),
+        ("pull_request", "closed"),
+        ("ping", ""),
+    ] {
+        let payload = json!({"action": action});
+        assert_eq!(Event::parse(name, &payload), Ok(None), "{name} {action}");
+    }
+}
