@@ -8,8 +8,8 @@ use std::{
 use agent_automation::{
     api::{
         AgentAutomation, AgentTask, Reason,
-        automation::MissedRuns,
         task::{AttemptOutcome, Phase, TaskStatus},
+        trigger::MissedRuns,
     },
     simulator::{Effect, Failure, Fault, Operation, Script, TaskRecord, When},
 };
