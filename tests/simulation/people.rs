@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agent_automation::api::task::Phase;
+use agent_automation::api::task::{APPROVED_BY_ANNOTATION, Phase};
 use agent_automation::api::{AgentTask, Reason};
 use agent_automation::simulator::{Effect, Fault, Operation, Script, Token, When};
 use serde_json::json;
@@ -129,5 +129,64 @@ async fn a_refused_token_is_not_used_again_until_its_secret_changes() {
     stage.until(Duration::from_secs(5_400)).await;
     assert_eq!(in_phase(&stage, Phase::Succeeded), 2, "{:#?}", stage.trace());
     assert_eq!(at_rest(&stage, false), Vec::<String>::new());
+    process.terminate().await;
+}
+
+/// What the API server keeps of a task made by hand is what the person wrote; all that starts is in its status.
+#[tokio::test(start_paused = true)]
+async fn a_task_made_by_hand_waits_for_its_approval_and_runs_once() {
+    let mut stage = Stage::new(1);
+    stage
+        .policy_with(json!({"triggers": ["Manual"], "requireApproval": {"users": ["bob"]}}))
+        .await;
+    stage.secret().await;
+    let team = Team {
+        more: json!({
+            "triggers": [{"name": "by-hand", "manual": {}}],
+            "inputs": [{"name": "package", "required": true}],
+            "prompt": {"goal": "Update {{ inputs.package }} for {{ requester }}."},
+        }),
+        ..Team::new("deps")
+    };
+    stage.automation(&team).await;
+    let process = stage.process(Network::new(None));
+    stage
+        .ask(
+            "wanted",
+            json!({"automation": {"name": "deps"}, "requester": "alice", "inputs": {"package": "serde"}}),
+        )
+        .await;
+    stage
+        .ask("wrong", json!({"automation": {"name": "deps"}, "requester": "alice"}))
+        .await;
+    stage.until(Duration::from_secs(30)).await;
+    let said = |stage: &Stage| -> Vec<_> { stage.tasks().iter().map(reason).collect() };
+    assert_eq!(
+        said(&stage),
+        [Some(Reason::Approval), Some(Reason::InvalidInput)],
+        "{:#?}",
+        stage.trace()
+    );
+    // Who asked can't approve it.
+    stage.annotate_task("wanted", APPROVED_BY_ANNOTATION, "alice").await;
+    stage.until(Duration::from_secs(60)).await;
+    assert_eq!(said(&stage)[0], Some(Reason::Approval));
+    process.kill();
+
+    stage.annotate_task("wanted", APPROVED_BY_ANNOTATION, "bob").await;
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(120)).await;
+    let tasks = stage.tasks();
+    let status = tasks[0].status.clone().unwrap();
+    assert_eq!(status.phase, Phase::Succeeded, "{:#?}", stage.trace());
+    assert_eq!(status.approval.map(|approval| approval.by).as_deref(), Some("bob"));
+    assert!(tasks[0].spec.prompt.is_empty(), "its spec is as alice wrote it");
+    let started = stage.github.tasks();
+    assert_eq!(started.len(), 1);
+    assert!(
+        started[0].prompt.contains("Update serde for alice."),
+        "{}",
+        started[0].prompt
+    );
     process.terminate().await;
 }

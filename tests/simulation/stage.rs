@@ -184,6 +184,13 @@ impl Stage {
         api.patch(name, &PatchParams::default(), &patch).await.unwrap();
     }
 
+    /// Makes a task by hand.
+    pub async fn ask(&self, name: &str, spec: Value) {
+        let api: Api<AgentTask> = Api::namespaced(self.people.client(), NAMESPACE);
+        let task = AgentTask::new(name, serde_json::from_value(spec).unwrap());
+        api.create(&PostParams::default(), &task).await.unwrap();
+    }
+
     pub async fn delete_task(&self, name: &str) {
         let api: Api<AgentTask> = Api::namespaced(self.people.client(), NAMESPACE);
         api.delete(name, &DeleteParams::default()).await.unwrap();
