@@ -36,7 +36,7 @@ const ROWS: &[Row] = &[
     row(
         "/spec/triggers/0/schedule",
         "",
-        "say when the trigger fires: add schedule:",
+        "say when the trigger fires, in one way: schedule:",
     ),
     row("/spec/triggers/0/name", r#""Not A Name""#, "spec.triggers[0].name"),
     row(

@@ -387,7 +387,23 @@ fn latest(tasks: &BTreeMap<String, DynamicObject>) -> Result<&DynamicObject, Str
         }
         [task] if phase(task) == "Pending" => Err("its task is still pending".to_owned()),
         [task] => Ok(task),
-        _ => Err(format!("{} tasks wait", waiting.len())),
+        _ => {
+            let said = waiting.iter().map(|task| {
+                let (spec, status) = (&task.data["spec"], &task.data["status"]);
+                format!(
+                    "{} {} {} {}",
+                    task.name_any(),
+                    spec["follows"],
+                    spec["automation"],
+                    status["message"]
+                )
+            });
+            Err(format!(
+                "{} tasks wait: {}",
+                waiting.len(),
+                said.collect::<Vec<_>>().join("; ")
+            ))
+        }
     }
 }
 
