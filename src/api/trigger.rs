@@ -102,8 +102,8 @@ pub struct PullRequestTrigger {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<bool>,
     /// For `review_submitted`: what the review says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub review_state: Option<ReviewState>,
+    #[serde(default)]
+    pub review_state: ReviewState,
 }
 
 /// What issues and pull requests are told apart by.
@@ -223,9 +223,12 @@ pub enum PullRequestAction {
 }
 
 /// What a review says.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewState {
+    /// Whatever it says.
+    #[default]
+    Any,
     /// It approves.
     Approved,
     /// It asks for changes.

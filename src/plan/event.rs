@@ -8,7 +8,9 @@ use kube::ResourceExt;
 
 use crate::api::policy::TriggerKind;
 use crate::api::task::Occurrence;
-use crate::api::trigger::{Filter, IssueAction, IssueTrigger, PullRequestAction, PullRequestTrigger, Trigger};
+use crate::api::trigger::{
+    Filter, IssueAction, IssueTrigger, PullRequestAction, PullRequestTrigger, ReviewState, Trigger,
+};
 use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::event::{Event, What};
 use crate::domain::expression::expression;
@@ -259,8 +261,9 @@ fn unwanted_by_pull_request(trigger: &PullRequestTrigger, event: &Event) -> Opti
             Some(if wanted { "it is no draft" } else { "it is a draft" }.to_owned())
         })
         .or_else(|| {
-            let (wanted, review) = (trigger.review_state?, subject.review.as_ref()?);
-            (review.state != Some(wanted)).then(|| "the review says something else".to_owned())
+            let (wanted, review) = (trigger.review_state, subject.review.as_ref()?);
+            let is_another = wanted != ReviewState::Any && review.state != Some(wanted);
+            is_another.then(|| "the review says something else".to_owned())
         })
 }
 

@@ -64,6 +64,14 @@ impl Row {
     }
 }
 
+const INPUTS: &str = r#"[{"name": "a"}]"#;
+const ON_ISSUE: &str = r#"[{"name": "event", "issue": {"actions": ["opened"], "commands": ["/agent fix"]}},
+    {"name": "tick", "schedule": {"cron": "0 0 29 2 *"}}]"#;
+const ON_PULL_REQUEST: &str = r#"[{"name": "event", "pullRequest": {"actions": ["opened"], "commands": ["/agent fix"]}},
+    {"name": "tick", "schedule": {"cron": "0 0 29 2 *"}}]"#;
+const BY_HAND: &str = r#"[{"name": "event", "manual": {}}, {"name": "tick", "schedule": {"cron": "0 0 29 2 *"}}]"#;
+const APPROVERS: &str = r#"{"users": ["bob"], "groups": ["leads"]}"#;
+
 const AUTOMATION: &[Row] = &[
     row("activeDeadlineSeconds").good(&[("2592000", "AgentPolicy gate allows 10000 (spec.maxActiveDeadlineSeconds)")]),
     row("agent"),
@@ -119,6 +127,26 @@ const AUTOMATION: &[Row] = &[
     row("historyLimits"),
     row("historyLimits.failed"),
     row("historyLimits.succeeded"),
+    row("inputs")
+        .only(&[
+            (INPUTS, ""),
+            (r#"[{"name": "a", "required": true, "default": "x"}]"#, ""),
+            (r#"[{"name": "a", "required": true}]"#, "a schedule gives no inputs"),
+        ])
+        .bad(&[(r#"[{"name": "a"}, {"name": "a"}]"#, "spec.inputs[1]: Duplicate value")]),
+    row("inputs[].default").with(&[("/inputs", INPUTS)]),
+    row("inputs[].description").with(&[("/inputs", INPUTS)]),
+    row("inputs[].enum").with(&[("/inputs", INPUTS)]),
+    row("inputs[].name")
+        .with(&[("/inputs", INPUTS)])
+        .only(&[(r#""b_2""#, "")])
+        .bad(&[(r#""Not a name""#, "spec.inputs[0].name")]),
+    row("inputs[].pattern")
+        .with(&[("/inputs", INPUTS)])
+        .only(&[(r#""[a-z]+""#, ""), (r#""(""#, "it is no regular expression")]),
+    row("inputs[].required")
+        .with(&[("/inputs", INPUTS)])
+        .good(&[("true", "a schedule gives no inputs")]),
     row("maxOpenPullRequests").good(&[("100", "AgentPolicy gate allows 5 (spec.maxOpenPullRequestsPerAutomation)")]),
     row("onSpecChange"),
     row("priority").good(&[("1000", "AgentPolicy gate allows 10 (spec.maxPriority)")]),
@@ -146,6 +174,11 @@ const AUTOMATION: &[Row] = &[
             (r#""payments-api""#, "spec.repository"),
             (r#""acme/payments-api.git""#, "write owner/name without .git"),
         ]),
+    row("requireApproval")
+        .only(&[(APPROVERS, "it needs the approval of bob or a member of leads")])
+        .bad(&[("{}", "name those who may approve")]),
+    row("requireApproval.groups").with(&[("/requireApproval", APPROVERS)]),
+    row("requireApproval.users").with(&[("/requireApproval", APPROVERS)]),
     row("retry"),
     row("retry.backoff"),
     row("retry.limit").good(&[("10", "AgentPolicy gate allows 3 (spec.maxRetries)")]),
@@ -167,12 +200,61 @@ const AUTOMATION: &[Row] = &[
             ),
             (r#"[{"name": "tick"}]"#, "say when the trigger fires"),
         ]),
+    row("triggers[].issue")
+        .with(&[("/triggers", ON_ISSUE)])
+        .only(&[(r#"{"actions": ["labeled"], "labels": ["agent"]}"#, "")])
+        .bad(&[("{}", "say what it fires for")])
+        .needed("say when the trigger fires"),
+    row("triggers[].issue.actions").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.authors").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.authors.associations").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.authors.logins").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.bodyPattern")
+        .with(&[("/triggers", ON_ISSUE)])
+        .only(&[(r#""^x""#, ""), (r#""(""#, "it is no regular expression")]),
+    row("triggers[].issue.commands")
+        .with(&[("/triggers", ON_ISSUE)])
+        .only(&[(r#"["/agent"]"#, ""), ("[]", "")])
+        .bad(&[(r#"["agent fix"]"#, "spec.triggers[0].issue.commands[0]")]),
+    row("triggers[].issue.labels").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.labelsAbsent").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.maxEventAge").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.milestone").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.titlePattern")
+        .with(&[("/triggers", ON_ISSUE)])
+        .only(&[(r#""^x""#, ""), (r#""(""#, "it is no regular expression")]),
+    row("triggers[].manual")
+        .with(&[("/triggers", BY_HAND)])
+        .needed("say when the trigger fires"),
     row("triggers[].name")
         .only(&[(r#""tock""#, "its trigger is gone")])
         .bad(&[
             (r#""Not A Name""#, "spec.triggers[0].name"),
             (r#""xxxxxxxxxxxxxxxxxxxxx""#, "spec.triggers[0].name"),
         ]),
+    row("triggers[].pullRequest")
+        .with(&[("/triggers", ON_PULL_REQUEST)])
+        .only(&[(r#"{"actions": ["labeled"], "labels": ["agent"]}"#, "")])
+        .bad(&[("{}", "say what it fires for")])
+        .needed("say when the trigger fires"),
+    row("triggers[].pullRequest.actions").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.authors").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.authors.associations").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.authors.logins").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.baseBranches").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.commands")
+        .with(&[("/triggers", ON_PULL_REQUEST)])
+        .only(&[(r#"["/agent"]"#, ""), ("[]", "")])
+        .bad(&[(r#"["agent fix"]"#, "spec.triggers[0].pullRequest.commands[0]")]),
+    row("triggers[].pullRequest.draft").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.headBranches").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.labels").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.labelsAbsent").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.maxEventAge").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.reviewState").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.titlePattern")
+        .with(&[("/triggers", ON_PULL_REQUEST)])
+        .only(&[(r#""^x""#, ""), (r#""(""#, "it is no regular expression")]),
     row("triggers[].schedule").needed("say when the trigger fires"),
     row("triggers[].schedule.cron")
         .only(&[
@@ -326,6 +408,11 @@ const POLICY: &[Row] = &[
         (r#"["ACME/ROOM"]"#, ""),
         (r#"["acme/other"]"#, "spec.repositories must name acme/ROOM"),
     ]),
+    row("requireApproval")
+        .only(&[(APPROVERS, "it needs the approval of bob or a member of leads")])
+        .bad(&[("{}", "name those who may approve")]),
+    row("requireApproval.groups").with(&[("/requireApproval", APPROVERS)]),
+    row("requireApproval.users").with(&[("/requireApproval", APPROVERS)]),
     row("requiredPromptSections").good(&[(r#"["Validation"]"#, "fill in spec.prompt.validation")]),
     row("requiredReviewers"),
     row("requiredReviewers.teams"),
