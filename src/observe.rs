@@ -15,7 +15,7 @@ use crate::plan::observed::{AgentFacts, BranchRules, ListedTask, ObservedTask, R
 use crate::plan::policy::Labels;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
 use crate::plan::world::{
-    BranchFacts, BranchKey, Credential, SecretState, Verification, automation_key, counts, open_pull, phase,
+    BranchFacts, BranchKey, Credential, SecretState, TaskFacts, Verification, automation_key, open_pull,
 };
 use crate::plan::{CredentialKey, ObjectKey, Subject, World, guardrails};
 
@@ -92,9 +92,10 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             known.map(|task| about_task(world, task)).unwrap_or_default()
         }
         Update::TaskGone(key, uid) => {
+            let unreadable = world.unreadable_tasks.get(&key).cloned().map(Subject::Automation);
             let subjects = world.task(&key).map(|task| about_task(world, task)).unwrap_or_default();
             world.remove_task(&key, &uid);
-            subjects
+            subjects.into_iter().chain(unreadable).collect()
         }
         Update::TaskUnreadable(key, automation) => {
             if world.task(&key).is_none() {
@@ -103,10 +104,7 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             Vec::new()
         }
         Update::Namespace(name, labels) => about_namespace(world, &name, |world| world.put_namespace(&name, labels)),
-        Update::NamespaceGone(name) => {
-            world.remove_namespace(&name);
-            Vec::new()
-        }
+        Update::NamespaceGone(name) => about_namespace(world, &name, |world| world.remove_namespace(&name)),
         Update::Policy(policy) => {
             let name = policy.name_any();
             about_policy(world, &name, |world| world.put_policy(*policy))
@@ -121,11 +119,11 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             subjects
         }
         Update::Observed(key, at) => {
-            world.facts.entry(key.clone()).or_default().observed_at = Some(at);
+            learn(world, &key, |facts| facts.observed_at = Some(at));
             vec![Subject::Task(key)]
         }
         Update::Searched(key, search) => {
-            world.facts.entry(key.clone()).or_default().search = Some(search);
+            learn(world, &key, |facts| facts.search = Some(search));
             vec![Subject::Task(key)]
         }
         Update::Inspected(key, facts) => {
@@ -140,11 +138,13 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         }
         Update::PullsListed(key, repository, at, pulls) => pulls_listed(world, key, repository, at, pulls),
         Update::PullObserved(key, at) => {
-            world.facts.entry(key.clone()).or_default().pull_observed_at = Some(at);
+            learn(world, &key, |facts| facts.pull_observed_at = Some(at));
             vec![Subject::Task(key)]
         }
         Update::StatusWritten(key, at) => {
-            world.status_written.insert(key.clone(), at);
+            if world.automation(&key).is_some() {
+                world.status_written.insert(key.clone(), at);
+            }
             vec![Subject::Automation(key)]
         }
         Update::Forgotten(subject) => {
@@ -153,6 +153,13 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         }
         Update::Listed(key, at, tasks) => listed(world, &key, at, tasks.unwrap_or_default()),
         Update::Secret(..) | Update::Rejected(..) | Update::Limited(..) | Update::Answered(..) => about(world, update),
+    }
+}
+
+/// What comes late about a task that is gone is not kept.
+fn learn(world: &mut World, key: &ObjectKey, change: impl FnOnce(&mut TaskFacts)) {
+    if world.task(key).is_some() {
+        change(world.facts.entry(key.clone()).or_default());
     }
 }
 
@@ -200,6 +207,7 @@ fn about(world: &mut World, update: Update) -> Vec<Subject> {
 
 /// Unless something names it again by now, which asks for it anew.
 fn forget(world: &mut World, subject: &Subject) {
+    world.retries.remove(subject);
     match subject {
         Subject::Credential(key) => {
             world.credentials.remove(key);
@@ -322,10 +330,8 @@ fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
 
 fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
     let automations = world.automations_with(key);
-    let tasks = world
-        .tasks_with(key)
-        .filter(|(_, task)| counts(task) || open_pull(task) || phase(task).is_waiting());
-    let open = world.tasks_with(key).filter(|(_, task)| open_pull(task));
+    let tasks = world.followed_with(key);
+    let open = world.followed_with(key).filter(|(_, task)| open_pull(task));
     let pulls = world.pulls.keys().filter(|(credential, _)| credential == key);
     // Those that were never listed count as well: a controller that has just begun knows of no list.
     let repositories: BTreeSet<_> = open
@@ -626,6 +632,39 @@ mod tests {
                       credentials: {{secretRef: {{name: {secret}}}}}}}}}"
         );
         serde_saphyr::from_str(&text).unwrap()
+    }
+
+    fn of_one(subjects: &[Subject]) -> bool {
+        subjects.contains(&Subject::Automation(ObjectKey::new("payments", "one")))
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_news_to_its_automation_when_it_goes() {
+        let mut world = World::default();
+        let (task, automation) = (ObjectKey::new("payments", "x"), ObjectKey::new("payments", "one"));
+        apply(&mut world, Update::TaskUnreadable(task.clone(), automation));
+        let gone = apply(&mut world, Update::TaskGone(task.clone(), String::new()));
+        assert!(of_one(&gone), "it counted, and does not any more: {gone:?}");
+        assert_eq!(apply(&mut world, Update::TaskGone(task, String::new())), []);
+    }
+
+    #[test]
+    fn a_namespace_s_labels_are_news_wherever_a_policy_held_or_holds_with_it() {
+        let text = "{metadata: {name: p, resourceVersion: '1'},
+                     spec: {namespaceSelector: {matchLabels: {team: x}}, triggers: [], startPolicies: []}}";
+        let labels = || Labels::from([("team".to_owned(), "x".to_owned())]);
+        let mut world = World::default();
+        apply(&mut world, Update::Policy(serde_saphyr::from_str(text).unwrap()));
+        apply(&mut world, Update::Namespace("payments".to_owned(), labels()));
+        apply(&mut world, Update::Automation(Box::new(automation("token", 1))));
+        world.is_complete = true;
+        let other = || "other".to_owned();
+        let mut told = |update| of_one(&apply(&mut world, update));
+        assert!(told(Update::Namespace(other(), labels())), "it joins");
+        assert!(!told(Update::Namespace(other(), labels())), "nothing is new");
+        assert!(told(Update::Namespace(other(), Labels::new())), "it leaves");
+        assert!(told(Update::Namespace(other(), labels())), "it joins again");
+        assert!(told(Update::NamespaceGone(other())), "it is gone");
     }
 
     fn branch() -> BranchKey {

@@ -212,7 +212,10 @@ impl<'a> Leading<'a> {
                 }
             }
             Kind::Task => {
-                self.world.unreadable_tasks.retain(|key, _| named.contains(key));
+                let unreadable = self.world.unreadable_tasks.keys().filter(|key| !named.contains(key));
+                for key in unreadable.cloned().collect::<Vec<_>>() {
+                    self.learn(Update::TaskGone(key, String::new()));
+                }
                 for task in self.absent_tasks(&named) {
                     self.refresh(task);
                 }
@@ -398,7 +401,8 @@ impl<'a> Leading<'a> {
         let now = self.now();
         self.dirty.extend(self.timers.due(now));
         let dirty = std::mem::take(&mut self.dirty);
-        if dirty.is_empty() {
+        // Without news what waits is looked at in turn all the same.
+        if dirty.is_empty() && !self.world.waits() {
             return;
         }
         let settings = &self.controller.settings;

@@ -133,18 +133,56 @@ impl Executor {
         labels: &[String],
     ) -> Result<(), Error> {
         let asks = !users.is_empty() || !teams.is_empty();
+        let mut refused = None;
         if asks {
-            self.github
-                .request_reviewers(&known.token, repository, number, users, teams)
-                .await?;
+            let request = self
+                .github
+                .request_reviewers(&known.token, repository, number, users, teams);
+            match request.await {
+                // One that GitHub does not know keeps it from asking any of them.
+                Err(error) if is_final(&error) => {
+                    refused = self.ask_one_by_one(known, repository, number, users, teams).await?;
+                }
+                answer => answer?,
+            }
         }
-        if labels.is_empty() {
-            return Ok(());
+        if !labels.is_empty() {
+            if asks {
+                self.pace().await;
+            }
+            self.github.add_labels(&known.token, repository, number, labels).await?;
         }
-        if asks {
-            tokio::time::sleep(span(self.settings.write_interval)).await;
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Gives the last refusal, if there was one.
+    async fn ask_one_by_one(
+        &self,
+        known: &Known,
+        repository: &Repository,
+        number: u64,
+        users: &[String],
+        teams: &[String],
+    ) -> Result<Option<Error>, Error> {
+        let none: &[String] = &[];
+        let users = users.iter().map(|user| (std::slice::from_ref(user), none));
+        let teams = teams.iter().map(|team| (none, std::slice::from_ref(team)));
+        let mut refused = None;
+        for (user, team) in users.chain(teams) {
+            self.pace().await;
+            let request = self
+                .github
+                .request_reviewers(&known.token, repository, number, user, team);
+            match request.await {
+                Err(error) if is_final(&error) => refused = Some(error),
+                answer => answer?,
+            }
         }
-        self.github.add_labels(&known.token, repository, number, labels).await
+        Ok(refused)
+    }
+
+    async fn pace(&self) {
+        tokio::time::sleep(span(self.settings.write_interval)).await;
     }
 
     pub(super) async fn close_pull(&self, task: AgentTask, number: i64) -> Done {

@@ -20,7 +20,7 @@ use crate::domain::repository::Repository;
 use super::action::Admitted;
 use super::credential::{Usability, limited_until, usability};
 use super::order::in_order;
-use super::policy::{Policy, Refusal, Request, Ruling, frozen, rule};
+use super::policy::{Policy, Refusal, Request, Ruling, open_windows, rule};
 use super::request::{Approved, Asked};
 use super::room::{Binding, Room, Shared};
 use super::start::{fence, say};
@@ -371,26 +371,25 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// What came due in a window that skips is skipped, even if it is looked at after the window's end.
     fn frozen(&self, task: &AgentTask) -> Option<Verdict> {
-        let (policy, open) = frozen(self.world, &task.namespace().unwrap_or_default(), self.now)?;
+        let namespace = task.namespace().unwrap_or_default();
+        let due = task.spec.trigger.scheduled_time.min(self.now);
+        let bound = |policy: &Policy, window: &str| Some(policy.bound(&format!("freezeWindows[{window}]")));
+        let mut skipping = open_windows(self.world, &namespace, due).filter(|(_, open)| open.due == WhenFrozen::Skip);
+        if let Some((policy, open)) = skipping.next() {
+            let (name, window) = (policy.name(), open.name);
+            let message = format!("it came due in the freeze window {window} of AgentPolicy {name}, which skips it");
+            let binding = Binding::new(Reason::PolicyFrozen, message, bound(policy, window));
+            return Some(Verdict::End(Phase::Skipped, binding));
+        }
+        let (policy, open) = open_windows(self.world, &namespace, self.now).max_by_key(|(_, open)| open.ends)?;
         let (name, window, ends) = (policy.name(), open.name, open.ends);
-        let bound = Some(policy.bound(&format!("freezeWindows[{window}]")));
-        let due_inside = task.spec.trigger.scheduled_time >= open.began;
-        Some(match open.due {
-            WhenFrozen::Skip if due_inside => {
-                let message =
-                    format!("it came due in the freeze window {window} of AgentPolicy {name}, which skips it");
-                Verdict::End(Phase::Skipped, Binding::new(Reason::PolicyFrozen, message, bound))
-            }
-            WhenFrozen::Skip | WhenFrozen::Hold => {
-                let message =
-                    format!("nothing starts in the freeze window {window} of AgentPolicy {name}; it ends at {ends}");
-                Verdict::Hold(Binding {
-                    until: Some(ends),
-                    ..Binding::new(Reason::PolicyFrozen, message, bound)
-                })
-            }
-        })
+        let message = format!("nothing starts in the freeze window {window} of AgentPolicy {name}; it ends at {ends}");
+        Some(Verdict::Hold(Binding {
+            until: Some(ends),
+            ..Binding::new(Reason::PolicyFrozen, message, bound(policy, window))
+        }))
     }
 
     fn given_way(&self, task: &AgentTask) -> Option<Verdict> {
@@ -467,6 +466,8 @@ impl<'a> Pass<'a> {
         let binding = self.room.own_cap(automation)?;
         Some(match automation.spec.concurrency.when_full {
             WhenFull::Queue => Verdict::Hold(binding),
+            // What takes the last place may turn out not to start.
+            WhenFull::Skip if !self.room.is_full(automation) => Verdict::Wait(None),
             WhenFull::Skip => {
                 let message = format!("{}, and spec.concurrency.whenFull is Skip", binding.why.message);
                 Verdict::End(
@@ -553,7 +554,7 @@ impl<'a> Pass<'a> {
             return Some(Verdict::Hold(binding));
         }
         if let Some(question) = guardrails::question(self.world, &key, self.settings, self.now) {
-            return Some(Verdict::Ask(Subject::Branch(key), question));
+            return Some(self.ask(Subject::Branch(key), question));
         }
         let facts = self.world.branches.get(&key)?;
         match &facts.exists {
@@ -573,6 +574,25 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// What did not get an answer holds the task until it is asked again, and takes no room from others meanwhile.
+    fn ask(&self, subject: Subject, question: Action) -> Verdict {
+        let retry = self.world.retries.get(&subject);
+        let until = pending(retry.map(|retry| retry.not_before), LONGEST_RETRY, self.now);
+        match (until, retry) {
+            (Some(until), Some(retry)) => {
+                let message = format!(
+                    "GitHub was asked about {subject}, and is asked again: {}",
+                    retry.problem
+                );
+                Verdict::Hold(Binding {
+                    until: Some(until),
+                    ..Binding::new(Reason::GitHubUnavailable, message, None)
+                })
+            }
+            _ => Verdict::Ask(subject, question),
+        }
+    }
+
     fn labelled(&self, task: &AgentTask) -> Option<Verdict> {
         let terms = task.spec.deduplicate.as_ref()?;
         if !duplicates::asks_for_pulls(task) {
@@ -583,7 +603,7 @@ impl<'a> Pass<'a> {
         let facts = self.world.pulls.get(&key);
         let checked_at = facts.and_then(|facts| facts.checked_at);
         if again(checked_at, self.settings.freshness, self.now) <= self.now {
-            return Some(Verdict::Ask(Subject::Pulls(key.0, key.1), Action::ListPulls));
+            return Some(self.ask(Subject::Pulls(key.0, key.1), Action::ListPulls));
         }
         let pull = pulls::labelled(facts?, &terms.key)?;
         let url = pull.url.as_deref().unwrap_or("a pull request");

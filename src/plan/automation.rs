@@ -13,8 +13,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 use crate::api::automation::{
-    AutomationStatus, Collected, Failures, PullRequestCounts, RejectedCredential, Retry as RetryTerms, ScheduleStatus,
-    TaskSummary,
+    AutomationStatus, Collected, Deduplicate, Failures, OnDuplicate, PullRequestCounts, RejectedCredential,
+    Retry as RetryTerms, ScheduleStatus, TaskSummary, WhenFull,
 };
 use crate::api::policy::TriggerKind;
 use crate::api::task::{AUTOMATION_LABEL, AutomationRef, Cause, DeduplicationTerms, Phase, PullRequest, TaskSpec};
@@ -285,11 +285,15 @@ impl<'a> View<'a> {
         self.automation.spec.suspend || retry::stopped(self.automation, &self.failures).is_some()
     }
 
-    /// How many more of its tasks may wait.
+    /// How many more of its tasks may wait. Where the newest takes the place of what waits, there is always room for it.
     fn queue_room(&self) -> usize {
         let waiting = self.tasks.iter().filter(|task| phase(task).is_waiting()).count();
         let most = usize::try_from(self.automation.spec.concurrency.max_queued).unwrap_or(0);
-        most.saturating_sub(waiting)
+        let spec = &self.automation.spec;
+        let replaces = |terms: &Deduplicate| terms.on_duplicate == OnDuplicate::Replace;
+        let newest_wins =
+            spec.concurrency.when_full == WhenFull::KeepLatest || spec.deduplicate.as_ref().is_some_and(replaces);
+        most.saturating_sub(waiting).max(usize::from(newest_wins))
     }
 
     fn existing(&self, trigger: &str) -> BTreeSet<Timestamp> {

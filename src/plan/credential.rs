@@ -5,12 +5,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{AgentTask, Reason};
+use crate::api::Reason;
 use crate::domain::repository::Repository;
 
 use super::observed::Refused;
 use super::time::{LONGEST_ASKED, again, pending};
-use super::world::{Credential, CredentialKey, SecretState, World, counts, open_pull, phase};
+use super::world::{Credential, CredentialKey, SecretState, World, counts};
 use super::{Action, Planned, Settings, Subject, Why};
 
 /// How long a Secret that is fine is taken to be the same.
@@ -154,8 +154,7 @@ pub fn limited_until(credential: Option<&Credential>, now: Timestamp) -> Option<
 }
 
 fn is_named(world: &World, key: &CredentialKey) -> bool {
-    let followed = |task: &AgentTask| !phase(task).is_ended() || counts(task) || open_pull(task);
-    world.automations_with(key).next().is_some() || world.tasks_with(key).any(|(_, task)| followed(task))
+    world.automations_with(key).next().is_some() || world.followed_with(key).next().is_some()
 }
 
 fn is_in_use(world: &World, key: &CredentialKey, repository: &Repository) -> bool {
@@ -181,7 +180,7 @@ fn plan_poll(
     planned: &mut Planned,
 ) {
     let followed: Vec<(Timestamp, Timestamp)> = world
-        .tasks_with(key)
+        .followed_with(key)
         .filter(|(_, task)| counts(task))
         .filter_map(|(_, task)| {
             let status = task.status.as_ref()?;

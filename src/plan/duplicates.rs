@@ -11,6 +11,7 @@ use crate::api::automation::{DuplicateWhile, OnDuplicate};
 use crate::api::task::{DeduplicationTerms, Phase};
 use crate::api::{AgentTask, Reason};
 
+use super::policy::{Request, Ruling, rule};
 use super::time::add;
 use super::world::{World, counts, open_pull, phase, same_key};
 use super::{Why, budget};
@@ -21,7 +22,9 @@ pub fn gives_way(world: &World, task: &AgentTask, now: Timestamp) -> Option<(Pha
     let terms = task.spec.deduplicate.as_ref()?;
     let others = world.with_key_of(task).filter(|(_, other)| !same_cause(task, other));
     let others: Vec<_> = others.map(|(_, other)| other).collect();
-    let newer = others.iter().find(|other| replaces(other, task));
+    let newer = others
+        .iter()
+        .find(|other| replaces(other, task) && may_start(world, other, now));
     if let Some(newer) = newer {
         let why = Why::new(
             Reason::Replaced,
@@ -81,6 +84,15 @@ fn replaces(newer: &AgentTask, older: &AgentTask) -> bool {
         && terms.is_some_and(|terms| {
             terms.on_duplicate == OnDuplicate::Replace && terms.during.contains(&DuplicateWhile::Queued)
         })
+}
+
+/// What its automation or a policy keeps from starting takes nothing's place.
+fn may_start(world: &World, task: &AgentTask, now: Timestamp) -> bool {
+    let automation = world.automation_of(task);
+    let is_late = task.spec.start_before.is_some_and(|deadline| deadline <= now);
+    !is_late
+        && automation.is_some_and(|it| !it.spec.suspend && it.metadata.deletion_timestamp.is_none())
+        && rule(world, &Request::of_task(task)) == Ruling::Allowed
 }
 
 fn in_the_way(terms: &DeduplicationTerms, task: &AgentTask, other: &AgentTask, now: Timestamp) -> Option<String> {

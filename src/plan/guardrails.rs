@@ -16,7 +16,7 @@ use super::observed::{AgentFacts, BranchRules, GuardrailFacts, Told};
 use super::policy::Policy;
 use super::room::Binding;
 use super::time::again;
-use super::world::{BranchKey, CredentialKey, World, phase};
+use super::world::{BranchKey, CredentialKey, World};
 use super::{Action, Planned, Settings, Subject};
 
 /// Asks GitHub about the base branch of an automation when that is due; forgets what nothing names.
@@ -29,8 +29,8 @@ pub fn plan(world: &World, key: &BranchKey, settings: &Settings, now: Timestamp)
     let known = world.branches.get(key);
     if !is_named(world, key) {
         let waits = world
-            .tasks_with(&key.credential)
-            .any(|(_, task)| phase(task).is_waiting() && of_task(task).as_ref() == Some(key));
+            .waiting_with(&key.credential)
+            .any(|(_, task)| of_task(task).as_ref() == Some(key));
         planned.actions.extend(known.filter(|_| !waits).map(|_| Action::Forget));
         return planned;
     }

@@ -17,7 +17,7 @@ use crate::domain::pattern::{Case, Pattern};
 use super::freeze::{self, Window};
 use super::{Why, World};
 
-/// The most policies that a sentence names.
+/// The most policies, or entries of a list, that a sentence names.
 const NAMED: usize = 3;
 
 /// Labels of a namespace.
@@ -292,14 +292,16 @@ pub fn rule(world: &World, request: &Request) -> Ruling {
     }
 }
 
-/// The freeze window that is open in a namespace, with its policy: the one that ends last.
-#[must_use]
-pub fn frozen<'a>(world: &'a World, namespace: &str, now: Timestamp) -> Option<(&'a Policy, freeze::Open<'a>)> {
-    let open = world.holding(namespace).flat_map(|policy| {
+/// The freeze windows that are open in a namespace at a time, with their policies.
+pub fn open_windows<'a>(
+    world: &'a World,
+    namespace: &str,
+    at: Timestamp,
+) -> impl Iterator<Item = (&'a Policy, freeze::Open<'a>)> + use<'a> {
+    world.holding(namespace).flat_map(move |policy| {
         let windows = policy.rules.windows.iter();
-        windows.filter_map(move |window| Some((policy, window.open_at(now)?)))
-    });
-    open.max_by_key(|(_, open)| open.ends)
+        windows.filter_map(move |window| Some((policy, window.open_at(at)?)))
+    })
 }
 
 fn patterns<'a>(sources: impl IntoIterator<Item = &'a String>, case: Case) -> Vec<Pattern> {
@@ -453,11 +455,19 @@ fn unlisted(policy: &Policy, request: &Request) -> Option<(&'static str, String,
     None
 }
 
+/// The first of them; a list may be long, and the sentence stands in every status.
 fn allows(list: &[String]) -> String {
     if list.is_empty() {
         "it is empty and so allows nothing".to_owned()
     } else {
-        format!("it has {}", list.join(", "))
+        let more = list.len().saturating_sub(NAMED);
+        let rest = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let first: Vec<_> = list.iter().take(NAMED).map(String::as_str).collect();
+        format!("it has {}{rest}", first.join(", "))
     }
 }
 

@@ -21,6 +21,9 @@ use super::{Action, Planned, Settings, Subject};
 
 /// Between two looks at checks that have not ended; GitHub does not count those as a change of the pull request.
 const CHECKS_EVERY: SignedDuration = SignedDuration::from_mins(2);
+/// Between two looks at an open pull request that is not among those of the list: a list shows the hundred that changed
+/// last.
+const UNLISTED_EVERY: SignedDuration = SignedDuration::from_mins(15);
 /// Pull requests are polled this many times more often than the age of the newest change.
 const AGE_PER_POLL: i32 = 20;
 
@@ -140,7 +143,8 @@ fn changed(task: &AgentTask) -> Option<Timestamp> {
     pull.updated_at.or(status.ended_at).or(status.started_at)
 }
 
-/// When a pull request is read next: at once after a list showed a change, and while its checks have not ended.
+/// When a pull request is read next: at once after a list showed a change, and now and then while its checks have not ended
+/// or no list shows it.
 fn reading_due(
     world: &World,
     task: &AgentTask,
@@ -157,7 +161,13 @@ fn reading_due(
     if news || unread {
         return Some(again(read_at, SignedDuration::from_secs(10), now));
     }
-    (pull.is_open() && pull.checks == Some(Checks::Pending)).then(|| again(read_at, CHECKS_EVERY, now))
+    if !pull.is_open() {
+        return None;
+    }
+    let is_unlisted = listed.is_none() && facts.is_some_and(|facts| facts.checked_at.is_some());
+    let checks = (pull.checks == Some(Checks::Pending)).then_some(CHECKS_EVERY);
+    let every = checks.or(is_unlisted.then_some(UNLISTED_EVERY))?;
+    Some(again(read_at, every, now))
 }
 
 /// Users and teams that the automation names and those that its policies require.

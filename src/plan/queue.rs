@@ -218,6 +218,10 @@ impl<'a> Touched<'a> {
                 Subject::Automation(_) | Subject::Repository(..) | Subject::Branch(_) => {}
             }
         }
+        let waiting = concerned.iter().flat_map(|automation| world.waiting_of(automation));
+        touched
+            .credentials
+            .extend(waiting.map(|(_, task)| CredentialKey::of_task(task)));
         let policies = namespaces.into_iter().flat_map(|namespace| world.holding(namespace));
         touched.policies.extend(policies.map(Policy::name));
         touched

@@ -62,7 +62,7 @@ pub struct Room<'a> {
     /// Tasks that will start and are not written ahead yet.
     taken: Vec<Taken<'a>>,
     credentials: BTreeSet<CredentialKey>,
-    known: RefCell<Known>,
+    known: RefCell<Known<'a>>,
 }
 
 /// What is under way in the namespaces of a policy, by repository. That of a task that can't be read is not known.
@@ -73,16 +73,20 @@ struct Taken<'a> {
     nano: i64,
 }
 
-/// What was worked out in this pass, by policy.
+/// What was worked out in this pass, by policy or by automation.
 #[derive(Default)]
-struct Known {
+struct Known<'a> {
     active: BTreeMap<String, Active>,
+    /// Of automations: what is under way, what waits for people, and what a task is taken to cost.
+    own: BTreeMap<ObjectKey, i64>,
+    reviews: BTreeMap<ObjectKey, Queue<'a>>,
+    estimates: BTreeMap<ObjectKey, i64>,
     starts: BTreeMap<String, Vec<Timestamp>>,
     charges: BTreeMap<(String, Timestamp), Charge>,
 }
 
 /// Pull requests that wait for people or are about to be opened.
-#[derive(Default)]
+#[derive(Default, Clone, Copy)]
 struct Queue<'a> {
     count: i64,
     oldest: Option<&'a AgentTask>,
@@ -115,10 +119,17 @@ impl<'a> Room<'a> {
     /// What the task is taken to cost, in billionths of a credit.
     #[must_use]
     pub fn estimate(&self, task: &AgentTask) -> i64 {
-        let automation = self.world.automation_of(task);
-        automation
-            .filter(|automation| budget::is_budgeted(self.world, automation))
-            .map_or(0, |automation| budget::estimate(self.world, automation))
+        let Some(automation) = self.world.automation_of(task) else {
+            return 0;
+        };
+        let mut known = self.known.borrow_mut();
+        *known.estimates.entry(automation_key(task)).or_insert_with(|| {
+            if budget::is_budgeted(self.world, automation) {
+                budget::estimate(self.world, automation)
+            } else {
+                0
+            }
+        })
     }
 
     /// The automation's own cap, when it is reached.
@@ -131,6 +142,12 @@ impl<'a> Room<'a> {
             let rule = "concurrency.maxActive";
             Binding::new(Reason::AutomationCap, message, Some(bound_to(automation, rule)))
         })
+    }
+
+    /// Whether the automation's own cap is reached by what is under way, whatever becomes of what this pass starts.
+    #[must_use]
+    pub fn is_full(&self, automation: &AgentAutomation) -> bool {
+        self.under_way_of(&ObjectKey::of(automation)) >= i64::from(automation.spec.concurrency.max_active)
     }
 
     /// The cap that holds the task now, other than its automation's own.
@@ -196,13 +213,21 @@ impl<'a> Room<'a> {
     }
 
     fn active_of(&self, automation: &ObjectKey) -> i64 {
+        let taken = self.taken.iter().map(|taken| automation_key(taken.task));
+        self.under_way_of(automation) + number(taken.filter(|key| key == automation).count())
+    }
+
+    /// What was under way before this pass.
+    fn under_way_of(&self, automation: &ObjectKey) -> i64 {
+        let mut known = self.known.borrow_mut();
+        if let Some(count) = known.own.get(automation) {
+            return *count;
+        }
         let active = self.world.named_by(automation).filter(|task| counts(task)).count();
         let unreadable = self.world.unreadable_tasks.values().filter(|key| *key == automation);
-        let taken = self
-            .taken
-            .iter()
-            .filter(|taken| automation_key(taken.task) == *automation);
-        number(active + unreadable.count() + taken.count())
+        let count = number(active + unreadable.count());
+        known.own.insert(automation.clone(), count);
+        count
     }
 
     fn active_under(&self, policy: &Policy) -> i64 {
@@ -280,25 +305,27 @@ impl<'a> Room<'a> {
         })
     }
 
-    fn own_reviews(&self, automation: &AgentAutomation) -> Queue<'_> {
+    fn own_reviews(&self, automation: &AgentAutomation) -> Queue<'a> {
         let key = ObjectKey::of(automation);
-        let waiting = self.world.tasks_of(automation).filter(|task| is_in_review(task));
-        self.queue(waiting, |task| automation_key(task) == key)
+        let mut known = self.known.borrow_mut();
+        let waiting = *known.reviews.entry(key.clone()).or_insert_with(|| {
+            let mut queue = Queue::default();
+            let waiting = self.world.tasks_of(automation).filter(|task| is_in_review(task));
+            waiting.for_each(|task| queue.enter(task));
+            queue
+        });
+        self.with_taken(waiting, |task| automation_key(task) == key)
     }
 
-    fn reviews_in(&self, repository: &str) -> Queue<'_> {
+    fn reviews_in(&self, repository: &str) -> Queue<'a> {
+        let mut queue = Queue::default();
         let waiting = self.world.in_review(repository);
-        self.queue(waiting, |task| folded(&task.spec.repository) == repository)
+        waiting.for_each(|task| queue.enter(task));
+        self.with_taken(queue, |task| folded(&task.spec.repository) == repository)
     }
 
     /// What this pass starts is about to be there as well.
-    fn queue<'b>(
-        &'b self,
-        waiting: impl Iterator<Item = &'b AgentTask>,
-        is_meant: impl Fn(&AgentTask) -> bool,
-    ) -> Queue<'b> {
-        let mut queue = Queue::default();
-        waiting.for_each(|task| queue.enter(task));
+    fn with_taken(&self, mut queue: Queue<'a>, is_meant: impl Fn(&AgentTask) -> bool) -> Queue<'a> {
         let taken = self.taken.iter().map(|taken| taken.task);
         let taken = taken.filter(|task| task.spec.pull_request.create && is_meant(task));
         taken.for_each(|task| queue.enter(task));
@@ -499,7 +526,9 @@ fn exceeds(
     bound: Bound,
 ) -> Option<Binding> {
     let wanted = charge.total().saturating_add(estimate);
-    (wanted > limit.saturating_mul(budget::NANO)).then(|| {
+    // What is used up is used up, even for what is taken to cost nothing.
+    let limit_nano = limit.saturating_mul(budget::NANO);
+    (wanted > limit_nano || charge.total() >= limit_nano).then(|| {
         let say = super::automation::credits;
         let message = format!(
             "the budget of {whose} for this {} is {limit} AI credits: {} are spent, {} are held for tasks under way, and \

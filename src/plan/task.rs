@@ -17,14 +17,15 @@ use super::credential::{Usability, limited_until, usability};
 use super::observed::{ListedTask, ObservedTask};
 use super::start::{bounded, say, settle};
 use super::time::{add, again};
-use super::world::{CredentialKey, ObjectKey, TaskFacts, World};
+use super::world::{CredentialKey, ObjectKey, TaskFacts, World, counts};
 use super::{Action, Planned, Settings, Subject, pulls, retry, search, start};
 
 /// A task that lists do not show (it may be archived) is read by its id this often.
 const UNLISTED: SignedDuration = SignedDuration::from_mins(5);
-/// A pull request's link is looked for this often, for this long after the end.
+/// A pull request's link is looked for this often, for this long after the end, and then this often.
 const RESOLVE_EVERY: SignedDuration = SignedDuration::from_secs(30);
 const RESOLVE_FOR: SignedDuration = SignedDuration::from_mins(10);
+const RESOLVE_LATE: SignedDuration = SignedDuration::from_hours(1);
 
 /// What is to be done for a task that has been started. Waiting ones are [`admission`](super::admission)'s.
 #[must_use]
@@ -62,7 +63,7 @@ fn plan_started(
     settings: &Settings,
     now: Timestamp,
 ) -> Planned {
-    if let Some(next) = corrected_by_a_person(task, status, now) {
+    if let Some(next) = corrected_by_a_person(task, status, now).or_else(|| given_up(task, status, now)) {
         return Planned {
             actions: vec![Action::WriteTaskStatus(Box::new(next))],
             ..Planned::default()
@@ -83,7 +84,7 @@ fn plan_started(
             ..Planned::default()
         };
     }
-    let mut planned = plan_following(world.facts.get(key), status, settings, now);
+    let mut planned = plan_following(world.facts.get(key), status, counts(task), settings, now);
     if let Some((due, _)) = deadline {
         planned.wake_at(due);
     }
@@ -255,6 +256,27 @@ fn corrected_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) 
     resolved_by_a_person(task, status, now).filter(|_| is_other)
 }
 
+/// A person says that what counts is over, though GitHub does not say so, or nobody can ask it.
+fn given_up(task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Option<TaskStatus> {
+    let because = task.annotations().get(ABANDON_ANNOTATION)?;
+    if !counts(task) || adopted(task).is_some() {
+        return None;
+    }
+    let mut next = status.clone();
+    let message = format!(
+        "a person gave it up: {}; it may go on at GitHub, and does not count any more",
+        bounded(because)
+    );
+    let phase = if status.phase.is_ended() {
+        status.phase
+    } else {
+        Phase::Failed
+    };
+    say(&mut next, phase, Reason::Abandoned, message);
+    next.ended_at.get_or_insert(now);
+    Some(next)
+}
+
 /// Whether all that is known of its task at GitHub is the id that a person gave.
 fn is_named(status: &TaskStatus) -> bool {
     let is_unseen = |task: &GitHubTask| task.updated_at.is_none();
@@ -322,7 +344,13 @@ fn named(id: String) -> ObservedTask {
     }
 }
 
-fn plan_following(facts: Option<&TaskFacts>, status: &TaskStatus, settings: &Settings, now: Timestamp) -> Planned {
+fn plan_following(
+    facts: Option<&TaskFacts>,
+    status: &TaskStatus,
+    counts: bool,
+    settings: &Settings,
+    now: Timestamp,
+) -> Planned {
     let mut planned = Planned::default();
     let Some(task) = &status.task else {
         return planned;
@@ -336,7 +364,7 @@ fn plan_following(facts: Option<&TaskFacts>, status: &TaskStatus, settings: &Set
         Some(again(observed_at, settings.poll_min, now))
     } else if status.phase == Phase::Running && is_hearsay(task) {
         Some(again(observed_at, RESOLVE_EVERY, now))
-    } else if status.phase == Phase::Running {
+    } else if counts {
         Some(again(observed_at.or(status.started_at), UNLISTED, now))
     } else {
         next_resolution(status, observed_at, now)
@@ -360,10 +388,11 @@ fn is_news(listed: &ListedTask, known: &GitHubTask) -> bool {
             || (listed.updated_at == known.updated_at && listed.state.as_str() != known.state))
 }
 
-/// When a pull request whose link is missing is looked up again, until it is given up.
+/// When a pull request whose link is missing is looked up again: soon after the end often, and later now and then, since it
+/// counts as open for as long as nobody knows better.
 fn next_resolution(status: &TaskStatus, observed_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     let unresolved = status.pull_request.as_ref().is_some_and(|pull| pull.url.is_none());
-    let until = add(status.ended_at?, RESOLVE_FOR);
-    let next = again(observed_at, RESOLVE_EVERY, now);
-    (unresolved && next <= until).then_some(next)
+    let is_late = now > add(status.ended_at?, RESOLVE_FOR);
+    let every = if is_late { RESOLVE_LATE } else { RESOLVE_EVERY };
+    unresolved.then(|| again(observed_at, every, now))
 }

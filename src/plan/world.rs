@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use crate::api::automation::{GuardrailStatus, ScheduleStatus, SecretKeyRef};
 use crate::api::policy::TriggerKind;
 use crate::api::task::{Phase, PullRequest, TaskStatus};
-use crate::api::{AgentAutomation, AgentPolicy, AgentTask};
+use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use crate::domain::repository::Repository;
 use crate::domain::task_state::TaskState;
 
@@ -188,9 +188,12 @@ pub struct World {
     scopes: BTreeMap<String, Vec<String>>,
     tasks_by_automation: Index<ObjectKey>,
     tasks_by_key: Index<SameKey>,
-    tasks_by_repository: Index<(CredentialKey, String)>,
+    /// Tasks that wait or whose pull request is open.
+    followed_by_repository: Index<(CredentialKey, String)>,
     automations_by_credential: Index<CredentialKey>,
     tasks_by_credential: Index<CredentialKey>,
+    /// Tasks that wait, count, or whose pull request is open, by their credential.
+    followed: Index<CredentialKey>,
     /// Tasks that wait, by their automation and by their credential.
     waiting: Index<ObjectKey>,
     waiting_by_credential: Index<CredentialKey>,
@@ -298,17 +301,24 @@ impl World {
         keys.filter_map(|key| self.tasks.get_key_value(&key))
     }
 
-    /// Tasks in a repository whose pull requests a credential follows.
+    /// Tasks in a repository that wait, or whose pull requests a credential follows.
     pub fn tasks_in(
         &self,
         key: &CredentialKey,
         repository: &Repository,
     ) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
-        let keys = self.tasks_by_repository.of(&(key.clone(), folded(repository.as_str())));
+        let keys = self
+            .followed_by_repository
+            .of(&(key.clone(), folded(repository.as_str())));
         keys.cloned()
             .collect::<Vec<_>>()
             .into_iter()
             .filter_map(|key| self.tasks.get_key_value(&key))
+    }
+
+    /// Tasks that wait, count, or whose pull request is open.
+    pub fn followed_with(&self, key: &CredentialKey) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
+        self.entries(self.followed.of(key))
     }
 
     /// Tasks whose pull requests wait for people.
@@ -374,6 +384,12 @@ impl World {
     /// Tasks that wait to be started.
     pub fn waiting(&self) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
         self.entries(self.waiting.0.values().flatten())
+    }
+
+    /// Whether anything waits.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        !self.waiting.0.is_empty()
     }
 
     /// The automations of which tasks wait, from one on.
@@ -449,7 +465,13 @@ impl World {
         self.tasks_by_automation.insert(automation_key(&task), &key);
         if task.spec.is_decided() {
             self.tasks_by_credential.insert(CredentialKey::of_task(&task), &key);
-            self.tasks_by_repository.insert(in_repository(&task), &key);
+            let is_wanted = phase(&task).is_waiting() || open_pull(&task);
+            if is_wanted || counts(&task) {
+                self.followed.insert(CredentialKey::of_task(&task), &key);
+            }
+            if is_wanted {
+                self.followed_by_repository.insert(in_repository(&task), &key);
+            }
         }
         if let Some(same) = same_key(&task) {
             self.tasks_by_key.insert(same, &key);
@@ -501,9 +523,10 @@ impl World {
         true
     }
 
-    pub fn remove_namespace(&mut self, name: &str) {
-        self.namespaces.remove(name);
+    /// Says whether it was known.
+    pub fn remove_namespace(&mut self, name: &str) -> bool {
         self.scopes.remove(name);
+        self.namespaces.remove(name).is_some()
     }
 
     /// The namespaces whose labels are known.
@@ -608,7 +631,8 @@ impl World {
         if let Some(known) = self.tasks.get(key) {
             self.tasks_by_automation.remove(&automation_key(known), key);
             self.tasks_by_credential.remove(&CredentialKey::of_task(known), key);
-            self.tasks_by_repository.remove(&in_repository(known), key);
+            self.followed.remove(&CredentialKey::of_task(known), key);
+            self.followed_by_repository.remove(&in_repository(known), key);
             if let Some(same) = same_key(known) {
                 self.tasks_by_key.remove(&same, key);
             }
@@ -743,8 +767,10 @@ pub fn counts(task: &AgentTask) -> bool {
         .is_some_and(|status| status.phase.is_active() || goes_on(status))
 }
 
+/// What a person gave up does not count, whatever GitHub says of it.
 fn goes_on(status: &TaskStatus) -> bool {
     status.phase.is_ended()
+        && status.reason != Some(Reason::Abandoned)
         && status
             .task
             .as_ref()

@@ -5,6 +5,7 @@ mod automation;
 mod credential;
 mod event;
 mod following;
+mod mended;
 mod pulls;
 mod queue;
 mod request;

@@ -1,0 +1,254 @@
+//! What once went wrong, and what is decided now.
+
+use std::collections::BTreeSet;
+
+use crate::api::automation::{DuplicateWhile, OnDuplicate};
+use crate::api::task::{ABANDON_ANNOTATION, DeduplicationTerms, GitHubTask, PullRequest, Usage};
+use crate::domain::repository::Repository;
+use crate::plan::observed::SeenPull;
+use crate::plan::queue::Queue;
+use crate::plan::world::{PullFacts, Retry};
+use crate::plan::{admission, plan, task as following};
+
+use super::*;
+
+fn about(mut task: AgentTask, during: Vec<DuplicateWhile>, on_duplicate: OnDuplicate) -> AgentTask {
+    task.spec.deduplicate = Some(DeduplicationTerms {
+        key: "k".to_owned(),
+        during,
+        cooldown: None,
+        on_duplicate,
+    });
+    task
+}
+
+fn admitted(world: &World, seconds: i64) -> Vec<String> {
+    words(&admission::plan(world, &Settings::default(), at(seconds)))
+}
+
+fn at_github(state: &str) -> Option<GitHubTask> {
+    Some(yaml(&format!(
+        "{{id: id, shortId: id, state: {state}, updatedAt: '{}'}}",
+        at(-9_000)
+    )))
+}
+
+/// A task that ended long ago.
+fn ended(phase: Phase, pull_request: Option<PullRequest>) -> TaskStatus {
+    TaskStatus {
+        phase,
+        started_at: Some(at(-9_000)),
+        ended_at: Some(at(-8_000)),
+        task: at_github("completed"),
+        pull_request,
+        ..TaskStatus::default()
+    }
+}
+
+#[test]
+fn a_question_without_an_answer_takes_no_room_from_others() {
+    let asking = about(
+        with_credential(due("one", "a", 0, None), 1),
+        vec![DuplicateWhile::PullRequestOpen],
+        OnDuplicate::Skip,
+    );
+    let world = world(vec![asking, with_credential(due("two", "b", 1, None), 2)], |w| {
+        w.put_policy(policy(Some(1)));
+        let pulls = Subject::Pulls(credential(1), Repository::parse("acme/api").unwrap());
+        let retry = Retry {
+            times: 9,
+            not_before: at(60),
+            problem: "it says 403".to_owned(),
+        };
+        w.retries.insert(pulls, retry);
+    });
+    assert_eq!(admitted(&world, 2), ["a: Held GitHubUnavailable", "b: Start"]);
+}
+
+#[test]
+fn a_pull_request_that_no_list_shows_is_read_now_and_then() {
+    let pull: PullRequest = yaml(&format!(
+        "{{id: 70, number: 7, url: u, state: open, updatedAt: '{0}', createdAt: '{0}'}}",
+        at(-8_000)
+    ));
+    let task = due("one", "a", -9_100, Some(ended(Phase::Succeeded, Some(pull))));
+    let world = world(vec![task], |w| {
+        let seen = |number: i64| SeenPull {
+            id: number,
+            is_open: true,
+            updated_at: Some(at(-number)),
+            url: None,
+            labels: Vec::new(),
+        };
+        let facts = PullFacts {
+            checked_at: Some(at(-1)),
+            pulls: (1_000..1_100).map(|number| (number, seen(number))).collect(),
+        };
+        w.pulls
+            .insert((credential(0), Repository::parse("acme/api").unwrap()), facts);
+        w.facts.entry(key("a")).or_default().pull_observed_at = Some(at(-60));
+    });
+    let later = |seconds| following::plan(&world, &key("a"), &Settings::default(), at(seconds));
+    assert_eq!(later(0).wake, Some(at(14 * 60)));
+    assert_eq!(later(14 * 60).actions, [Action::ObservePull { number: 7 }]);
+}
+
+#[test]
+fn a_missing_link_is_looked_for_as_long_as_the_pull_request_counts() {
+    let pull = PullRequest {
+        id: 7,
+        ..PullRequest::default()
+    };
+    let task = due("one", "a", -9_100, Some(ended(Phase::Succeeded, Some(pull))));
+    let world = world(vec![task, due("one", "b", 0, None)], |w| {
+        w.put_automation(changed("{maxOpenPullRequests: 1}"));
+        w.facts.entry(key("a")).or_default().observed_at = Some(at(-60));
+    });
+    assert_eq!(admitted(&world, 0), ["b: Held ReviewQueue"]);
+    let planned = following::plan(&world, &key("a"), &Settings::default(), at(0));
+    assert_eq!(planned.wake, Some(at(3_540)));
+}
+
+#[test]
+fn a_person_says_that_what_counts_is_over() {
+    for (phase, then) in [
+        (Phase::Running, "Failed Abandoned"),
+        (Phase::TimedOut, "TimedOut Abandoned"),
+    ] {
+        let status = TaskStatus {
+            phase,
+            reason: Some(Reason::InProgress),
+            task: at_github("in_progress"),
+            ..ended(phase, None)
+        };
+        let mut task = due("one", "a", -9_000, Some(status));
+        let counted = crate::plan::world::counts(&task);
+        task.metadata.annotations = Some([(ABANDON_ANNOTATION.to_owned(), "it hangs".to_owned())].into());
+        let world = world(vec![task.clone()], |_| ());
+        let planned = following::plan(&world, &key("a"), &Settings::default(), at(0));
+        assert_eq!((counted, decision(&planned).as_str()), (true, then));
+        if let Some(Action::WriteTaskStatus(status)) = planned.actions.into_iter().next() {
+            task.status = Some(*status);
+        }
+        assert!(!crate::plan::world::counts(&task), "{phase:?}");
+    }
+}
+
+#[test]
+fn what_may_not_start_takes_nothing_s_place() {
+    let during = vec![DuplicateWhile::Queued];
+    let older = about(
+        with_credential(due("one", "a", -10, None), 1),
+        during.clone(),
+        OnDuplicate::Skip,
+    );
+    let mut newer = about(
+        with_credential(due("two", "b", -5, None), 2),
+        during,
+        OnDuplicate::Replace,
+    );
+    newer.spec.base_branch = "secret".to_owned();
+    let world = world(vec![older, newer], |_| ());
+    assert_eq!(admitted(&world, 0), ["a: Start", "b: Denied PolicyDenied"]);
+}
+
+#[test]
+fn what_came_due_in_a_window_that_skips_is_skipped_however_late_it_is_looked_at() {
+    for seconds in [0, 4 * 3_600] {
+        let world = world(vec![due("one", "a", -600, None)], |w| {
+            let mut policy = policy(None);
+            policy.spec.freeze_windows = yaml(
+                "[{name: skip, from: '2026-11-22T05:00:00Z', to: '2026-11-22T07:00:00Z', due: Skip},
+                  {name: hold, from: '2026-11-22T05:00:00Z', to: '2026-11-22T09:00:00Z', due: Hold}]",
+            );
+            w.put_policy(policy);
+        });
+        assert_eq!(
+            admitted(&world, seconds),
+            ["a: Skipped PolicyFrozen"],
+            "after {seconds} s"
+        );
+    }
+}
+
+#[test]
+fn the_newest_has_room_where_it_takes_the_place_of_what_waits() {
+    for terms in [
+        "{concurrency: {maxQueued: 1, whenFull: KeepLatest}}",
+        "{concurrency: {maxQueued: 1}, deduplicate: {onDuplicate: Replace}}",
+    ] {
+        let mut automation = changed(terms);
+        automation.metadata.creation_timestamp = Some(Time(at(-7_260)));
+        automation.status = Some(yaml(&format!(
+            "{{schedules: [{{trigger: tick, decidedThrough: '{}'}}]}}",
+            at(-3_600)
+        )));
+        let held = due("one", "old", -3_600, in_phase(Phase::Held));
+        let world = world(vec![held, due("one", "run", -7_200, in_phase(Phase::Running))], |w| {
+            w.put_automation(automation);
+        });
+        let planned = plan(&world, &Subject::Automation(key("one")), &Settings::default(), at(0));
+        let names: Vec<_> = planned.actions.iter().map(Action::name).collect();
+        assert_eq!(names, ["CreateTask"], "{terms}");
+    }
+}
+
+#[test]
+fn a_used_up_budget_holds_even_what_is_taken_to_cost_nothing() {
+    for (limit, spent) in [(0, 0), (10, 10)] {
+        let world = world(vec![with_credential(due("two", "b", 0, None), 2)], |w| {
+            let mut policy = policy(None);
+            policy.spec.budget = Some(yaml(&format!("{{creditsPerDay: {limit}, estimatePerTask: 20}}")));
+            w.put_policy(policy);
+            let mut automation = automation("two", 2);
+            automation.spec.budget = Some(yaml("{estimatePerTask: 0}"));
+            w.put_automation(automation);
+            if spent > 0 {
+                let usage = Usage {
+                    nano_ai_credits: spent * 1_000_000_000,
+                    ..Usage::default()
+                };
+                let status = TaskStatus {
+                    started_at: Some(at(-60)),
+                    usage: Some(usage),
+                    ..ended(Phase::Succeeded, None)
+                };
+                w.put_task(due("one", "s", -100, Some(status)));
+            }
+        });
+        assert_eq!(admitted(&world, 0), ["b: Held BudgetExhausted"], "{spent} of {limit}");
+    }
+}
+
+#[test]
+fn a_question_about_one_ends_no_other() {
+    let asked = with_credential(due("one", "a", -10, None), 1);
+    let next = with_credential(due("one", "b", -5, None), 2);
+    let world = world(vec![asked, next], |w| {
+        w.put_automation(changed("{concurrency: {whenFull: Skip}}"));
+        let mut branch = crate::plan::guardrails::of_automation(&automation("one", 1)).unwrap();
+        branch.credential = credential(1);
+        w.branches.remove(&branch);
+    });
+    assert_eq!(admitted(&world, 0), ["a: wait", "?: Inspect", "b: wait"]);
+}
+
+#[test]
+fn a_look_in_turn_leaves_the_credential_s_line_its_timer() {
+    let mut task = due("one", "a", 0, None);
+    task.spec.start_before = Some(at(3_600));
+    let world = world(vec![task], |w| {
+        w.credentials.get_mut(&credential(0)).unwrap().next_write = Some(at(3));
+    });
+    let settings = Settings {
+        write_interval: jiff::SignedDuration::from_secs(3),
+        ..Settings::default()
+    };
+    let mut queue = Queue::default();
+    let mut wakes = |news: BTreeSet<Subject>| -> Vec<_> {
+        let plans = queue.plan(&world, &news, &settings, at(1));
+        plans.iter().filter_map(|(_, planned)| planned.wake).collect()
+    };
+    assert!(wakes([Subject::Task(key("a"))].into()).contains(&at(3)));
+    assert!(wakes(BTreeSet::new()).contains(&at(3)), "the sweep");
+}
