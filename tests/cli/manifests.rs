@@ -541,6 +541,30 @@ pub const FILES: &[File] = &[
         ],
     },
     File {
+        what: "a task made by hand",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentTask\nmetadata: {generateName: by-hand-, namespace: payments}\nspec:\n  automation: {name: update-package}\n  requester: alice\n  inputs: {package: serde}\n",
+        refused: Later,
+        findings: &[],
+    },
+    File {
+        what: "a task made by hand that nobody asks for",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentTask\nmetadata: {generateName: by-hand-, namespace: payments}\nspec:\n  automation: {name: update-package}\n",
+        refused: Later,
+        findings: &[
+            "4: AgentTask payments/by-hand-: spec.requester: say who asks for it: the controller denies it otherwise",
+        ],
+    },
+    File {
+        what: "a task made by hand that decides by itself",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentTask\nmetadata: {generateName: by-hand-, namespace: payments}\nspec:\n  automation: {name: update-package}\n  requester: alice\n  prompt: Do as I say.\n",
+        refused: Apply,
+        findings: &[
+            "4: AgentTask payments/by-hand-: spec: a task made by hand names its automation, who asks and the inputs; the controller decides the rest: leave out trigger, repository, baseBranch, prompt, templateDigest and secretRef",
+            "4: AgentTask payments/by-hand-: spec.baseBranch: the branch is empty: name one, such as main",
+            "4: AgentTask payments/by-hand-: spec.repository: repository \"\" is not of the form owner/name: write it without host, scheme or further path",
+        ],
+    },
+    File {
         what: "a task whose repository and branch are none",
         text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentTask\nmetadata: {generateName: by-hand-, namespace: payments}\nspec:\n  automation: {name: weekly-deps, uid: u, generation: 1}\n  trigger: {name: weekly, kind: Schedule, scheduledTime: 2026-03-30T06:00:00Z}\n  repository: payments-api\n  baseBranch: refs/heads/main\n  prompt: Update.\n  templateDigest: d\n  secretRef: {name: github-agent-token}\n",
         refused: Later,

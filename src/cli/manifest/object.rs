@@ -42,7 +42,7 @@ impl Object {
 
 fn automation_problems(automation: &AgentAutomation) -> Vec<Fault> {
     match spec::parse(automation) {
-        Ok(parsed) => silent_schedules(&parsed),
+        Ok(parsed) => silent_schedules(automation, &parsed),
         Err(problems) => problems
             .into_iter()
             .map(|problem| fault(&problem.field, problem.message))
@@ -50,15 +50,17 @@ fn automation_problems(automation: &AgentAutomation) -> Vec<Fault> {
     }
 }
 
-/// Triggers that can all be parsed, so that each has its schedule at its own place.
-fn silent_schedules(parsed: &spec::Parsed) -> Vec<Fault> {
+fn silent_schedules(automation: &AgentAutomation, parsed: &spec::Parsed) -> Vec<Fault> {
     let silent = parsed
         .schedules
         .iter()
-        .enumerate()
-        .filter(|(_, schedule)| schedule.schedule.never_fires());
+        .filter(|schedule| schedule.schedule.never_fires());
     silent
-        .map(|(index, schedule)| {
+        .map(|schedule| {
+            let mut triggers = automation.spec.triggers.iter();
+            let index = triggers
+                .position(|trigger| trigger.name == schedule.name)
+                .unwrap_or_default();
             let message = format!(
                 "no date matches {}, so it would never fire: write a day that the month has",
                 schedule.schedule
@@ -69,6 +71,16 @@ fn silent_schedules(parsed: &spec::Parsed) -> Vec<Fault> {
 }
 
 fn task_problems(task: &AgentTask) -> Vec<Fault> {
+    if !task.spec.is_decided() {
+        let requester = task.spec.requester.is_none();
+        let missing = || {
+            fault(
+                "requester",
+                "say who asks for it: the controller denies it otherwise".to_owned(),
+            )
+        };
+        return requester.then(missing).into_iter().collect();
+    }
     let repository = Repository::parse(&task.spec.repository)
         .err()
         .map(|error| fault("repository", error.to_string()));
