@@ -24,7 +24,7 @@ demo: ## Show it at work on a real API server and a stand-in for GitHub; KEEP=1 
 	@KEEP=$(KEEP) target/debug/demo
 
 test: ## Run every test but soak, mutants and bench
-	@$(CONTROL_PLANE) && tests/openapi/fetch >/dev/null
+	@$(CONTROL_PLANE) && tests/openapi/fetch >/dev/null && tests/webhook-examples/fetch >/dev/null
 	cargo test --workspace $(FEATURES) --no-fail-fast
 
 bench: ## Measure it beside CronJob: latencies, writes, memory, CPU; some seven minutes; then bench-decisions

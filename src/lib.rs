@@ -57,3 +57,4 @@ pub mod observe;
 pub mod plan;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+pub mod webhook;

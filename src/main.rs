@@ -31,6 +31,7 @@ enum Command {
     Schedule(cli::schedule::Args),
     Status(cli::status::Args),
     Validate(cli::validate::Args),
+    Webhook(cli::webhook::Args),
     Why(cli::why::Args),
 }
 
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::Schedule(args) => cli::schedule::run(&args),
         Command::Status(args) => cli::status::run(&args),
         Command::Validate(args) => cli::validate::run(&args),
+        Command::Webhook(args) => cli::webhook::run(&args),
         Command::Why(args) => cli::why::run(&args),
     }
 }

@@ -9,6 +9,7 @@ pub mod policy;
 pub mod reason;
 pub mod task;
 pub mod trigger;
+pub mod webhook_source;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -17,6 +18,7 @@ pub use automation::AgentAutomation;
 pub use policy::AgentPolicy;
 pub use reason::Reason;
 pub use task::AgentTask;
+pub use webhook_source::WebhookSource;
 
 /// The API group of all kinds.
 pub const GROUP: &str = "agentautomation.dev";
@@ -24,5 +26,10 @@ pub const GROUP: &str = "agentautomation.dev";
 /// Every kind's definition, in the order in which they are documented.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![AgentAutomation::crd(), AgentTask::crd(), AgentPolicy::crd()]
+    vec![
+        AgentAutomation::crd(),
+        AgentTask::crd(),
+        AgentPolicy::crd(),
+        WebhookSource::crd(),
+    ]
 }

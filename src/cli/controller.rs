@@ -5,20 +5,28 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use jiff::{SignedDuration, Timestamp};
 use kube::client::ClientBuilder;
 use kube::{Client, Config};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tower::timeout::TimeoutLayer;
 use tracing_subscriber::EnvFilter;
 
 use crate::controller::lease::Terms;
 use crate::controller::metrics::Metrics;
 use crate::controller::requests::CountRequests;
-use crate::controller::{Controller, server};
+use crate::controller::server::Readiness;
+use crate::controller::{Controller, Shutdown, server};
 use crate::github::{BaseUrl, Client as GitHub, HttpTransport};
 use crate::plan::Settings;
+use crate::webhook::metrics::Metrics as Received;
+use crate::webhook::tls::TlsError;
+
+use super::webhook::{Open, Receiving};
 
 /// No call to the API server waits longer for its answer to begin.
 pub(super) const API_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,30 +90,40 @@ pub struct Args {
     /// Between two lists of a repository's pull requests when none has changed for long.
     #[arg(long, default_value = "10m", value_parser = interval, value_name = "DURATION")]
     pull_poll_max: SignedDuration,
+    /// Where GitHub's webhooks are received; without it they are not.
+    #[arg(long, env = "WEBHOOK_ADDRESS", value_name = "ADDRESS")]
+    webhook_address: Option<SocketAddr>,
+    #[command(flatten)]
+    webhook: Receiving,
     /// How logs are written; `RUST_LOG` says which.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum LogFormat {
+pub(super) enum LogFormat {
     Text,
     Json,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(super) enum Error {
     #[error("no cluster: {0}; set KUBECONFIG, or run in a Pod")]
     Config(#[from] kube::config::InferConfigError),
     #[error("no client for the cluster: {0}")]
     Client(#[from] kube::Error),
     #[error("no client for GitHub: {0}")]
     GitHub(#[from] crate::github::TransportError),
-    #[error("can't listen on {address}: {source}; choose another --metrics-address")]
+    #[error("can't listen on {address}: {source}; choose another {flag}")]
     Listen {
+        flag: &'static str,
         address: SocketAddr,
         source: std::io::Error,
     },
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+    #[error("the system gives no randomness")]
+    Randomness(#[from] aws_lc_rs::error::Unspecified),
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
@@ -117,6 +135,10 @@ pub fn run(args: &Args) -> ExitCode {
     let ran = runtime
         .map_err(Error::Io)
         .and_then(|runtime| runtime.block_on(control(args)));
+    exit(ran)
+}
+
+pub(super) fn exit(ran: Result<(), Error>) -> ExitCode {
     ran.map_or_else(
         |error| {
             eprintln!("error: {error}");
@@ -127,9 +149,15 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 async fn control(args: &Args) -> Result<(), Error> {
-    let metrics = Arc::new(Metrics::default());
+    let mut metrics = Metrics::default();
+    let received = args.webhook_address.map(|_| Received::new(metrics.registry()));
+    let metrics = Arc::new(metrics);
     let (stop, shutdown) = watch::channel(false);
     let client = client(metrics.clone()).await?;
+    let receiver = match args.webhook_address.zip(received) {
+        Some((address, received)) => Some(args.webhook.open(address, client.clone(), received).await?),
+        None => None,
+    };
     let github = GitHub::new(
         Arc::new(HttpTransport::new(&args.github_api_url)?),
         args.github_api_url.clone(),
@@ -144,17 +172,31 @@ async fn control(args: &Args) -> Result<(), Error> {
         identity: identity(),
         metrics: metrics.clone(),
     };
-    let address = args.metrics_address;
-    let listener = server::listen(address)
-        .await
-        .map_err(|source| Error::Listen { address, source })?;
-    tracing::info!(address = %listener.local_addr()?, "serving /metrics, /healthz and /readyz");
-    let served = tokio::spawn(server::serve(listener, metrics, shutdown.clone()));
+    // A standby is as ready as a leader: it can take over.
+    let is_ready = receiver.as_ref().map_or_else(|| Arc::new(|| true) as Readiness, Open::readiness);
+    let served = serve_metrics(args.metrics_address, metrics, is_ready, shutdown.clone()).await?;
     let signals = tokio::spawn(signals(stop)?);
-    controller.run(shutdown).await;
+    let receiving = receiver.map(|receiver| receiver.run(shutdown.clone()));
+    tokio::join!(controller.run(shutdown), OptionFuture::from(receiving));
     signals.abort();
     served.abort();
     Ok(())
+}
+
+pub(super) async fn serve_metrics(
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+    is_ready: Readiness,
+    shutdown: Shutdown,
+) -> Result<JoinHandle<std::io::Result<()>>, Error> {
+    let listener = listen("--metrics-address", address).await?;
+    tracing::info!(address = %listener.local_addr()?, "serving /metrics, /healthz and /readyz");
+    Ok(tokio::spawn(server::serve(listener, metrics, is_ready, shutdown)))
+}
+
+pub(super) async fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
+    let listener = server::listen(address).await;
+    listener.map_err(|source| Error::Listen { flag, address, source })
 }
 
 impl Args {
@@ -184,7 +226,7 @@ impl Args {
 }
 
 /// A client that repeats nothing and waits for nothing for ever.
-async fn client(metrics: Arc<Metrics>) -> Result<Client, Error> {
+pub(super) async fn client(metrics: Arc<Metrics>) -> Result<Client, Error> {
     let mut config = Config::infer().await?;
     config.default_retry = false;
     Ok(ClientBuilder::try_from(config)?
@@ -194,7 +236,7 @@ async fn client(metrics: Arc<Metrics>) -> Result<Client, Error> {
 }
 
 /// Resolves when the process is asked to stop.
-fn signals(stop: watch::Sender<bool>) -> Result<impl Future<Output = ()>, Error> {
+pub(super) fn signals(stop: watch::Sender<bool>) -> Result<impl Future<Output = ()>, Error> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -213,7 +255,7 @@ fn identity() -> String {
     format!("{host}_{:016x}", rand::random::<u64>())
 }
 
-fn log(format: LogFormat) {
+pub(super) fn log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -15,6 +15,7 @@ pub mod schedule;
 pub mod status;
 mod table;
 pub mod validate;
+pub mod webhook;
 pub mod why;
 
 /// What a subcommand prints.

@@ -25,7 +25,7 @@ use super::events::{Stood, Teller};
 use super::lease::Lease;
 use super::metrics::{Metrics, Seen};
 use super::timers::Timers;
-use super::watching::{Kind, News, watch};
+use super::watching::{Kind, News, absent, watch};
 use super::{Controller, Shutdown, stopped};
 
 /// The clock may be set while a timer runs, so it is looked at this often.
@@ -191,58 +191,20 @@ impl<'a> Leading<'a> {
     /// What a whole list does not name is gone. A task is read once more: it may be newer than the list.
     fn listed(&mut self, kind: Kind) {
         let named = self.listing.remove(&kind).unwrap_or_default();
-        match kind {
-            Kind::Automation => {
-                for update in self.absent_automations(&named) {
-                    self.learn(update);
-                }
+        for update in absent(&self.world, kind, &named) {
+            self.learn(update);
+        }
+        if kind == Kind::Task {
+            let unreadable = self.world.unreadable_tasks.keys().filter(|key| !named.contains(key));
+            for key in unreadable.cloned().collect::<Vec<_>>() {
+                self.learn(Update::TaskGone(key, String::new()));
             }
-            Kind::Namespace => {
-                let absent = self
-                    .world
-                    .namespaces()
-                    .filter(|name| !named.contains(&ObjectKey::new("", name.as_str())));
-                for name in absent.cloned().collect::<Vec<_>>() {
-                    self.learn(Update::NamespaceGone(name));
-                }
-            }
-            Kind::Policy => {
-                for update in self.absent_policies(&named) {
-                    self.learn(update);
-                }
-            }
-            Kind::Task => {
-                let unreadable = self.world.unreadable_tasks.keys().filter(|key| !named.contains(key));
-                for key in unreadable.cloned().collect::<Vec<_>>() {
-                    self.learn(Update::TaskGone(key, String::new()));
-                }
-                for task in self.absent_tasks(&named) {
-                    self.refresh(task);
-                }
+            for task in self.absent_tasks(&named) {
+                self.refresh(task);
             }
         }
         self.unlisted.remove(&kind);
         self.world.is_complete = self.unlisted.is_empty();
-    }
-
-    fn absent_automations(&self, named: &BTreeSet<ObjectKey>) -> Vec<Update> {
-        let absent = self.world.automations().filter(|(key, _)| !named.contains(key));
-        let gone =
-            absent.map(|(key, automation)| Update::AutomationGone(key.clone(), automation.uid().unwrap_or_default()));
-        gone.collect()
-    }
-
-    fn absent_policies(&self, named: &BTreeSet<ObjectKey>) -> Vec<Update> {
-        let known: BTreeSet<_> = self
-            .world
-            .policies()
-            .map(ResourceExt::name_any)
-            .chain(self.world.unreadable_policies.iter().cloned())
-            .collect();
-        let absent = known
-            .into_iter()
-            .filter(|name| !named.contains(&ObjectKey::new("", name.as_str())));
-        absent.map(Update::PolicyGone).collect()
     }
 
     fn absent_tasks(&self, named: &BTreeSet<ObjectKey>) -> Vec<AgentTask> {

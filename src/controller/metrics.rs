@@ -202,6 +202,11 @@ impl Metrics {
         );
     }
 
+    /// Where other parts of the process have their metrics.
+    pub fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
     /// The text format that Prometheus reads.
     ///
     /// # Errors

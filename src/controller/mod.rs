@@ -11,7 +11,7 @@ pub mod metrics;
 pub mod requests;
 pub mod server;
 pub mod timers;
-mod watching;
+pub(crate) mod watching;
 
 use std::sync::Arc;
 

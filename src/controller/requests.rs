@@ -80,6 +80,7 @@ fn resource(path: &str) -> &'static str {
         ("agenttasks", "agenttasks", "agenttasks/status"),
         ("agentautomations", "agentautomations", "agentautomations/status"),
         ("agentpolicies", "agentpolicies", "agentpolicies/status"),
+        ("webhooksources", "webhooksources", "webhooksources"),
         ("leases", "leases", "leases"),
         ("secrets", "secrets", "secrets"),
         ("events", "events", "events"),

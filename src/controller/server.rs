@@ -12,14 +12,22 @@ use tokio::net::TcpListener;
 use super::metrics::Metrics;
 use super::{Shutdown, stopped};
 
-/// Serves until the process is asked to stop. A standby is as ready as a leader: it can take over.
+/// Whether a process is of use by now.
+pub type Readiness = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Serves until the process is asked to stop.
 ///
 /// # Errors
 /// When the address can't be listened on.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut shutdown: Shutdown) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    is_ready: Readiness,
+    mut shutdown: Shutdown,
+) -> std::io::Result<()> {
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
-        .route("/readyz", get(|| async { "ok" }))
+        .route("/readyz", get(move || async move { readiness(is_ready()) }))
         .route("/metrics", get(move || async move { exposition(&metrics) }));
     axum::serve(listener, router)
         .with_graceful_shutdown(async move { stopped(&mut shutdown).await })
@@ -32,6 +40,14 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut shutdown: S
 /// When it is taken or not ours.
 pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
+}
+
+fn readiness(is_ready: bool) -> (StatusCode, &'static str) {
+    if is_ready {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "it does not know the cluster yet")
+    }
 }
 
 fn exposition(metrics: &Metrics) -> Response {

@@ -1,6 +1,7 @@
 //! The watches of the three kinds and of namespaces, as one stream of news. An object that can't be decoded is told and passed over; what
 //! was known of it before stays known.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -13,15 +14,16 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use crate::api::AgentAutomation;
 use crate::observe::Update;
-use crate::plan::ObjectKey;
+use crate::plan::{ObjectKey, World};
 
 /// Objects in one answer of a list: while it is decoded, all of them are in memory several times.
 const PAGE: u32 = 100;
 
 /// What a watch brings.
 #[derive(Debug)]
-pub(super) enum News {
+pub(crate) enum News {
     Update(Update),
     /// A list of this kind begins; what it does not name is gone.
     ListBegins(Kind),
@@ -35,7 +37,7 @@ pub(super) enum News {
 
 /// The kinds that are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Automation,
     Task,
     Policy,
@@ -44,10 +46,10 @@ pub(super) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 4] = [Self::Automation, Self::Task, Self::Policy, Self::Namespace];
+    pub(crate) const ALL: [Self; 4] = [Self::Automation, Self::Task, Self::Policy, Self::Namespace];
 
     /// A name for logs and metrics.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Automation => "AgentAutomation",
             Self::Task => "AgentTask",
@@ -59,23 +61,54 @@ impl Kind {
 
 /// All watches. It never ends.
 pub(super) fn watch(client: &Client) -> BoxStream<'static, News> {
-    let policies = kind(
-        client,
-        Kind::Policy,
-        |policy| Update::Policy(Box::new(policy)),
-        |key, _| Update::PolicyGone(key.name),
-    );
-    let automations = kind(
-        client,
-        Kind::Automation,
-        |automation| Update::Automation(Box::new(automation)),
-        Update::AutomationGone,
-    );
     let tasks = kind(
         client,
         Kind::Task,
         |task| Update::Task(Box::new(task)),
         Update::TaskGone,
+    );
+    stream::select(of_cluster(client), stream::select(automations(client), tasks)).boxed()
+}
+
+/// The watches of all that says what an event causes: tasks are left out. It never ends.
+pub(crate) fn watch_rules(client: &Client) -> BoxStream<'static, News> {
+    stream::select(of_cluster(client), automations(client)).boxed()
+}
+
+/// What is gone, of what a list did not name. Tasks are not told: one may be newer than the list.
+pub(crate) fn absent(world: &World, kind: Kind, named: &BTreeSet<ObjectKey>) -> Vec<Update> {
+    let is_absent = |name: &str| !named.contains(&ObjectKey::new("", name));
+    match kind {
+        Kind::Automation => {
+            let absent = world.automations().filter(|(key, _)| !named.contains(key));
+            let uid = |automation: &AgentAutomation| automation.uid().unwrap_or_default();
+            absent
+                .map(|(key, automation)| Update::AutomationGone(key.clone(), uid(automation)))
+                .collect()
+        }
+        Kind::Policy => {
+            let known: BTreeSet<_> = world
+                .policies()
+                .map(ResourceExt::name_any)
+                .chain(world.unreadable_policies.iter().cloned())
+                .collect();
+            let absent = known.into_iter().filter(|name| is_absent(name));
+            absent.map(Update::PolicyGone).collect()
+        }
+        Kind::Namespace => {
+            let absent = world.namespaces().filter(|name| is_absent(name));
+            absent.cloned().map(Update::NamespaceGone).collect()
+        }
+        Kind::Task => Vec::new(),
+    }
+}
+
+fn of_cluster(client: &Client) -> BoxStream<'static, News> {
+    let policies = kind(
+        client,
+        Kind::Policy,
+        |policy| Update::Policy(Box::new(policy)),
+        |key, _| Update::PolicyGone(key.name),
     );
     let namespaces = kind(
         client,
@@ -86,8 +119,16 @@ pub(super) fn watch(client: &Client) -> BoxStream<'static, News> {
         },
         |key, _| Update::NamespaceGone(key.name),
     );
-    let of_cluster = stream::select(policies, namespaces);
-    stream::select(of_cluster, stream::select(automations, tasks)).boxed()
+    stream::select(policies, namespaces).boxed()
+}
+
+fn automations(client: &Client) -> BoxStream<'static, News> {
+    kind(
+        client,
+        Kind::Automation,
+        |automation| Update::Automation(Box::new(automation)),
+        Update::AutomationGone,
+    )
 }
 
 type Gone = fn(ObjectKey, String) -> Update;
@@ -138,7 +179,7 @@ fn decoded<K: Resource<DynamicType = ()>>(kind: Kind, object: DeserializeGuard<K
 
 /// Waits twice as long after each failure, without chance, so that a simulation can be repeated.
 #[derive(Default)]
-struct Doubling(u32);
+pub(crate) struct Doubling(u32);
 
 impl Iterator for Doubling {
     type Item = Duration;

@@ -25,11 +25,13 @@ const OBJECTS: &[&str] = &[
     "customresourcedefinition.apiextensions.k8s.io/agentautomations.agentautomation.dev",
     "customresourcedefinition.apiextensions.k8s.io/agentpolicies.agentautomation.dev",
     "customresourcedefinition.apiextensions.k8s.io/agenttasks.agentautomation.dev",
+    "customresourcedefinition.apiextensions.k8s.io/webhooksources.agentautomation.dev",
     "deployment.apps/agent-automation",
     "namespace/agent-automation-system",
     "role.rbac.authorization.k8s.io/agent-automation-leader",
     "rolebinding.rbac.authorization.k8s.io/agent-automation-leader",
     "service/agent-automation-metrics",
+    "service/agent-automation-webhook",
     "serviceaccount/agent-automation",
 ];
 
@@ -40,6 +42,7 @@ const CONTROLLER: &[(&str, &str)] = &[
     ("agentautomation.dev/agentpolicies", "get list watch"),
     ("agentautomation.dev/agenttasks", "create delete get list watch"),
     ("agentautomation.dev/agenttasks/status", "get update"),
+    ("agentautomation.dev/webhooksources", "get list watch"),
     ("/namespaces", "list watch"),
     ("/secrets", "get"),
     ("events.k8s.io/events", "create patch"),
@@ -56,11 +59,16 @@ const EDIT: &[(&str, &str)] = &[
         "agentautomation.dev/agenttasks",
         "create delete deletecollection get list patch update watch",
     ),
+    (
+        "agentautomation.dev/webhooksources",
+        "create delete deletecollection get list patch update watch",
+    ),
 ];
 const VIEW: &[(&str, &str)] = &[
     ("agentautomation.dev/agentautomations", "get list watch"),
     ("agentautomation.dev/agentpolicies", "get list watch"),
     ("agentautomation.dev/agenttasks", "get list watch"),
+    ("agentautomation.dev/webhooksources", "get list watch"),
 ];
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The simulated GitHub against GitHub's published description, and the client against both.
+//! The simulated GitHub against GitHub's published description, the client against both, and the receiver of webhooks against
+//! GitHub's examples.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod client;
@@ -10,4 +11,5 @@ mod pulls;
 mod scripts;
 mod server;
 mod tokens;
+mod webhook;
 mod world;

@@ -7,7 +7,7 @@ use kube::core::cel::Validator;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use crate::api::{AgentAutomation, AgentPolicy, AgentTask};
+use crate::api::{AgentAutomation, AgentPolicy, AgentTask, WebhookSource};
 
 use super::finding::Fault;
 use super::path::Path;
@@ -19,10 +19,11 @@ pub enum Kind {
     Automation,
     Task,
     Policy,
+    Source,
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::Automation, Self::Task, Self::Policy];
+    pub const ALL: [Self; 4] = [Self::Automation, Self::Task, Self::Policy, Self::Source];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -30,6 +31,7 @@ impl Kind {
             Self::Automation => "AgentAutomation",
             Self::Task => "AgentTask",
             Self::Policy => "AgentPolicy",
+            Self::Source => "WebhookSource",
         }
     }
 
@@ -41,7 +43,7 @@ impl Kind {
     #[must_use]
     pub fn is_namespaced(self) -> bool {
         match self {
-            Self::Automation | Self::Task => true,
+            Self::Automation | Self::Task | Self::Source => true,
             Self::Policy => false,
         }
     }
@@ -51,6 +53,7 @@ impl Kind {
             Self::Automation => AgentAutomation::crd(),
             Self::Task => AgentTask::crd(),
             Self::Policy => AgentPolicy::crd(),
+            Self::Source => WebhookSource::crd(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::api::{AgentAutomation, AgentPolicy, AgentTask};
+use crate::api::{AgentAutomation, AgentPolicy, AgentTask, WebhookSource};
 use crate::domain::branch::Branch;
 use crate::domain::pattern::{Case, Pattern};
 use crate::domain::repository::Repository;
@@ -18,6 +18,7 @@ pub enum Object {
     Automation(Box<AgentAutomation>),
     Task(Box<AgentTask>),
     Policy(Box<AgentPolicy>),
+    Source(Box<WebhookSource>),
 }
 
 impl Object {
@@ -27,6 +28,7 @@ impl Object {
             Kind::Automation => Self::Automation(serde_json::from_value(value)?),
             Kind::Task => Self::Task(serde_json::from_value(value)?),
             Kind::Policy => Self::Policy(serde_json::from_value(value)?),
+            Kind::Source => Self::Source(serde_json::from_value(value)?),
         })
     }
 
@@ -36,6 +38,8 @@ impl Object {
             Self::Automation(automation) => automation_problems(automation),
             Self::Task(task) => task_problems(task),
             Self::Policy(policy) => policy_problems(policy),
+            // Its schema and rules say all there is to say.
+            Self::Source(_) => Vec::new(),
         }
     }
 }

@@ -84,6 +84,7 @@ fn sort(objects: impl Iterator<Item = Object>) -> Objects {
             Object::Automation(automation) => sorted.automations.push(*automation),
             Object::Task(task) => sorted.tasks.push(*task),
             Object::Policy(policy) => sorted.policies.push(*policy),
+            Object::Source(_) => {}
         }
         sorted
     })

@@ -1,0 +1,334 @@
+//! A request, step by step. What is cheap and tells nothing comes first; nothing of a body is parsed before its signature
+//! has been checked; a source that is not there and a signature that is wrong are answered alike.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Body;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+use crate::domain::repository::Repository;
+use crate::plan::ObjectKey;
+
+use super::limits::{Unread, let_pass, read};
+use super::metrics::Metrics;
+use super::signature::Signature;
+use super::sources::Source;
+use super::{Delivery, Handler, Limits, Outcome, Sources};
+
+/// Seconds after which a delivery that did not get through may be tried again.
+const RETRY_AFTER: u64 = 5;
+const LONGEST_REASON: usize = 300;
+const LONGEST_NAME: usize = 63;
+
+/// The receiver of webhooks.
+pub struct Receiver<H> {
+    sources: Arc<Sources>,
+    handler: Arc<H>,
+    pub(super) limits: Limits,
+    room: Semaphore,
+    metrics: Metrics,
+}
+
+/// An answer and the word it is counted by.
+struct Answer {
+    status: StatusCode,
+    body: Value,
+    result: &'static str,
+}
+
+/// What is known of a delivery whose signature was right.
+struct Known {
+    source: ObjectKey,
+    event: String,
+    id: String,
+    action: Option<String>,
+}
+
+impl<H: Handler> Receiver<H> {
+    #[must_use]
+    pub fn new(sources: Arc<Sources>, handler: Arc<H>, limits: Limits, metrics: Metrics) -> Self {
+        Self {
+            sources,
+            handler,
+            room: Semaphore::new(limits.concurrent),
+            limits,
+            metrics,
+        }
+    }
+
+    /// Whether it can promise anything.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.sources.are_listed() && self.handler.is_ready()
+    }
+
+    /// Answers a request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let Ok(_room) = self.room.try_acquire() else {
+            let busy = unavailable("too many requests at once", "busy");
+            self.metrics.answered(None, busy.result, std::time::Duration::ZERO);
+            return busy.response();
+        };
+        let (began, mut known) = (Instant::now(), None);
+        self.metrics.in_flight.inc();
+        let answer = timeout(self.limits.whole, self.judge(request, &mut known)).await;
+        self.metrics.in_flight.dec();
+        let answer = answer.unwrap_or_else(|_| unavailable("it took too long", "timeout"));
+        let event = known.as_ref().map(|known| known.event.as_str());
+        self.metrics.answered(event, answer.result, began.elapsed());
+        log(known.as_ref(), &answer);
+        answer.response()
+    }
+
+    async fn judge<B>(&self, request: Request<B>, known: &mut Option<Known>) -> Answer
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        match self.verify(request, known).await {
+            Ok((source, delivery)) => self.decide(&source, delivery, known).await,
+            Err(answer) => answer,
+        }
+    }
+
+    /// Everything that is done before the body is parsed.
+    async fn verify<B>(
+        &self,
+        request: Request<B>,
+        known: &mut Option<Known>,
+    ) -> Result<(Arc<Source>, (Delivery, Bytes)), Answer>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (head, mut body) = request.into_parts();
+        let Some(source) = source(head.uri.path()) else {
+            return Err(refused(
+                StatusCode::NOT_FOUND,
+                "webhooks arrive at /webhooks/github/NAMESPACE/NAME",
+                "not_found",
+            ));
+        };
+        if head.method != Method::POST {
+            return Err(refused(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "webhooks arrive by POST",
+                "method_not_allowed",
+            ));
+        }
+        if !self.is_ready() {
+            return Err(unavailable("it has just begun and does not know the cluster yet", "not_ready"));
+        }
+        if !is_json(&head.headers) {
+            return Err(refused(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "set the webhook's content type to application/json in GitHub's settings",
+                "media_type",
+            ));
+        }
+        let bytes = match read(&mut body, &self.limits).await {
+            Ok(bytes) => bytes,
+            Err(unread) => {
+                if unread == Unread::TooLarge {
+                    let_pass(&mut body).await;
+                }
+                return Err(self.unread(unread));
+            }
+        };
+        let Some(signature) = Signature::of(&head.headers) else {
+            return Err(unsigned());
+        };
+        let signed = self.sources.signed(&source, &signature, &bytes).await;
+        let signed = signed.map_err(|_| unavailable("the webhook's secret can't be read now", "no_secret"))?;
+        let accepted = signed.ok_or_else(unsigned)?;
+        let event = one(&head.headers, "x-github-event", is_event).ok_or_else(|| {
+            refused(
+                StatusCode::BAD_REQUEST,
+                "the header X-GitHub-Event is missing or no name of an event",
+                "no_event",
+            )
+        })?;
+        let id = one(&head.headers, "x-github-delivery", is_id).unwrap_or_default();
+        let delivery = Delivery {
+            source: source.clone(),
+            event: event.clone(),
+            id: id.clone(),
+            payload: Value::Null,
+        };
+        *known = Some(Known {
+            source,
+            event,
+            id,
+            action: None,
+        });
+        Ok((accepted, (delivery, bytes)))
+    }
+
+    async fn decide(
+        &self,
+        source: &Source,
+        (mut delivery, bytes): (Delivery, Bytes),
+        known: &mut Option<Known>,
+    ) -> Answer {
+        if delivery.event == "ping" {
+            let body = json!({"ok": true, "source": delivery.source.to_string()});
+            return Answer {
+                status: StatusCode::OK,
+                body,
+                result: "ping",
+            };
+        }
+        delivery.payload = match parse(&bytes) {
+            Ok(payload) => payload,
+            Err(problem) => return refused(StatusCode::BAD_REQUEST, problem, "not_json"),
+        };
+        drop(bytes);
+        let action = delivery.payload.get("action").and_then(Value::as_str);
+        if let Some(known) = known {
+            known.action = action.filter(|action| is_event(action)).map(str::to_owned);
+        }
+        let name = delivery.payload.pointer("/repository/full_name").and_then(Value::as_str);
+        let Some(repository) = name.and_then(|name| Repository::parse(name).ok()) else {
+            return nothing("it is not about a repository");
+        };
+        if !source.takes(&repository) {
+            return nothing("spec.repositories of the WebhookSource does not name its repository");
+        }
+        match self.handler.handle(delivery).await {
+            Outcome::Caused(tasks) => {
+                let tasks: Vec<_> = tasks.iter().map(ToString::to_string).collect();
+                Answer {
+                    status: StatusCode::ACCEPTED,
+                    body: json!({"tasks": tasks}),
+                    result: "caused",
+                }
+            }
+            Outcome::Nothing(reason) => nothing(&reason),
+            Outcome::Malformed(problem) => refused(StatusCode::BAD_REQUEST, &line(&problem), "malformed"),
+            Outcome::Unavailable(reason) => unavailable(&line(&reason), "unavailable"),
+        }
+    }
+
+    fn unread(&self, unread: Unread) -> Answer {
+        match unread {
+            Unread::TooLarge => refused(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                &format!("the body has more than {} bytes", self.limits.body),
+                "too_large",
+            ),
+            Unread::TooSlow => refused(StatusCode::REQUEST_TIMEOUT, "the body took too long", "too_slow"),
+            Unread::CutShort => refused(StatusCode::BAD_REQUEST, "the body ends too early", "cut_short"),
+        }
+    }
+}
+
+impl Answer {
+    fn response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from(format!("{}\n", self.body)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER.into());
+            }
+            StatusCode::METHOD_NOT_ALLOWED => {
+                headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+fn refused(status: StatusCode, error: &str, result: &'static str) -> Answer {
+    let body = json!({"error": error});
+    Answer { status, body, result }
+}
+
+/// The same for a source that is not there as for a wrong signature.
+fn unsigned() -> Answer {
+    let error = "there is no such source, or X-Hub-Signature-256 is not of its secret";
+    refused(StatusCode::UNAUTHORIZED, error, "unauthorized")
+}
+
+fn unavailable(reason: &str, result: &'static str) -> Answer {
+    refused(StatusCode::SERVICE_UNAVAILABLE, reason, result)
+}
+
+fn nothing(reason: &str) -> Answer {
+    Answer {
+        status: StatusCode::ACCEPTED,
+        body: json!({"reason": line(reason)}),
+        result: "nothing",
+    }
+}
+
+/// What strangers send is not told at the usual level: they could fill the log with it.
+fn log(known: Option<&Known>, answer: &Answer) {
+    let (status, result) = (answer.status.as_u16(), answer.result);
+    match known {
+        Some(known) => tracing::info!(
+            source = %known.source,
+            event = known.event,
+            action = known.action,
+            delivery = known.id,
+            status,
+            result,
+            "webhook"
+        ),
+        None => tracing::debug!(status, result, "a request that is no signed webhook"),
+    }
+}
+
+/// The source that a path names.
+fn source(path: &str) -> Option<ObjectKey> {
+    let rest = path.strip_prefix("/webhooks/github/")?;
+    let (namespace, name) = rest.split_once('/')?;
+    let is_name = |name: &str| !name.is_empty() && !name.contains('/');
+    (is_name(namespace) && is_name(name)).then(|| ObjectKey::new(namespace, name))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = one(headers, header::CONTENT_TYPE.as_str(), |_| true).unwrap_or_default();
+    let kind = value.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// A header that is there once, and is what it should be.
+fn one(headers: &HeaderMap, name: &str, fits: fn(&str) -> bool) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+    fits(value).then(|| value.to_owned())
+}
+
+/// GitHub's words for events and actions.
+fn is_event(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(is_word)
+}
+
+fn is_id(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(is_digit)
+}
+
+/// The payload is quoted in no error.
+fn parse(bytes: &[u8]) -> Result<Value, &'static str> {
+    match serde_json::from_slice(bytes) {
+        Ok(payload @ Value::Object(_)) => Ok(payload),
+        Ok(_) => Err("the body is no JSON object"),
+        Err(_) => Err("the body is no JSON"),
+    }
+}
+
+fn line(text: &str) -> String {
+    let visible = |character: char| if character.is_control() { ' ' } else { character };
+    text.chars().take(LONGEST_REASON).map(visible).collect()
+}
