@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::client::{Call, Client, decode, etag};
+use super::conditional::Conditional;
 use super::error::Error;
 use super::models::Task;
 use super::token::Token;
@@ -65,6 +66,9 @@ pub struct List<T> {
     pub etag: Option<String>,
 }
 
+/// The size of a page that is asked for.
+const PAGE_SIZE: usize = 100;
+
 /// How much of a list to read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pages(usize);
@@ -99,8 +103,42 @@ impl Client {
         Ok(self.pages(call, pages).await?.unwrap_or_default())
     }
 
+    /// A list that grows at its end, from a time on.
+    ///
+    /// There the `ETag` of the first page says nothing of the others, so it is given only while the first is not full.
+    pub(super) async fn growing_list<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+    ) -> Result<Conditional<List<T>>, Error> {
+        let list = self.pages(call, Pages::default()).await?;
+        Ok(conditional(list.map(|list: List<T>| {
+            let is_full = list.items.len() + list.undecodable >= PAGE_SIZE;
+            let etag = list.etag.filter(|_| !is_full);
+            List { etag, ..list }
+        })))
+    }
+
+    /// A list with the newest first, read until `enough` of an element says that it and what follows is known already.
+    pub(super) async fn newest<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+        enough: impl Fn(&T) -> bool,
+    ) -> Result<Conditional<List<T>>, Error> {
+        let list = self.pages_until(call, Pages::default(), enough).await?;
+        Ok(conditional(list))
+    }
+
     /// Follows `rel="next"`; `None` when the first page has not changed.
-    async fn pages<T: DeserializeOwned>(&self, mut call: Call<'_>, pages: Pages) -> Result<Option<List<T>>, Error> {
+    async fn pages<T: DeserializeOwned>(&self, call: Call<'_>, pages: Pages) -> Result<Option<List<T>>, Error> {
+        self.pages_until(call, pages, |_| false).await
+    }
+
+    async fn pages_until<T: DeserializeOwned>(
+        &self,
+        mut call: Call<'_>,
+        pages: Pages,
+        enough: impl Fn(&T) -> bool,
+    ) -> Result<Option<List<T>>, Error> {
         let mut list = List::default();
         for page in 0..pages.0 {
             let Some(answer) = self.get(&call).await? else {
@@ -110,7 +148,8 @@ impl Client {
             if page == 0 {
                 list.etag = etag(&answer);
             }
-            let Some(next) = next_page(answer.headers()) else {
+            let next = next_page(answer.headers()).filter(|_| !list.items.last().is_some_and(&enough));
+            let Some(next) = next else {
                 return Ok(Some(list.finished(false)));
             };
             if !self.base.owns(&next) {
@@ -175,6 +214,13 @@ impl Default for Pages {
     }
 }
 
+fn conditional<T>(list: Option<List<T>>) -> Conditional<List<T>> {
+    list.map_or(Conditional::NotModified, |list| Conditional::Fresh {
+        etag: list.etag.clone(),
+        value: list,
+    })
+}
+
 /// A list is the body itself, or for tasks a field of it.
 fn elements(body: Value, call: &Call<'_>) -> Result<Vec<Value>, Error> {
     let list = match body {
@@ -202,7 +248,7 @@ fn next_page(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-fn whole_second(time: Timestamp) -> String {
+pub(super) fn whole_second(time: Timestamp) -> String {
     let rest = jiff::SignedDuration::from_nanos(i64::from(time.subsec_nanosecond()));
     time.saturating_sub(rest).unwrap_or(time).to_string()
 }

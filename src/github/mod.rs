@@ -1,4 +1,4 @@
-//! The GitHub client: agent tasks, pull requests, limits.
+//! The GitHub client: agent tasks, issues, pull requests, comments, webhooks' deliveries, limits.
 //!
 //! Starting a task is a POST that must not be repeated and whose answer can be lost. So nothing here retries, at any
 //! layer; the transport tells *never sent* from *lost*; and [`StartOutcome::Unknown`] is a result like any other. Reads
@@ -9,9 +9,13 @@
 
 mod base_url;
 mod client;
+mod comments;
 mod conditional;
 mod error;
 mod guardrails;
+mod hooks;
+mod identity;
+mod issues;
 mod lenient;
 mod limits;
 mod list;
@@ -24,15 +28,20 @@ mod token;
 mod transport;
 mod url;
 mod usage;
+mod write;
 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use client::{Client, Exchange};
+pub use comments::Comment;
 pub use conditional::Conditional;
 pub use error::Error;
 pub use guardrails::{AgentConfiguration, BranchRule};
+pub use hooks::{Delivery, Hook};
+pub use identity::Identity;
+pub use issues::{Issue, IssueEvent};
 pub use limits::{RateSnapshot, RetryAfter};
 pub use list::{List, ListQuery, Listed, Scope};
-pub use pulls::CheckRun;
+pub use pulls::{ChangedFile, CheckRun};
 pub use refusal::{Refusal, RefusalKind};
 pub use start::{StartOutcome, StartRequest};
 pub use token::{Token, TokenError};

@@ -4,12 +4,13 @@ use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::client::{Call, Client, READ_TIMEOUT};
+use super::client::{Call, Client};
 use super::conditional::Conditional;
 use super::error::Error;
 use super::lenient::{lenient, lenient_list};
+use super::list::{List, Pages};
 use super::models::PullRequest;
-use super::refusal::Verdict;
+use super::refusal::RefusalKind;
 use super::token::Token;
 use crate::domain::repository::Repository;
 
@@ -24,6 +25,15 @@ pub struct CheckRun {
     /// `success`, `failure`, `neutral`, `cancelled`, `skipped`, `timed_out`, `action_required`; once it is completed.
     #[serde(default, deserialize_with = "lenient")]
     pub conclusion: Option<String>,
+}
+
+/// A file that a pull request changes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ChangedFile {
+    pub filename: String,
+    /// What a renamed file was called before.
+    #[serde(default, deserialize_with = "lenient")]
+    pub previous_filename: Option<String>,
 }
 
 impl Client {
@@ -58,6 +68,21 @@ impl Client {
             Conditional::Fresh { value, .. } => Ok(value.check_runs),
             Conditional::NotModified => Ok(Vec::new()),
         }
+    }
+
+    /// The paths of the files that a pull request changes, of at most a thousand; `truncated` tells of more.
+    pub async fn list_pull_files(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        number: u64,
+    ) -> Result<List<ChangedFile>, Error> {
+        let number = number.to_string();
+        let url = self
+            .url(&["repos", repo.owner(), repo.name(), "pulls", &number, "files"])?
+            .with("per_page", "100");
+        self.list(Call::new("list_pull_files", token, url), Pages::default())
+            .await
     }
 
     /// Asks for reviews. Asking again changes nothing.
@@ -99,35 +124,31 @@ impl Client {
             .await
     }
 
+    /// Removes a label; one that is not there counts as removed.
+    pub async fn remove_label(&self, token: &Token, repo: &Repository, number: u64, label: &str) -> Result<(), Error> {
+        let number = number.to_string();
+        let url = ["repos", repo.owner(), repo.name(), "issues", &number, "labels", label];
+        let removed = self
+            .send("remove_label", token, &url, Method::DELETE, Bytes::new())
+            .await;
+        match removed {
+            Err(error)
+                if error
+                    .refusal()
+                    .is_some_and(|refusal| refusal.kind == RefusalKind::NotFound) =>
+            {
+                Ok(())
+            }
+            other => other.map(drop),
+        }
+    }
+
     /// Closes a pull request. Closing it again changes nothing.
     pub async fn close_pull(&self, token: &Token, repo: &Repository, number: u64) -> Result<(), Error> {
         let number = number.to_string();
         let url = ["repos", repo.owner(), repo.name(), "pulls", &number];
         self.write("close_pull", token, &url, Method::PATCH, &State { state: "closed" })
             .await
-    }
-
-    /// Sends a change, once.
-    async fn write(
-        &self,
-        operation: &'static str,
-        token: &Token,
-        segments: &[&str],
-        method: Method,
-        body: &impl Serialize,
-    ) -> Result<(), Error> {
-        let call = Call::new(operation, token, self.url(segments)?);
-        let body = serde_json::to_vec(body).map_err(|error| Error::Undecodable {
-            operation,
-            reason: error.to_string(),
-        })?;
-        let (_, verdict) = self.exchange(&call, method, Bytes::from(body), READ_TIMEOUT).await?;
-        match verdict {
-            Verdict::Success => Ok(()),
-            Verdict::NotModified => Err(Error::Server { operation, status: 304 }),
-            Verdict::Undecided(status) => Err(Error::Server { operation, status }),
-            Verdict::Refused(refusal) => Err(Error::Refused { operation, refusal }),
-        }
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Permissions {
     pub contents: Access,
     pub administration: Access,
     pub checks: Access,
+    pub issues: Access,
+    pub webhooks: Access,
 }
 
 impl Default for Permissions {
@@ -50,6 +52,8 @@ impl Default for Permissions {
             contents: Access::Read,
             administration: Access::Read,
             checks: Access::Read,
+            issues: Access::Read,
+            webhooks: Access::None,
         }
     }
 }
@@ -97,6 +101,22 @@ impl Token {
         !self.revoked && self.expires_at.is_none_or(|at| now < at)
     }
 
+    /// What each answer tells of it, as headers.
+    pub(super) fn told(&self) -> Vec<(&'static str, String)> {
+        let expiry = self
+            .expires_at
+            .map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+        let scopes = (self.kind == TokenKind::Classic).then(|| "admin:repo_hook, repo".to_owned());
+        let headers = [
+            ("github-authentication-token-expiration", expiry),
+            ("x-oauth-scopes", scopes),
+        ];
+        headers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+
     pub(super) fn reaches(&self, repository: &Repository) -> bool {
         let listed = |names: &Vec<String>| names.iter().any(|name| same_name(name, &repository.name));
         self.repositories.as_ref().is_none_or(listed)
@@ -129,6 +149,29 @@ impl Token {
 
     pub(super) fn may_read_checks(&self) -> Result<(), Refusal> {
         self.may(self.permissions.checks, Access::Read)
+    }
+
+    pub(super) fn may_read_issues(&self, repository: &Repository) -> Result<(), Refusal> {
+        if repository.private {
+            self.may(self.permissions.issues, Access::Read)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether it may write what issues and pull requests have in common: labels and comments.
+    pub(super) fn may_write_cards(&self, of_a_pull: bool) -> Result<(), Refusal> {
+        let issues = self.permissions.issues;
+        let granted = if of_a_pull {
+            issues.max(self.permissions.pull_requests)
+        } else {
+            issues
+        };
+        self.may(granted, Access::Write)
+    }
+
+    pub(super) fn may_use_webhooks(&self, wanted: Access) -> Result<(), Refusal> {
+        self.may(self.permissions.webhooks, wanted)
     }
 
     fn may(&self, granted: Access, wanted: Access) -> Result<(), Refusal> {

@@ -3,7 +3,10 @@
 //! Every change is a method of [`Simulator`]. [`Command`] is the same list as data: a configuration file and the control
 //! API are made of it.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError},
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,8 +17,10 @@ use super::{
     auth::{Account, AccountKind, Token},
     endpoints::tasks::Start,
     fault::Fault,
+    hook::{Attempt, DeliveryFault, DeliveryRecord, NewHook, Sink},
+    issue::{CardChange, IssueChange, IssueRecord, NewIssue},
     limit::{Limits, PrimaryLimit},
-    pull::{Change, PullChange, PullRecord, Review},
+    pull::{Change, NewPull, PullChange, PullRecord, Review},
     repository::Repository,
     script::{Script, SessionScript},
     state::{Behaviour, RequestRecord, State},
@@ -37,6 +42,12 @@ pub enum ControlError {
     UnknownTask(String),
     #[error("{repository} has no open or closed pull request {number} yet")]
     UnknownPull { repository: String, number: u64 },
+    #[error("{repository} has neither an issue nor a pull request {number} yet")]
+    UnknownIssue { repository: String, number: u64 },
+    #[error("there is no delivery {0}: the list of deliveries has the ids")]
+    UnknownDelivery(u64),
+    #[error("there is no comment {0}: the list of issues has the ids")]
+    UnknownComment(u64),
 }
 
 /// A task that starts without the API, as one does that a person starts on the web.
@@ -61,6 +72,12 @@ pub struct TaskStart {
 pub enum Command {
     /// Adds a user; the id is picked when left out.
     AddUser {
+        login: String,
+        #[serde(default)]
+        id: u64,
+    },
+    /// Adds an account of an app; its login ends in `[bot]` as a rule.
+    AddBot {
         login: String,
         #[serde(default)]
         id: u64,
@@ -109,10 +126,40 @@ pub enum Command {
         id: String,
         session: SessionScript,
     },
+    OpenIssue(NewIssue),
+    OpenPull(NewPull),
+    /// Also of a pull request.
+    ChangeIssue {
+        repository: String,
+        number: u64,
+        by: String,
+        change: IssueChange,
+    },
     ChangePull {
         repository: String,
         number: u64,
+        /// The repository's owner when left out.
+        #[serde(default)]
+        by: Option<String>,
         change: PullChange,
+    },
+    /// On an issue or a pull request.
+    Comment {
+        repository: String,
+        number: u64,
+        by: String,
+        body: String,
+    },
+    EditComment {
+        id: u64,
+        by: String,
+        body: String,
+    },
+    AddHook(NewHook),
+    AddDeliveryFault(DeliveryFault),
+    /// A person asks for another attempt.
+    Redeliver {
+        id: u64,
     },
     /// Forgets the requests so far, and nothing else.
     ClearRequests,
@@ -125,6 +172,7 @@ impl Simulator {
     pub fn run(&self, command: Command) -> Result<(), ControlError> {
         match command {
             Command::AddUser { login, id } => self.add_user(&login, id),
+            Command::AddBot { login, id } => self.add_bot(&login, id),
             Command::AddToken(token) => return self.add_token(token),
             Command::AddRepository(repository) => return self.add_repository(repository),
             Command::MoveRepository { from, to } => return self.move_repository(&from, &to),
@@ -141,11 +189,30 @@ impl Simulator {
             Command::ArchiveTask { id } => return self.archive_task(&id),
             Command::CancelTask { id } => return self.cancel_task(&id),
             Command::ContinueTask { id, session } => return self.continue_task(&id, session),
+            Command::OpenIssue(issue) => return self.open_issue(issue).map(drop),
+            Command::OpenPull(pull) => return self.open_pull(pull).map(drop),
+            Command::ChangeIssue {
+                repository,
+                number,
+                by,
+                change,
+            } => return self.change_issue(&repository, number, &by, change),
             Command::ChangePull {
                 repository,
                 number,
+                by,
                 change,
-            } => return self.change_pull(&repository, number, change),
+            } => return self.change_pull_by(by.as_deref(), &repository, number, change),
+            Command::Comment {
+                repository,
+                number,
+                by,
+                body,
+            } => return self.comment(&repository, number, &by, &body).map(drop),
+            Command::EditComment { id, by, body } => return self.edit_comment(id, &by, &body),
+            Command::AddHook(hook) => return self.add_hook(hook).map(drop),
+            Command::AddDeliveryFault(fault) => self.add_delivery_fault(fault),
+            Command::Redeliver { id } => return self.redeliver(id),
             Command::ClearRequests => self.clear_requests(),
             Command::Reset => self.reset(),
         }
@@ -155,6 +222,11 @@ impl Simulator {
     /// Adds a user; an id of 0 is picked.
     pub fn add_user(&self, login: &str, id: u64) {
         self.state().add_account(login, id, AccountKind::User);
+    }
+
+    /// Adds an account of an app; an id of 0 is picked.
+    pub fn add_bot(&self, login: &str, id: u64) {
+        self.state().add_account(login, id, AccountKind::Bot);
     }
 
     /// Adds a token, or replaces the one with the same secret.
@@ -230,8 +302,14 @@ impl Simulator {
         self.state().faults.add(fault);
     }
 
+    pub fn add_delivery_fault(&self, fault: DeliveryFault) {
+        self.state().hooks.add_fault(fault);
+    }
+
     pub fn clear_faults(&self) {
-        self.state().faults.clear();
+        let mut state = self.state();
+        state.faults.clear();
+        state.hooks.clear_faults();
     }
 
     /// Limits from now on; windows that have begun keep their primary limit.
@@ -308,22 +386,120 @@ impl Simulator {
             .ok_or_else(|| ControlError::UnknownTask(id.to_owned()))
     }
 
-    /// Does what a person would to a pull request that is there.
+    /// Opens an issue; answers its number.
+    pub fn open_issue(&self, issue: NewIssue) -> Result<u64, ControlError> {
+        self.act(|state, now| {
+            let (repository, by) = (state.repository(&issue.repository)?, state.account(&issue.by)?);
+            Ok(state.open_issue(&repository, &by, issue, now))
+        })
+    }
+
+    /// Opens a person's pull request; answers its number.
+    pub fn open_pull(&self, pull: NewPull) -> Result<u64, ControlError> {
+        self.act(|state, now| {
+            let (repository, by) = (state.repository(&pull.repository)?, state.account(&pull.by)?);
+            Ok(state.open_pull(&repository, &by, pull, now))
+        })
+    }
+
+    /// Does what a person would to an issue or a pull request.
+    pub fn change_issue(
+        &self,
+        repository: &str,
+        number: u64,
+        by: &str,
+        change: IssueChange,
+    ) -> Result<(), ControlError> {
+        self.act(|state, now| {
+            let (found, by) = (state.repository(repository)?, state.account(by)?);
+            let is_there = state.apply(&found, number, &by, change, now)?;
+            is_there.then_some(()).ok_or_else(|| ControlError::UnknownIssue {
+                repository: repository.to_owned(),
+                number,
+            })
+        })
+    }
+
+    /// Says something on an issue or a pull request; answers the comment's id.
+    pub fn comment(&self, repository: &str, number: u64, by: &str, body: &str) -> Result<u64, ControlError> {
+        self.act(|state, now| {
+            let (found, by) = (state.repository(repository)?, state.account(by)?);
+            let id = state.comment(&found, number, &by, body.to_owned(), now);
+            id.ok_or_else(|| ControlError::UnknownIssue {
+                repository: repository.to_owned(),
+                number,
+            })
+        })
+    }
+
+    pub fn edit_comment(&self, id: u64, by: &str, body: &str) -> Result<(), ControlError> {
+        self.act(|state, now| {
+            let by = state.account(by)?;
+            let is_there = state.edit_comment(id, &by, body.to_owned(), now);
+            is_there.then_some(()).ok_or(ControlError::UnknownComment(id))
+        })
+    }
+
+    /// Does what the repository's owner would to a pull request that is there.
     pub fn change_pull(&self, repository: &str, number: u64, change: PullChange) -> Result<(), ControlError> {
+        self.change_pull_by(None, repository, number, change)
+    }
+
+    /// Does what a person would to a pull request that is there.
+    pub fn change_pull_by(
+        &self,
+        by: Option<&str>,
+        repository: &str,
+        number: u64,
+        change: PullChange,
+    ) -> Result<(), ControlError> {
+        self.act(|state, now| {
+            let found = state.repository(repository)?;
+            let id = state
+                .pulls_of(&found, now)
+                .find(|pull| pull.number() == number)
+                .map(|pull| pull.id());
+            let id = id.ok_or_else(|| ControlError::UnknownPull {
+                repository: repository.to_owned(),
+                number,
+            })?;
+            let by = match by {
+                Some(login) => state.account(login)?,
+                None => state.accounts.owner_of(&found),
+            };
+            state.apply_to_pull(&found, (id, number), by, change, now)
+        })
+    }
+
+    /// Sets who sends webhooks from now on. Without one, they stay under way for ever.
+    pub fn set_sink(&self, sink: Arc<dyn Sink>) {
+        *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
+    }
+
+    /// Adds a webhook, whose receiver is greeted with a `ping`; answers its id.
+    pub fn add_hook(&self, hook: NewHook) -> Result<u64, ControlError> {
+        self.act(|state, now| {
+            let repository = state.repository(&hook.repository)?;
+            Ok(state.add_hook(&repository, hook, now))
+        })
+    }
+
+    /// What came of an attempt to deliver: the receiver's status, or none.
+    pub fn delivered(&self, id: u64, status: Option<u16>) {
         let now = self.now();
-        let mut state = self.state();
-        let found = state.repository(repository)?;
-        let id = state
-            .pulls_of(&found, now)
-            .find(|pull| pull.number() == number)
-            .map(|pull| pull.id());
-        let id = id.ok_or_else(|| ControlError::UnknownPull {
-            repository: repository.to_owned(),
-            number,
-        })?;
-        let change = state.resolve(change, now)?;
-        state.pulls.entry(id).or_default().change(change, now);
-        Ok(())
+        self.state().hooks.delivered(id, status, now);
+    }
+
+    /// Attempts a delivery again.
+    pub fn redeliver(&self, id: u64) -> Result<(), ControlError> {
+        let is_there = self.act(|state, now| state.attempt_again(id, now));
+        is_there.then_some(()).ok_or(ControlError::UnknownDelivery(id))
+    }
+
+    /// The last 100,000 attempts to deliver, oldest first.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<DeliveryRecord> {
+        self.state().hooks.log.iter().map(Attempt::record).collect()
     }
 
     /// Forgets everything, back to the seed.
@@ -360,6 +536,13 @@ impl Simulator {
             .iter()
             .flat_map(|repository| state.pulls_of(repository, now));
         pulls.map(|pull| pull.record()).collect()
+    }
+
+    /// Every issue and pull request there is or was, with its comments.
+    #[must_use]
+    pub fn issues(&self) -> Vec<IssueRecord> {
+        let now = self.now();
+        self.state().issue_records(now)
     }
 
     /// The last 100,000 requests, oldest first.
@@ -407,26 +590,69 @@ impl State {
         found.ok_or_else(|| ControlError::UnknownRepository(name.to_owned()))
     }
 
-    fn resolve(&mut self, change: PullChange, now: Timestamp) -> Result<Change, ControlError> {
-        Ok(match change {
-            PullChange::Ready => Change::Ready,
-            PullChange::Draft => Change::Draft,
-            PullChange::Merge => Change::Merge(None),
-            PullChange::MergeBy { login } => Change::Merge(Some(self.account(&login)?)),
-            PullChange::Label(label) => Change::Label(label),
-            PullChange::Check { conclusion } => Change::Check(conclusion),
-            PullChange::Close => Change::Close,
-            PullChange::Reopen => Change::Reopen,
+    /// Whether there is such an issue or pull request.
+    fn apply(
+        &mut self,
+        repository: &Repository,
+        number: u64,
+        by: &Account,
+        change: IssueChange,
+        now: Timestamp,
+    ) -> Result<bool, ControlError> {
+        let change = match change {
+            IssueChange::Title(title) => CardChange::Title(title),
+            IssueChange::Body(body) => CardChange::Body(body),
+            IssueChange::Label(label) => CardChange::Label(label),
+            IssueChange::Unlabel(label) => CardChange::Unlabel(label),
+            IssueChange::Assign(login) => CardChange::Assign(self.account(&login)?),
+            IssueChange::Unassign(login) => CardChange::Unassign(self.account(&login)?),
+            IssueChange::Milestone(title) => CardChange::Milestone(title),
+            IssueChange::Close => return Ok(self.set_open(repository, number, false, by, now)),
+            IssueChange::Reopen => return Ok(self.set_open(repository, number, true, by, now)),
+        };
+        Ok(self.change_card(repository, number, by, change, now))
+    }
+
+    /// `pull`: its id and its number.
+    fn apply_to_pull(
+        &mut self,
+        repository: &Repository,
+        pull: (u64, u64),
+        by: Account,
+        change: PullChange,
+        now: Timestamp,
+    ) -> Result<(), ControlError> {
+        let (by, change) = match change {
+            PullChange::Label(label) => {
+                self.change_card(repository, pull.1, &by, CardChange::Label(label), now);
+                return Ok(());
+            }
+            PullChange::Close | PullChange::Reopen => {
+                self.set_open(repository, pull.1, change == PullChange::Reopen, &by, now);
+                return Ok(());
+            }
+            PullChange::Ready => (by, Change::Ready),
+            PullChange::Draft => (by, Change::Draft),
+            PullChange::Push => (by, Change::Push),
+            PullChange::Merge => (by.clone(), Change::Merge(by)),
+            PullChange::MergeBy { login } => {
+                let by = self.account(&login)?;
+                (by.clone(), Change::Merge(by))
+            }
+            PullChange::Check { conclusion } => (by, Change::Check(conclusion)),
             PullChange::Review { by, state, body } => {
                 let by = self.account(&by)?;
-                Change::Review(Review {
+                let review = Review {
                     id: self.take_id(),
-                    by,
+                    by: by.clone(),
                     state,
                     body,
                     at: now,
-                })
+                };
+                (by, Change::Review(review))
             }
-        })
+        };
+        self.change_pull(repository, pull, &by, change, now);
+        Ok(())
     }
 }

@@ -80,6 +80,7 @@ impl State {
         let reply = match self.identify(call, effects, now) {
             Err(refusal) => refusal.into_reply(documentation),
             Ok(caller) => {
+                let told = caller.token.told();
                 *user = Some(caller.user.login.clone());
                 let view = effects.view(now);
                 let context = Context {
@@ -89,7 +90,9 @@ impl State {
                     now,
                     view,
                 };
-                self.metered(route, &context, documentation)
+                let reply = self.metered(route, &context, documentation);
+                told.into_iter()
+                    .fold(reply, |reply, (name, value)| reply.with_header(name, value))
             }
         };
         let date = jiff::fmt::rfc2822::to_string(&now.to_zoned(jiff::tz::TimeZone::UTC)).ok();
@@ -160,7 +163,7 @@ impl State {
             Effect::SecondaryLimit { status, retry_after_s } => Some(limit::secondary(*status, *retry_after_s)),
             _ => None,
         });
-        let creates_content = matches!(route, Some(Route::StartTask(_)));
+        let creates_content = matches!(route, Some(Route::StartTask(_) | Route::CreateComment(..)));
         let points = if context.call.method == Method::GET { 1 } else { 5 };
         let cost = Cost {
             points,
@@ -210,6 +213,19 @@ impl State {
             Route::ListCheckRuns(repository, reference) => self.list_check_runs(&repository, &reference, context),
             Route::RequestReviewers(repository, number) => self.request_reviewers(&repository, number, context),
             Route::AddLabels(repository, number) => self.add_labels(&repository, number, context),
+            Route::ListIssues(repository) => self.list_issues(&repository, context),
+            Route::GetIssue(repository, number) => self.get_issue(&repository, number, context),
+            Route::ListIssueComments(repository, number) => self.list_issue_comments(&repository, number, context),
+            Route::ListComments(repository) => self.list_comments(&repository, context),
+            Route::CreateComment(repository, number) => self.create_comment(&repository, number, context),
+            Route::UpdateComment(repository, id) => self.update_comment(&repository, id, context),
+            Route::ListIssueEvents(repository, number) => self.list_issue_events(&repository, number, context),
+            Route::ListEvents(repository) => self.list_events(&repository, context),
+            Route::RemoveLabel(repository, number, label) => self.remove_label(&repository, number, label, context),
+            Route::ListPullFiles(repository, number) => self.list_pull_files(&repository, number, context),
+            Route::ListHooks(repository) => self.list_hooks(&repository, context),
+            Route::ListDeliveries(repository, hook) => self.list_deliveries(&repository, hook, context),
+            Route::Redeliver(repository, ids) => self.redeliver(&repository, ids, context),
             Route::UpdatePull(repository, number) => self.update_pull(&repository, number, context),
             Route::Graphql => graphql::answer(self, context),
             Route::GetUser => Ok(Reply::ok(render::own_account(&context.caller.user, &self.base_url))),

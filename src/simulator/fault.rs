@@ -113,17 +113,31 @@ pub enum Effect {
 
 struct Armed {
     fault: Fault,
-    calls: u64,
-    random: StdRng,
+    picker: Picker,
 }
 
 impl Armed {
     fn hits(&mut self, operation: Operation) -> bool {
-        if !self.fault.on.is_empty() && !self.fault.on.contains(&operation) {
-            return false;
-        }
+        let waits = self.fault.on.is_empty() || self.fault.on.contains(&operation);
+        waits && self.picker.picks()
+    }
+}
+
+/// Picks, of the calls that a fault waits on, those that it hits.
+pub(super) struct Picker {
+    when: When,
+    calls: u64,
+    pub random: StdRng,
+}
+
+impl Picker {
+    pub fn new(when: When, random: StdRng) -> Self {
+        Self { when, calls: 0, random }
+    }
+
+    pub fn picks(&mut self) -> bool {
         self.calls += 1;
-        match self.fault.when {
+        match self.when {
             When::Always => true,
             When::Next(count) => self.calls <= count,
             When::Nth(n) => self.calls == n,
@@ -148,11 +162,8 @@ impl Faults {
 
     pub fn add(&mut self, fault: Fault) {
         let random = StdRng::seed_from_u64(self.seeds.random());
-        self.armed.push(Armed {
-            fault,
-            calls: 0,
-            random,
-        });
+        let picker = Picker::new(fault.when, random);
+        self.armed.push(Armed { fault, picker });
     }
 
     pub fn clear(&mut self) {

@@ -25,9 +25,9 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecondaryLimits {
-    /// Started tasks a minute.
+    /// Started tasks and comments a minute.
     pub content_per_minute: Option<usize>,
-    /// Started tasks an hour.
+    /// Started tasks and comments an hour.
     pub content_per_hour: Option<usize>,
     /// Points a minute: a read costs 1, a write 5.
     pub points_per_minute: Option<usize>,

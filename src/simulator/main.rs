@@ -4,13 +4,14 @@ use std::{fs, io, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use agent_automation::simulator::{
     Command, Config, Simulator,
+    courier::HttpSink,
     server::{self, CommandError, HELP, ListenError},
 };
 use clap::Parser;
 use jiff::Timestamp;
 use thiserror::Error;
 
-/// A stand-in for GitHub's agent tasks, pull requests, tokens and limits, for tests and demonstrations.
+/// A stand-in for GitHub's agent tasks, issues, pull requests, webhooks, tokens and limits, for tests and demonstrations.
 ///
 /// It keeps everything in memory and answers as GitHub's published OpenAPI description says. What its tasks do is
 /// scripted, and what goes wrong is decided over the control API or in the configuration.
@@ -55,6 +56,8 @@ enum Failure {
     },
     #[error("{path}: {source}")]
     Command { path: PathBuf, source: CommandError },
+    #[error("cannot send webhooks: {0}")]
+    Send(#[from] reqwest::Error),
     #[error("the server ended: {0}")]
     Serve(#[from] io::Error),
 }
@@ -72,6 +75,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Failure> {
     let simulator = Simulator::new(Config::new(args.seed, Arc::new(Timestamp::now)));
+    simulator.set_sink(Arc::new(HttpSink::new()?));
     if let Some(path) = args.config {
         configure(&simulator, path)?;
     }

@@ -1,4 +1,5 @@
-//! The stand-in for GitHub: agent tasks, pull requests, repositories, tokens and limits, with faults on demand.
+//! The stand-in for GitHub: agent tasks, issues, pull requests, webhooks, repositories, tokens and limits, with faults on
+//! demand.
 //!
 //! One [`Simulator`] serves two hosts. Over HTTP it is the binary `github-simulator`; in a simulation on paused time its
 //! [`handle`](Simulator::handle) is called directly. Hence it owns no clock, no timer and no entropy: time is a function
@@ -11,11 +12,16 @@
 mod auth;
 mod call;
 mod control;
+pub mod courier;
 mod endpoints;
 mod exchange;
 mod fault;
+mod history;
+mod hook;
+mod issue;
 mod limit;
 mod page;
+mod people;
 mod pull;
 mod render;
 mod reply;
@@ -36,8 +42,10 @@ pub use self::{
     auth::{Access, Permissions, Token, TokenKind},
     control::{Command, ControlError, TaskStart},
     fault::{Effect, Failure, Fault, When},
+    hook::{DeliveryEffect, DeliveryFault, DeliveryOutcome, DeliveryRecord, NewHook, Outgoing, Sink},
+    issue::{Association, CommentRecord, IssueChange, IssueRecord, NewIssue},
     limit::{Limits, PrimaryLimit, SecondaryLimits, Throttle},
-    pull::{PullChange, PullRecord, ReviewState},
+    pull::{NewPull, PullChange, PullRecord, ReviewState},
     repository::{AgentSettings, CodeOwners, Repository, Rule},
     route::Operation,
     script::{End, Leaves, Script, SessionScript, SessionState},
@@ -85,6 +93,7 @@ pub enum Answer {
 pub struct Simulator {
     clock: Clock,
     state: Arc<Mutex<State>>,
+    sink: Arc<Mutex<Option<Arc<dyn Sink>>>>,
 }
 
 impl Simulator {
@@ -94,6 +103,7 @@ impl Simulator {
         Self {
             clock: config.clock,
             state: Arc::new(Mutex::new(state)),
+            sink: Arc::default(),
         }
     }
 
@@ -102,8 +112,7 @@ impl Simulator {
     /// Everything the request does is done before the first suspension: a caller who drops the future loses the answer,
     /// never the deed, as with GitHub.
     pub async fn handle(&self, request: http::Request<Bytes>) -> Answer {
-        let now = self.now();
-        let planned = self.state().process(&request, now);
+        let planned = self.act(|state, now| state.process(&request, now));
         if !planned.delay.is_zero() {
             tokio::time::sleep(planned.delay).await;
         }
@@ -115,6 +124,22 @@ impl Simulator {
 
     fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Does something now, and hands its webhooks to the sink.
+    fn act<T>(&self, act: impl FnOnce(&mut State, Timestamp) -> T) -> T {
+        let now = self.now();
+        let (result, outgoing) = {
+            let mut state = self.state();
+            (act(&mut state, now), state.hooks.take_outgoing())
+        };
+        let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(sink) = sink {
+            for outgoing in outgoing {
+                sink.send(self, outgoing);
+            }
+        }
+        result
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

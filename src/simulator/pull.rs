@@ -1,9 +1,9 @@
-//! Pull requests: opened by tasks as drafts, then changed by people.
+//! Pull requests: opened by tasks as drafts or by people, then changed by people.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{auth::Account, repository::Repository, task::Task};
+use super::{auth::Account, issue::Card, repository::Repository, task::Task};
 
 /// A pull request as a test or the control API sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +13,8 @@ pub struct PullRecord {
     pub number: u64,
     /// The database id that artifacts carry.
     pub id: u64,
-    pub task: String,
+    /// `None` when a person opened it.
+    pub task: Option<String>,
     pub html_url: String,
     pub head_ref: String,
     pub base_ref: String,
@@ -24,6 +25,31 @@ pub struct PullRecord {
     pub labels: Vec<String>,
     pub requested_reviewers: Vec<String>,
     pub requested_teams: Vec<String>,
+}
+
+/// A pull request that a person opens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPull {
+    /// `owner/name`.
+    pub repository: String,
+    /// The login of who opens it.
+    pub by: String,
+    pub title: String,
+    #[serde(default)]
+    pub body: Option<String>,
+    pub head_ref: String,
+    /// `owner/name` of the fork that the branch is in; the repository itself when left out.
+    #[serde(default)]
+    pub head_repository: Option<String>,
+    /// The default branch when left out.
+    #[serde(default)]
+    pub base_ref: Option<String>,
+    #[serde(default)]
+    pub draft: bool,
+    /// The paths it changes.
+    #[serde(default)]
+    pub files: Vec<String>,
 }
 
 /// What a person does to a pull request.
@@ -41,6 +67,8 @@ pub enum PullChange {
     Close,
     Reopen,
     Label(String),
+    /// Another commit.
+    Push,
     /// One check, named `test`, ends so, or begins where this is none.
     Check {
         conclusion: Option<String>,
@@ -91,7 +119,8 @@ pub(super) struct PullLife {
     pub changed_at: Option<Timestamp>,
     pub merged_by: Option<Account>,
     pub reviews: Vec<Review>,
-    pub labels: Vec<String>,
+    pub card: Card,
+    pub pushes: u64,
     pub requested_reviewers: Vec<Account>,
     pub requested_teams: Vec<String>,
     pub check: Check,
@@ -107,36 +136,130 @@ pub(super) enum Check {
     Ended(String),
 }
 
+/// A pull request as a person opened it.
+#[derive(Clone, Debug)]
+pub(super) struct Proposal {
+    pub id: u64,
+    pub repository: u64,
+    pub number: u64,
+    pub author: Account,
+    pub head_ref: String,
+    pub head_repository: Option<String>,
+    pub base_ref: String,
+    pub files: Vec<String>,
+    pub created_at: Timestamp,
+}
+
+/// Who opened a pull request.
+#[derive(Clone, Copy)]
+pub(super) enum Origin<'a> {
+    Task(&'a Task),
+    Person(&'a Proposal),
+}
+
 /// An open or once open pull request.
 pub(super) struct Pull<'a> {
     pub repository: &'a Repository,
-    pub task: &'a Task,
+    pub origin: Origin<'a>,
     pub life: PullLife,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// The instant that it is seen at.
+    pub view: Timestamp,
 }
 
 impl<'a> Pull<'a> {
     /// The pull request of a task, once it is open.
-    pub fn of(task: &'a Task, repository: &'a Repository, life: PullLife, now: Timestamp) -> Option<Self> {
-        let created_at = task.pull_at().filter(|at| *at <= now)?;
-        let touched = [Some(created_at), Some(task.updated_at(now)), life.changed_at];
+    pub fn of(task: &'a Task, repository: &'a Repository, life: PullLife, view: Timestamp) -> Option<Self> {
+        let created_at = task.pull_at().filter(|at| *at <= view)?;
+        let touched = [Some(created_at), Some(task.updated_at(view)), life.changed_at];
         let updated_at = touched.into_iter().flatten().max().unwrap_or(created_at);
         Some(Self {
             repository,
-            task,
+            origin: Origin::Task(task),
             life,
             created_at,
             updated_at,
+            view,
         })
     }
 
+    /// The pull request of a person.
+    pub fn proposed(proposal: &'a Proposal, repository: &'a Repository, life: PullLife, view: Timestamp) -> Self {
+        let created_at = proposal.created_at;
+        let updated_at = life.changed_at.map_or(created_at, |at| at.max(created_at));
+        Self {
+            repository,
+            origin: Origin::Person(proposal),
+            life,
+            created_at,
+            updated_at,
+            view,
+        }
+    }
+
     pub fn id(&self) -> u64 {
-        self.task.pull.id
+        match self.origin {
+            Origin::Task(task) => task.pull.id,
+            Origin::Person(proposal) => proposal.id,
+        }
     }
 
     pub fn number(&self) -> u64 {
-        self.task.pull.number
+        match self.origin {
+            Origin::Task(task) => task.pull.number,
+            Origin::Person(proposal) => proposal.number,
+        }
+    }
+
+    pub fn title(&self) -> String {
+        let name = || match self.origin {
+            Origin::Task(task) => task.name(),
+            Origin::Person(_) => String::new(),
+        };
+        self.life.card.title.clone().unwrap_or_else(name)
+    }
+
+    pub fn author(&self) -> Account {
+        match self.origin {
+            Origin::Task(_) => Account::copilot(),
+            Origin::Person(proposal) => proposal.author.clone(),
+        }
+    }
+
+    pub fn head_ref(&self) -> &'a str {
+        match self.origin {
+            Origin::Task(task) => &task.head_ref,
+            Origin::Person(proposal) => &proposal.head_ref,
+        }
+    }
+
+    /// `owner/name` of the repository that the head is in.
+    pub fn head_repository(&self) -> &'a str {
+        match self.origin {
+            Origin::Task(_) => &self.repository.name,
+            Origin::Person(proposal) => proposal.head_repository.as_ref().unwrap_or(&self.repository.name),
+        }
+    }
+
+    pub fn base_ref(&self) -> &'a str {
+        match self.origin {
+            Origin::Task(task) => &task.base_ref,
+            Origin::Person(proposal) => &proposal.base_ref,
+        }
+    }
+
+    /// The paths it changes.
+    pub fn files(&self) -> Vec<&'a str> {
+        match self.origin {
+            Origin::Task(_) => vec!["README.md"],
+            Origin::Person(proposal) => proposal.files.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// What its newest commit is derived from.
+    pub fn head_id(&self) -> u64 {
+        self.id() + (self.life.pushes << 40)
     }
 
     pub fn node_id(&self) -> String {
@@ -156,9 +279,10 @@ impl<'a> Pull<'a> {
         let head_matches = head
             .and_then(|head| head.split_once(':'))
             .is_none_or(|(owner, branch)| {
-                owner.eq_ignore_ascii_case(self.repository.owner()) && branch == self.task.head_ref
+                let head_owner = self.head_repository().split('/').next().unwrap_or_default();
+                owner.eq_ignore_ascii_case(head_owner) && branch == self.head_ref()
             });
-        head_matches && base.is_none_or(|base| base == self.task.base_ref)
+        head_matches && base.is_none_or(|base| base == self.base_ref())
     }
 
     pub fn record(&self) -> PullRecord {
@@ -166,15 +290,18 @@ impl<'a> Pull<'a> {
             repository: self.repository.name.clone(),
             number: self.number(),
             id: self.id(),
-            task: self.task.id.clone(),
+            task: match self.origin {
+                Origin::Task(task) => Some(task.id.clone()),
+                Origin::Person(_) => None,
+            },
             html_url: self.html_url(),
-            head_ref: self.task.head_ref.clone(),
-            base_ref: self.task.base_ref.clone(),
+            head_ref: self.head_ref().to_owned(),
+            base_ref: self.base_ref().to_owned(),
             open: self.is_open(),
             draft: !self.life.ready,
             merged: self.life.merged_at.is_some(),
             reviews: self.life.reviews.len(),
-            labels: self.life.labels.clone(),
+            labels: self.life.card.labels.clone(),
             requested_reviewers: self
                 .life
                 .requested_reviewers
@@ -203,7 +330,7 @@ impl PullLife {
             Change::Draft => self.ready = false,
             Change::Merge(by) => {
                 self.ready = true;
-                self.merged_by = by;
+                self.merged_by = Some(by);
                 self.merged_at = Some(now);
                 self.closed_at = Some(now);
             }
@@ -213,11 +340,7 @@ impl PullLife {
                 self.requested_reviewers.retain(|asked| asked.login != review.by.login);
                 self.reviews.push(review);
             }
-            Change::Label(label) => {
-                if !self.labels.contains(&label) {
-                    self.labels.push(label);
-                }
-            }
+            Change::Push => self.pushes += 1,
             Change::Check(conclusion) => self.check = conclusion.map_or(Check::Running, Check::Ended),
             Change::Ask(users, teams) => {
                 let logins: Vec<_> = self
@@ -241,11 +364,11 @@ impl PullLife {
 pub(super) enum Change {
     Ready,
     Draft,
-    Merge(Option<Account>),
+    Merge(Account),
     Close,
     Reopen,
     Review(Review),
-    Label(String),
+    Push,
     Check(Option<String>),
     Ask(Vec<Account>, Vec<String>),
 }

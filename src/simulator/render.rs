@@ -1,5 +1,8 @@
 //! The JSON of tasks, pull requests, repositories and accounts, as the description has it.
 
+mod hooks;
+mod issues;
+
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::{Value, json};
 
@@ -13,7 +16,9 @@ use super::{
     task::{Session, Task},
 };
 
-const WEB: &str = "https://github.com";
+pub(super) use self::hooks::Payload;
+
+pub(super) const WEB: &str = "https://github.com";
 
 /// GitHub shows times to the second.
 pub(super) fn second(instant: Timestamp) -> Timestamp {
@@ -21,12 +26,12 @@ pub(super) fn second(instant: Timestamp) -> Timestamp {
     instant.round(down).unwrap_or(instant)
 }
 
-fn time(instant: Timestamp) -> Value {
+pub(super) fn time(instant: Timestamp) -> Value {
     json!(second(instant).to_string())
 }
 
 /// A commit id that stands for an object with an id.
-fn sha(id: u64) -> String {
+pub(super) fn sha(id: u64) -> String {
     format!(
         "{:040x}",
         u128::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
@@ -78,7 +83,7 @@ pub(super) fn own_account(own: &Account, api: &str) -> Value {
     value
 }
 
-fn merge(into: &mut Value, from: Value) {
+pub(super) fn merge(into: &mut Value, from: Value) {
     if let (Value::Object(into), Value::Object(from)) = (into, from) {
         into.extend(from);
     }
@@ -145,7 +150,7 @@ impl State {
         });
         let rest = json!({
             "description": null, "homepage": null, "language": null, "license": null, "mirror_url": null,
-            "fork": false, "archived": false, "disabled": false,
+            "fork": repository.fork, "archived": false, "disabled": false,
             "has_issues": true, "has_projects": true, "has_wiki": true, "has_pages": false, "has_discussions": false,
             "forks": 0, "forks_count": 0, "open_issues": 0, "open_issues_count": 0, "size": 1,
             "stargazers_count": 0, "watchers": 0, "watchers_count": 0,
@@ -297,7 +302,7 @@ impl State {
             pull.html_url(),
             format!("{api}/issues/{number}"),
         );
-        let head_sha = sha(pull.id());
+        let head_sha = sha(pull.head_id());
         let mut value = json!({
             "id": pull.id(),
             "node_id": pull.node_id(),
@@ -305,9 +310,9 @@ impl State {
             "state": if pull.is_open() { "open" } else { "closed" },
             "draft": !pull.life.ready,
             "locked": false,
-            "title": pull.task.name(),
-            "body": null,
-            "user": account(&Account::copilot(), &self.base_url),
+            "title": pull.title(),
+            "body": pull.life.card.body,
+            "user": account(&pull.author(), &self.base_url),
             "url": url,
             "html_url": html,
             "diff_url": format!("{html}.diff"),
@@ -320,8 +325,9 @@ impl State {
             "statuses_url": format!("{api}/statuses/{head_sha}"),
         });
         let rest = json!({
-            "labels": pull.life.labels.iter().map(|label| label_json(label)).collect::<Vec<_>>(),
-            "milestone": null, "assignees": [],
+            "labels": self.labels_json(pull.repository, &pull.life.card),
+            "milestone": self.milestone_json(pull.repository, &pull.life.card),
+            "assignees": self.assignees_json(&pull.life.card),
             "requested_reviewers": pull
                 .life
                 .requested_reviewers
@@ -329,13 +335,14 @@ impl State {
                 .map(|asked| account(asked, &self.base_url))
                 .collect::<Vec<_>>(),
             "requested_teams": pull.life.requested_teams.iter().map(|slug| self.team_json(slug)).collect::<Vec<_>>(),
-            "author_association": "CONTRIBUTOR", "auto_merge": null, "active_lock_reason": null,
+            "author_association": pull.repository.association(&pull.author()),
+            "auto_merge": null, "active_lock_reason": null,
             "created_at": time(pull.created_at),
             "updated_at": time(pull.updated_at),
             "closed_at": pull.life.closed_at.map(time),
             "merged_at": pull.life.merged_at.map(time),
-            "head": self.side_json(pull, &pull.task.head_ref, &head_sha),
-            "base": self.side_json(pull, &pull.task.base_ref, &sha(pull.repository.id)),
+            "head": self.side_json(&self.head_of(pull), pull.head_ref(), &head_sha),
+            "base": self.side_json(pull.repository, pull.base_ref(), &sha(pull.repository.id)),
             "_links": {
                 "self": {"href": url},
                 "html": {"href": html},
@@ -351,23 +358,34 @@ impl State {
         value
     }
 
-    fn side_json(&self, pull: &Pull<'_>, branch: &str, sha: &str) -> Value {
+    fn side_json(&self, repository: &Repository, branch: &str, sha: &str) -> Value {
         json!({
-            "label": format!("{}:{branch}", pull.repository.owner()),
+            "label": format!("{}:{branch}", repository.owner()),
             "ref": branch,
             "sha": sha,
-            "user": account(&self.accounts.owner_of(pull.repository), &self.base_url),
-            "repo": self.repository_json(pull.repository),
+            "user": account(&self.accounts.owner_of(repository), &self.base_url),
+            "repo": self.repository_json(repository),
         })
+    }
+
+    /// The repository that a pull request's head is in, which may be a fork that is nowhere else.
+    fn head_of(&self, pull: &Pull<'_>) -> Repository {
+        let name = pull.head_repository();
+        let fork = || Repository {
+            id: 1_000_000 + pull.repository.id,
+            private: pull.repository.private,
+            fork: true,
+            ..Repository::new(name)
+        };
+        self.repositories.named(name).cloned().unwrap_or_else(fork)
     }
 
     /// A pull request as a get of it shows it.
     pub(super) fn whole_pull_json(&self, pull: &Pull<'_>) -> Value {
         let mut value = self.pull_json(pull);
         let merged = pull.life.merged_at.is_some();
-        let owner = || self.accounts.owner_of(pull.repository);
-        let by = merged.then(|| pull.life.merged_by.clone().unwrap_or_else(owner));
-        let merged_by = by.map(|by| account(&by, &self.base_url));
+        let merged_by = pull.life.merged_by.as_ref().map(|by| account(by, &self.base_url));
+        let files = pull.files().len();
         let more = json!({
             "merged": merged,
             "mergeable": pull.is_open().then_some(true),
@@ -375,7 +393,9 @@ impl State {
             "mergeable_state": if !pull.life.ready { "draft" } else if pull.is_open() { "clean" } else { "unknown" },
             "merged_by": merged_by,
             "maintainer_can_modify": false,
-            "comments": 0, "review_comments": 0, "commits": 1, "additions": 1, "deletions": 1, "changed_files": 1,
+            "comments": self.comments_of(pull.repository.id, pull.number(), pull.view).count(),
+            "review_comments": 0, "commits": 1 + pull.life.pushes,
+            "additions": files, "deletions": files, "changed_files": files,
         });
         merge(&mut value, more);
         // Alone, a pull request shows its teams without their parents.
@@ -400,7 +420,7 @@ impl State {
 
     /// The one check run of a pull request's head.
     pub(super) fn check_run_json(&self, pull: &Pull<'_>, conclusion: Option<&str>) -> Value {
-        let head = sha(pull.id());
+        let head = sha(pull.head_id());
         let url = format!(
             "{}/repos/{}/check-runs/{}",
             self.base_url,
@@ -442,18 +462,10 @@ impl State {
             "pull_request_url": url,
             "_links": {"html": {"href": html}, "pull_request": {"href": url}},
             "submitted_at": time(review.at),
-            "commit_id": sha(pull.id()),
-            "author_association": "MEMBER",
+            "commit_id": sha(pull.head_id()),
+            "author_association": pull.repository.association(&review.by),
         })
     }
-}
-
-/// A label; its colour is GitHub's default.
-pub(super) fn label_json(name: &str) -> Value {
-    json!({
-        "id": 1, "node_id": format!("LA_{name}"), "name": name, "description": "", "color": "ededed",
-        "default": false, "url": format!("https://api.github.com/repos/o/r/labels/{name}"),
-    })
 }
 
 pub(super) fn rate_limit(primary: PrimaryLimit) -> Value {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::route::RepositoryName;
+use super::{auth::Account, issue::Association, route::RepositoryName};
 
 /// A repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,11 @@ pub struct Repository {
     pub codeowners: CodeOwners,
     #[serde(default)]
     pub agent: AgentSettings,
+    /// What people are to it, by login; its owner needs no entry.
+    #[serde(default)]
+    pub associations: BTreeMap<String, Association>,
+    #[serde(default)]
+    pub fork: bool,
 }
 
 /// A rule of a branch.
@@ -98,7 +103,23 @@ impl Repository {
             rules: BTreeMap::new(),
             codeowners: CodeOwners::default(),
             agent: AgentSettings::default(),
+            associations: BTreeMap::new(),
+            fork: false,
         }
+    }
+
+    pub(super) fn association(&self, account: &Account) -> Association {
+        let listed = self
+            .associations
+            .iter()
+            .find(|(login, _)| same_name(login, &account.login));
+        let by_itself = || match account.login.as_str() {
+            login if same_name(login, self.owner()) => Association::Owner,
+            // The agent has committed to each branch that it opens a pull request for.
+            "Copilot" => Association::Contributor,
+            _ => Association::None,
+        };
+        listed.map_or_else(by_itself, |(_, association)| *association)
     }
 
     pub(super) fn owner(&self) -> &str {

@@ -24,6 +24,19 @@ pub enum Operation {
     RequestReviewers,
     AddLabels,
     UpdatePull,
+    ListIssues,
+    GetIssue,
+    ListIssueComments,
+    ListComments,
+    CreateComment,
+    UpdateComment,
+    ListIssueEvents,
+    ListEvents,
+    RemoveLabel,
+    ListPullFiles,
+    ListHooks,
+    ListDeliveries,
+    Redeliver,
     Graphql,
     GetUser,
     GetRateLimit,
@@ -57,6 +70,20 @@ pub(super) enum Route {
     RequestReviewers(RepositoryName, u64),
     AddLabels(RepositoryName, u64),
     UpdatePull(RepositoryName, u64),
+    ListIssues(RepositoryName),
+    GetIssue(RepositoryName, u64),
+    ListIssueComments(RepositoryName, u64),
+    ListComments(RepositoryName),
+    CreateComment(RepositoryName, u64),
+    UpdateComment(RepositoryName, u64),
+    ListIssueEvents(RepositoryName, u64),
+    ListEvents(RepositoryName),
+    RemoveLabel(RepositoryName, u64, String),
+    ListPullFiles(RepositoryName, u64),
+    ListHooks(RepositoryName),
+    ListDeliveries(RepositoryName, u64),
+    /// With the webhook and the delivery.
+    Redeliver(RepositoryName, (u64, u64)),
     Graphql,
     GetUser,
     GetRateLimit,
@@ -89,6 +116,23 @@ impl Operation {
             }
             Self::AddLabels => "https://docs.github.com/rest/issues/labels#add-labels-to-an-issue",
             Self::UpdatePull => "https://docs.github.com/rest/pulls/pulls#update-a-pull-request",
+            Self::ListIssues => "https://docs.github.com/rest/issues/issues#list-repository-issues",
+            Self::GetIssue => "https://docs.github.com/rest/issues/issues#get-an-issue",
+            Self::ListIssueComments => "https://docs.github.com/rest/issues/comments#list-issue-comments",
+            Self::ListComments => "https://docs.github.com/rest/issues/comments#list-issue-comments-for-a-repository",
+            Self::CreateComment => "https://docs.github.com/rest/issues/comments#create-an-issue-comment",
+            Self::UpdateComment => "https://docs.github.com/rest/issues/comments#update-an-issue-comment",
+            Self::ListIssueEvents => "https://docs.github.com/rest/issues/events#list-issue-events",
+            Self::ListEvents => "https://docs.github.com/rest/issues/events#list-issue-events-for-a-repository",
+            Self::RemoveLabel => "https://docs.github.com/rest/issues/labels#remove-a-label-from-an-issue",
+            Self::ListPullFiles => "https://docs.github.com/rest/pulls/pulls#list-pull-requests-files",
+            Self::ListHooks => "https://docs.github.com/rest/repos/webhooks#list-repository-webhooks",
+            Self::ListDeliveries => {
+                "https://docs.github.com/rest/repos/webhooks#list-deliveries-for-a-repository-webhook"
+            }
+            Self::Redeliver => {
+                "https://docs.github.com/rest/repos/webhooks#redeliver-a-delivery-for-a-repository-webhook"
+            }
             Self::Graphql => "https://docs.github.com/graphql",
             Self::GetUser => "https://docs.github.com/rest/users/users#get-the-authenticated-user",
             Self::GetRateLimit => "https://docs.github.com/rest/rate-limit/rate-limit",
@@ -127,6 +171,19 @@ impl Route {
             ["issues", number, "labels"] if method == Method::POST => {
                 Some(Self::AddLabels(repository, number.parse().ok()?))
             }
+            ["issues", number, "labels", label] if method == Method::DELETE => {
+                Some(Self::RemoveLabel(repository, number.parse().ok()?, (*label).to_owned()))
+            }
+            ["hooks", hook, "deliveries", delivery, "attempts"] if method == Method::POST => Some(Self::Redeliver(
+                repository,
+                (hook.parse().ok()?, delivery.parse().ok()?),
+            )),
+            ["issues", number, "comments"] if method == Method::POST => {
+                Some(Self::CreateComment(repository, number.parse().ok()?))
+            }
+            ["issues", "comments", id] if method == Method::PATCH => {
+                Some(Self::UpdateComment(repository, id.parse().ok()?))
+            }
             ["pulls", number] if method == Method::PATCH => Some(Self::UpdatePull(repository, number.parse().ok()?)),
             _ => None,
         }
@@ -160,6 +217,15 @@ impl Route {
             ["codeowners", "errors"] => Some(Self::GetCodeownersErrors(repository)),
             ["copilot", "cloud-agent", "configuration"] => Some(Self::GetAgentConfiguration(repository)),
             ["commits", reference, "check-runs"] => Some(Self::ListCheckRuns(repository, (*reference).to_owned())),
+            ["pulls", number, "files"] => Some(Self::ListPullFiles(repository, number.parse().ok()?)),
+            ["hooks"] => Some(Self::ListHooks(repository)),
+            ["hooks", hook, "deliveries"] => Some(Self::ListDeliveries(repository, hook.parse().ok()?)),
+            ["issues"] => Some(Self::ListIssues(repository)),
+            ["issues", "comments"] => Some(Self::ListComments(repository)),
+            ["issues", "events"] => Some(Self::ListEvents(repository)),
+            ["issues", number] => Some(Self::GetIssue(repository, number.parse().ok()?)),
+            ["issues", number, "comments"] => Some(Self::ListIssueComments(repository, number.parse().ok()?)),
+            ["issues", number, "events"] => Some(Self::ListIssueEvents(repository, number.parse().ok()?)),
             ["pulls", number, "reviews"] => Some(Self::ListReviews(repository, number.parse().ok()?)),
             _ => None,
         }
@@ -184,6 +250,19 @@ impl Route {
             Self::RequestReviewers(..) => Operation::RequestReviewers,
             Self::AddLabels(..) => Operation::AddLabels,
             Self::UpdatePull(..) => Operation::UpdatePull,
+            Self::ListIssues(_) => Operation::ListIssues,
+            Self::GetIssue(..) => Operation::GetIssue,
+            Self::ListIssueComments(..) => Operation::ListIssueComments,
+            Self::ListComments(_) => Operation::ListComments,
+            Self::CreateComment(..) => Operation::CreateComment,
+            Self::UpdateComment(..) => Operation::UpdateComment,
+            Self::ListIssueEvents(..) => Operation::ListIssueEvents,
+            Self::ListEvents(_) => Operation::ListEvents,
+            Self::RemoveLabel(..) => Operation::RemoveLabel,
+            Self::ListPullFiles(..) => Operation::ListPullFiles,
+            Self::ListHooks(_) => Operation::ListHooks,
+            Self::ListDeliveries(..) => Operation::ListDeliveries,
+            Self::Redeliver(..) => Operation::Redeliver,
             Self::Graphql => Operation::Graphql,
             Self::GetUser => Operation::GetUser,
             Self::GetRateLimit => Operation::GetRateLimit,

@@ -28,7 +28,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Answer, Command, PullRecord, RequestRecord, Simulator, TaskRecord};
+use super::{Answer, Command, DeliveryRecord, IssueRecord, PullRecord, RequestRecord, Simulator, TaskRecord};
 
 /// Requests with larger bodies are cut off, in bytes.
 const LARGEST_BODY: usize = 10 << 20;
@@ -120,6 +120,8 @@ pub async fn serve_control(simulator: Simulator, listener: TcpListener) -> io::R
         .route("/commands", post(run))
         .route("/tasks", get(tasks))
         .route("/pulls", get(pulls))
+        .route("/issues", get(issues))
+        .route("/deliveries", get(deliveries))
         .route("/requests", get(requests))
         .with_state(simulator);
     axum::serve(listener, router).await
@@ -130,15 +132,19 @@ pub const HELP: &str = r#"The control API of the GitHub simulator.
 
 GET  /tasks      every task ever created, oldest first, also those that no list shows yet
 GET  /pulls      every pull request that is or was open
+GET  /issues     every issue and pull request there is or was, with its comments
+GET  /deliveries the last 100,000 attempts to deliver a webhook: time, event, GUID, outcome
 GET  /requests   the last 100,000 requests: time, method, path, query, user, status, faults; never a token
 POST /commands   one command or a list of them, done in order until one fails (422, with the reason)
 
 Commands are JSON objects of one member; the file of --config is a list of the same, as YAML or JSON:
 {"add_user": {"login": "octocat", "id": 1}}
 {"add_token": {"token": "t", "owner": "octocat", "kind": "fine_grained|classic|user_to_server|installation",
-               "permissions": {"agent_tasks": "none|read|write", "pull_requests": "none|read|write"},
+               "permissions": {"agent_tasks": "none|read|write", "pull_requests": "none|read|write",
+                               "issues": "none|read|write", "webhooks": "none|read|write"},
                "repositories": ["acme/api"], "expires_at": null, "revoked": false, "needs_sso": false}}
-{"add_repository": {"name": "acme/api", "default_branch": "main", "branches": ["release/1"], "private": true}}
+{"add_repository": {"name": "acme/api", "default_branch": "main", "branches": ["release/1"], "private": true,
+                    "associations": {"octocat": "MEMBER"}}}   OWNER, MEMBER, COLLABORATOR, CONTRIBUTOR, ..., NONE (the default)
 {"move_repository": {"from": "acme/api", "to": "acme/payments-api"}}
 {"set_default_script": SCRIPT}   {"queue_scripts": [SCRIPT, ...]}
 {"set_repository_script": {"repository": "acme/api", "script": SCRIPT}}
@@ -154,6 +160,19 @@ Commands are JSON objects of one member; the file of --config is a list of the s
 {"change_pull": {"repository": "acme/api", "number": 1, "change": "ready|draft|merge|close|reopen"}}
 {"change_pull": {"repository": "acme/api", "number": 1,
                  "change": {"review": {"by": "octocat", "state": "APPROVED", "body": ""}}}}
+{"open_issue": {"repository": "acme/api", "by": "octocat", "title": "...", "body": "...", "labels": []}}
+{"open_pull": {"repository": "acme/api", "by": "octocat", "title": "...", "head_ref": "topic",
+               "head_repository": null, "base_ref": null, "draft": false, "files": ["src/main.rs"]}}
+{"change_issue": {"repository": "acme/api", "number": 1, "by": "octocat", "change": CHANGE}}   also of a pull request
+CHANGE:  {"title": "..."}, {"body": "..."}, {"label": "agent"}, {"unlabel": "agent"}, {"assign": "hubot"},
+         {"unassign": "hubot"}, {"milestone": "1.0"}, {"milestone": null}, "close", "reopen"
+{"change_pull": {"repository": "acme/api", "number": 1, "by": "octocat", "change": "push"}}
+{"comment": {"repository": "acme/api", "number": 1, "by": "octocat", "body": "..."}}
+{"edit_comment": {"id": 1, "by": "octocat", "body": "..."}}   {"add_bot": {"login": "dependabot[bot]"}}
+{"add_hook": {"repository": "acme/api", "url": "http://127.0.0.1:1/webhooks", "secret": "s", "events": ["issues"]}}
+{"redeliver": {"id": 1}}
+{"add_delivery_fault": {"on": ["issues"], "when": WHEN, "effect": {"delay": {"ms": 5000}}}}
+         or {"scatter": {"ms": 5000}}, {"double": {"after_ms": 50}}, "lose" (the log shows it), "forget" (no log does)
 "clear_requests"   "reset"
 
 SCRIPT:  {"sessions": [SESSION, ...]}
@@ -171,7 +190,9 @@ EFFECT:  {"fail_before": FAILURE}   nothing is done
          "unknown_enums", "omit_optional", {"omit": ["sessions"]}, "malformed_json", "truncate"
 FAILURE: "reset", "time_out" (10 s, then 502), "hang", {"status": 503}
 Operations: start_task, list_repository_tasks, get_repository_task, list_tasks, get_task, get_repository, get_branch,
-         list_pulls, get_pull, list_reviews, graphql, get_user, get_rate_limit; an empty "on" means all.
+         list_pulls, get_pull, list_reviews, list_pull_files, list_issues, get_issue, list_issue_events, list_events,
+         list_comments, list_issue_comments, create_comment, update_comment, add_labels, remove_label, list_hooks,
+         list_deliveries, redeliver, graphql, get_user, get_rate_limit; an empty "on" means all.
 "#;
 
 async fn tasks(Extract(simulator): Extract<Simulator>) -> Json<Vec<TaskRecord>> {
@@ -180,6 +201,14 @@ async fn tasks(Extract(simulator): Extract<Simulator>) -> Json<Vec<TaskRecord>> 
 
 async fn pulls(Extract(simulator): Extract<Simulator>) -> Json<Vec<PullRecord>> {
     Json(simulator.pulls())
+}
+
+async fn issues(Extract(simulator): Extract<Simulator>) -> Json<Vec<IssueRecord>> {
+    Json(simulator.issues())
+}
+
+async fn deliveries(Extract(simulator): Extract<Simulator>) -> Json<Vec<DeliveryRecord>> {
+    Json(simulator.deliveries())
 }
 
 async fn requests(Extract(simulator): Extract<Simulator>) -> Json<Vec<RequestRecord>> {

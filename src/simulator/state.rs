@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     auth::{Account, AccountKind, Token},
     fault::{Effect, Faults},
+    history::History,
+    hook::Hooks,
+    issue::{Comment, Event, Issue},
     limit::Meter,
-    pull::PullLife,
+    pull::{Proposal, PullLife},
     repository::{Repositories, Repository},
     route::Operation,
     script::Script,
@@ -18,7 +21,7 @@ use super::{
 };
 
 /// How many requests the log keeps.
-const LOG_LENGTH: usize = 100_000;
+pub(super) const LOG_LENGTH: usize = 100_000;
 
 /// What nobody could verify about the live service, either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +114,12 @@ pub(super) struct State {
     /// The highest pull request number of each repository.
     pub numbers: BTreeMap<u64, u64>,
     pub tasks: Tasks,
-    pub pulls: BTreeMap<u64, PullLife>,
+    pub pulls: BTreeMap<u64, History<PullLife>>,
+    pub proposals: Vec<Proposal>,
+    pub issues: Vec<Issue>,
+    pub comments: Vec<Comment>,
+    pub events: Vec<Event>,
+    pub hooks: Hooks,
     pub scripts: Scripts,
     pub faults: Faults,
     pub meter: Meter,
@@ -133,6 +141,11 @@ impl State {
             numbers: BTreeMap::new(),
             tasks: Tasks::default(),
             pulls: BTreeMap::new(),
+            proposals: Vec::new(),
+            issues: Vec::new(),
+            comments: Vec::new(),
+            events: Vec::new(),
+            hooks: Hooks::new(seed.rotate_left(32)),
             scripts: Scripts::default(),
             faults: Faults::new(!seed),
             meter: Meter::default(),

@@ -3,6 +3,7 @@
 mod calls;
 mod guarded;
 mod lists;
+mod people;
 mod scripted;
 mod simulated;
 mod socket;

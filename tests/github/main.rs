@@ -4,6 +4,8 @@
 
 mod client;
 mod faults;
+mod hooks;
+mod issues;
 mod limits;
 mod lists;
 mod openapi;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::{TASKS, World, pass};
 
 /// The operations the simulator has, with a request for each.
-const OPERATIONS: [(&str, &str, &str); 19] = [
+const OPERATIONS: [(&str, &str, &str); 31] = [
     ("agent-tasks/create-task-in-repo", "POST", TASKS),
     ("agent-tasks/list-tasks-for-repo", "GET", TASKS),
     (
@@ -49,6 +49,46 @@ const OPERATIONS: [(&str, &str, &str); 19] = [
     ),
     ("issues/add-labels", "POST", "/repos/acme/payments-api/issues/1/labels"),
     ("pulls/update", "PATCH", "/repos/acme/payments-api/pulls/1"),
+    ("pulls/list-files", "GET", "/repos/acme/payments-api/pulls/1/files"),
+    ("issues/list-for-repo", "GET", "/repos/acme/payments-api/issues"),
+    ("issues/get", "GET", "/repos/acme/payments-api/issues/1"),
+    (
+        "issues/list-comments",
+        "GET",
+        "/repos/acme/payments-api/issues/1/comments",
+    ),
+    (
+        "issues/list-comments-for-repo",
+        "GET",
+        "/repos/acme/payments-api/issues/comments",
+    ),
+    (
+        "issues/create-comment",
+        "POST",
+        "/repos/acme/payments-api/issues/1/comments",
+    ),
+    (
+        "issues/update-comment",
+        "PATCH",
+        "/repos/acme/payments-api/issues/comments/1",
+    ),
+    ("issues/list-events", "GET", "/repos/acme/payments-api/issues/1/events"),
+    (
+        "issues/list-events-for-repo",
+        "GET",
+        "/repos/acme/payments-api/issues/events",
+    ),
+    (
+        "issues/remove-label",
+        "DELETE",
+        "/repos/acme/payments-api/issues/1/labels/agent",
+    ),
+    ("repos/list-webhooks", "GET", "/repos/acme/payments-api/hooks"),
+    (
+        "repos/list-webhook-deliveries",
+        "GET",
+        "/repos/acme/payments-api/hooks/1/deliveries",
+    ),
     ("users/get-authenticated", "GET", "/user"),
     ("rate-limit/get", "GET", "/rate_limit"),
 ];

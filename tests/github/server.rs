@@ -2,11 +2,18 @@
 
 use std::{io::Write, process::Stdio, time::Duration};
 
+use axum::{
+    Router,
+    body::Bytes,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     process::{Child, Command},
+    sync::mpsc,
 };
 
 use crate::world::TASKS;
@@ -231,4 +238,52 @@ async fn what_it_refuses_to_begin_with() {
         assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(text.contains(expected), "{text}");
     }
+}
+
+/// One receiver answers, the other is not there.
+#[tokio::test]
+async fn webhooks_are_sent_and_their_answers_logged() {
+    let running = Running::start().await;
+    let (arrived, mut received) = mpsc::unbounded_channel();
+    let receive = post(|headers: HeaderMap, body: Bytes| async move {
+        arrived.send((headers, body)).unwrap();
+        StatusCode::ACCEPTED
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = format!("http://{}/hook", listener.local_addr().unwrap());
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/hook", receive)).await });
+    let hook = |url: String| json!({"add_hook": {"repository": "acme/payments-api", "url": url, "secret": "s"}});
+    let opened = json!({"open_issue": {"repository": "acme/payments-api", "by": "octocat", "title": "Slow"}});
+    let label = json!({"change_issue": {
+        "repository": "acme/payments-api", "number": 1, "by": "octocat", "change": {"label": "agent"},
+    }});
+    let commands = json!([hook(here), hook(format!("http://{closed}/")), opened, label]);
+    assert_eq!(running.command(commands).await, (200, json!({"done": 4})));
+
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        let (headers, body) = received.recv().await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        events.push(body["action"].as_str().unwrap_or("ping").to_owned());
+        assert_eq!(headers["content-type"], "application/json");
+    }
+    events.sort();
+    assert_eq!(events, ["labeled", "opened", "ping"]);
+    let outcomes = loop {
+        let log = running.inspect("deliveries").await;
+        let outcomes: Vec<Value> = log
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["outcome"].clone())
+            .collect();
+        if !outcomes.contains(&json!("under_way")) {
+            break outcomes;
+        }
+    };
+    let (answered, failed) = (json!({"answered": 202}), json!("failed"));
+    let expected = [&answered, &failed, &answered, &failed, &answered, &failed];
+    assert_eq!(outcomes.iter().collect::<Vec<_>>(), expected);
+    assert_eq!(running.inspect("issues").await[0]["labels"], json!(["agent"]));
 }

@@ -59,13 +59,13 @@ fn selected(pull: &Pull<'_>, query: &str) -> Value {
         "fullDatabaseId": pull.id().to_string(),
         "number": pull.number(),
         "url": pull.html_url(),
-        "title": pull.task.name(),
+        "title": pull.title(),
         "state": state,
         "isDraft": !pull.life.ready,
         "merged": pull.life.merged_at.is_some(),
         "mergedAt": pull.life.merged_at.map(|at| crate::simulator::render::second(at).to_string()),
-        "headRefName": pull.task.head_ref,
-        "baseRefName": pull.task.base_ref,
+        "headRefName": pull.head_ref(),
+        "baseRefName": pull.base_ref(),
     });
     let selection = query
         .split_once("node(")

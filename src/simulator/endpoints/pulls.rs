@@ -40,7 +40,10 @@ impl State {
             let is_there = task.branch_at().is_some_and(|at| at <= context.view);
             task.repository == repository.id && task.head_ref == branch && is_there
         });
-        if !pushed && !repository.has_branch(branch) {
+        let proposed = self
+            .pulls_of(repository, context.view)
+            .any(|pull| pull.head_repository() == repository.name && pull.head_ref() == branch);
+        if !pushed && !proposed && !repository.has_branch(branch) {
             return Err(Refusal::NotFound);
         }
         Ok(Reply::ok(self.branch_json(repository, branch)))
@@ -109,20 +112,32 @@ impl State {
         found.ok_or(Refusal::NotFound)
     }
 
-    /// A repository's pull requests, in order of their tasks' creation.
+    /// A repository's pull requests: those of tasks, in order of their creation, then those of people.
     pub(in crate::simulator) fn pulls_of<'a>(
         &'a self,
         repository: &'a Repository,
-        now: Timestamp,
+        view: Timestamp,
     ) -> impl Iterator<Item = Pull<'a>> + 'a {
+        let life = move |id: u64| self.pulls.get(&id).and_then(|life| life.at(view)).cloned();
         let tasks = self.tasks.iter().filter(|task| task.repository == repository.id);
-        tasks.filter_map(move |task| {
-            let life = self.pulls.get(&task.pull.id).cloned().unwrap_or_default();
-            Pull::of(task, repository, life, now)
-        })
+        let of_tasks =
+            tasks.filter_map(move |task| Pull::of(task, repository, life(task.pull.id).unwrap_or_default(), view));
+        let proposals = self.proposals.iter().filter(|it| it.repository == repository.id);
+        let of_people = proposals.filter_map(move |it| Some(Pull::proposed(it, repository, life(it.id)?, view)));
+        of_tasks.chain(of_people)
     }
 
-    fn rest_page<T>(&self, context: &Context<'_>, items: Vec<T>, render: impl Fn(&T) -> Value) -> Reply {
+    pub(in crate::simulator) fn list_pull_files(
+        &self,
+        name: &RepositoryName,
+        number: u64,
+        context: &Context<'_>,
+    ) -> Result<Reply, Refusal> {
+        let pull = self.pull(name, number, context)?;
+        Ok(self.rest_page(context, pull.files(), |path| self.file_json(&pull, path)))
+    }
+
+    pub(super) fn rest_page<T>(&self, context: &Context<'_>, items: Vec<T>, render: impl Fn(&T) -> Value) -> Reply {
         let page = Page::lenient(context.call);
         let link = page.link(context.call, &self.base_url, items.len(), LinkStyle::Rest);
         let rows: Vec<Value> = page.cut(items).iter().map(render).collect();

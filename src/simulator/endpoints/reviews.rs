@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use crate::simulator::{
     exchange::Context,
     pull::{Change, Check},
-    render::label_json,
     reply::{Mistake, Refusal, Reply},
     route::RepositoryName,
     state::State,
@@ -48,27 +47,12 @@ impl State {
             message: "Reviews may only be requested from collaborators.".to_owned(),
         })?;
         let change = Change::Ask(accounts, texts(body.get("team_reviewers")));
-        self.pulls.entry(id).or_default().change(change, context.now);
+        self.change_life(id, change, context.now);
         let reply = self.shown(name, number, context)?;
         Ok(Reply {
             status: StatusCode::CREATED,
             ..reply
         })
-    }
-
-    pub(in crate::simulator) fn add_labels(
-        &mut self,
-        name: &RepositoryName,
-        number: u64,
-        context: &Context<'_>,
-    ) -> Result<Reply, Refusal> {
-        let id = self.writable_pull(name, number, context)?;
-        let life = self.pulls.entry(id).or_default();
-        for label in texts(context.call.json()?.get("labels")) {
-            life.change(Change::Label(label), context.now);
-        }
-        let labels: Vec<Value> = life.labels.iter().map(|label| label_json(label)).collect();
-        Ok(Reply::ok(Value::from(labels)))
     }
 
     pub(in crate::simulator) fn update_pull(
@@ -77,19 +61,19 @@ impl State {
         number: u64,
         context: &Context<'_>,
     ) -> Result<Reply, Refusal> {
-        let id = self.writable_pull(name, number, context)?;
+        self.writable_pull(name, number, context)?;
+        let repository = self.reach(name, context)?.clone();
         let body = context.call.json()?;
-        let change = match body.get("state").and_then(Value::as_str) {
-            Some("closed") => Some(Change::Close),
-            Some("open") => Some(Change::Reopen),
+        let open = match body.get("state").and_then(Value::as_str) {
+            Some("closed") => Some(false),
+            Some("open") => Some(true),
             Some(_) => return Err(Refusal::Invalid(vec![Mistake::Invalid])),
             None => None,
         };
-        if let Some(change) = change {
-            self.pulls.entry(id).or_default().change(change, context.now);
+        if let Some(open) = open {
+            self.set_open(&repository, number, open, &context.caller.user, context.now);
         }
-        let pull = self.get_pull(name, number, context)?;
-        Ok(pull)
+        self.get_pull(name, number, context)
     }
 
     fn writable_pull(&self, name: &RepositoryName, number: u64, context: &Context<'_>) -> Result<u64, Refusal> {
@@ -110,7 +94,7 @@ impl State {
     }
 }
 
-fn texts(value: Option<&Value>) -> Vec<String> {
+pub(super) fn texts(value: Option<&Value>) -> Vec<String> {
     let items = value.and_then(Value::as_array).into_iter().flatten();
     items.filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -1,0 +1,164 @@
+//! Issues, and the record of who did what to them.
+//!
+//! To GitHub a pull request is an issue too: the same numbers, lists and events.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::client::{Call, Client};
+use super::conditional::Conditional;
+use super::error::Error;
+use super::lenient::{lenient, lenient_list};
+use super::list::{List, Pages, whole_second};
+use super::models::{Label, User};
+use super::token::Token;
+use crate::domain::repository::Repository;
+
+/// An issue, or a pull request seen as one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Issue {
+    /// The database id; a pull request has another one as an issue.
+    pub id: u64,
+    pub number: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    pub title: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub body: Option<String>,
+    /// `open` or `closed`.
+    #[serde(default, deserialize_with = "lenient")]
+    pub state: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub user: Option<User>,
+    /// What its author is to the repository: `OWNER`, `MEMBER`, `COLLABORATOR`, `CONTRIBUTOR`, …
+    #[serde(default, deserialize_with = "lenient")]
+    pub author_association: Option<String>,
+    #[serde(default, deserialize_with = "lenient_list")]
+    pub labels: Vec<Label>,
+    #[serde(default, deserialize_with = "lenient_list")]
+    pub assignees: Vec<User>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub milestone: Option<Milestone>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub html_url: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub updated_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub closed_at: Option<Timestamp>,
+    #[serde(default)]
+    pull_request: Value,
+}
+
+/// A milestone.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Milestone {
+    pub title: String,
+}
+
+/// Something that somebody did to an issue or a pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct IssueEvent {
+    pub id: u64,
+    /// `labeled`, `unlabeled`, `assigned`, `renamed`, `closed`, `reopened`, …
+    #[serde(default, deserialize_with = "lenient")]
+    pub event: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub actor: Option<User>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub label: Option<Label>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub assignee: Option<User>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub milestone: Option<Milestone>,
+    /// As it is now, not as it was then; only in the list of a whole repository.
+    #[serde(default, deserialize_with = "lenient")]
+    pub issue: Option<Issue>,
+}
+
+impl Issue {
+    /// Whether it is a pull request.
+    #[must_use]
+    pub fn is_pull(&self) -> bool {
+        self.pull_request.is_object()
+    }
+}
+
+impl Client {
+    /// Issues and pull requests in any state that were updated at or after `since`, cut to the second, the longest
+    /// untouched first. An `ETag` holds for the same `since` only.
+    pub async fn list_issues(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        since: Timestamp,
+        etag: Option<&str>,
+    ) -> Result<Conditional<List<Issue>>, Error> {
+        let url = self
+            .url(&["repos", repo.owner(), repo.name(), "issues"])?
+            .with("state", "all")
+            .with("sort", "updated")
+            .with("direction", "asc")
+            .with("per_page", "100")
+            .with("since", &whole_second(since));
+        let call = Call {
+            etag,
+            ..Call::new("list_issues", token, url)
+        };
+        self.growing_list(call).await
+    }
+
+    /// One issue or pull request.
+    pub async fn get_issue(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        number: u64,
+        etag: Option<&str>,
+    ) -> Result<Conditional<Issue>, Error> {
+        let url = self.url(&["repos", repo.owner(), repo.name(), "issues", &number.to_string()])?;
+        let call = Call {
+            etag,
+            ..Call::new("get_issue", token, url)
+        };
+        self.read_if_changed(call).await
+    }
+
+    /// What was done to an issue or a pull request, the oldest first.
+    pub async fn list_issue_events(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        number: u64,
+    ) -> Result<List<IssueEvent>, Error> {
+        let number = number.to_string();
+        let url = self
+            .url(&["repos", repo.owner(), repo.name(), "issues", &number, "events"])?
+            .with("per_page", "100");
+        let call = Call::new("list_issue_events", token, url);
+        self.list(call, Pages::default()).await
+    }
+
+    /// What was done to any issue or pull request of a repository, the newest first, back to the event `known`, on whose
+    /// page it ends.
+    pub async fn list_events(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        known: Option<u64>,
+        etag: Option<&str>,
+    ) -> Result<Conditional<List<IssueEvent>>, Error> {
+        let url = self
+            .url(&["repos", repo.owner(), repo.name(), "issues", "events"])?
+            .with("per_page", "100");
+        let call = Call {
+            etag,
+            ..Call::new("list_events", token, url)
+        };
+        self.newest(call, |event: &IssueEvent| known.is_some_and(|known| event.id <= known))
+            .await
+    }
+}
