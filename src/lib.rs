@@ -25,14 +25,15 @@
 //! | path | room |
 //! |---|---|
 //! | `main.rs` | command line; wiring only |
-//! | [`api`] | the three kinds, one file each; `crds/` is generated from them |
-//! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template. Parse once |
-//! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, room and its limits, budget, duplicates, guardrails), start, search, task, retry, pulls, credential, conditions, naming; pinned by `plan/tables/` |
+//! | [`api`] | the four kinds, one file each, and triggers; `crds/` is generated from them |
+//! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template, inputs, events of GitHub, text from outside. Parse once |
+//! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, room and its limits, budget, duplicates, guardrails), request (what a person asks for, and approvals), event (what happens at GitHub), start, search, task, retry, pulls, credential, conditions, naming; pinned by `plan/tables/` |
 //! | [`observe`], [`execute`] | news → world; one action → its API calls |
 //! | [`controller`] | watches, event loop, timers, leader lease and ledger, Events, metrics and counted requests, the HTTP endpoints |
+//! | [`webhook`] | the receiver of GitHub's webhooks: signature, bounds, and one write for each task that an event causes |
 //! | [`github`] | the client: agent tasks, pull requests, limits; "unknown outcome" is a result of its own |
 //! | `simulator` | the stand-in for GitHub, behind a feature of the same name |
-//! | [`cli`] | subcommands: `controller`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status` (also of policies), `history`; `completion` |
+//! | [`cli`] | subcommands: `controller`, `webhook`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status` (also of policies), `history`; `completion` |
 //! | `tests/` | `cli/`, `github/`; `cluster/` on a real API server; `simulation/` of the whole shell, and of the planner alone; `mutants/`; `decisions/` measures the planner; `harness/` has the control plane, the in-memory API server, demo and bench |
 //!
 //! Dependencies point one way: `api ← domain ← plan ← {observe, execute, github} ← controller ← main`.
@@ -46,6 +47,7 @@
 //! 5. At rest the controller writes nothing.
 //! 6. Tokens are in Secrets and in the Authorization header, nowhere else.
 //! 7. Status does not go back in time.
+//! 8. Text from outside is data: bounded, fenced, and unable to end its fence.
 
 pub mod api;
 pub mod cli;

@@ -22,7 +22,7 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Completion(cli::completion::Args),
-    Controller(cli::controller::Args),
+    Controller(Box<cli::controller::Args>),
     Crds(cli::crds::Args),
     History(cli::history::Args),
     Plan(cli::plan::Args),

@@ -150,12 +150,12 @@ pub(super) fn exit(ran: Result<(), Error>) -> ExitCode {
 
 async fn control(args: &Args) -> Result<(), Error> {
     let mut metrics = Metrics::default();
-    let received = args.webhook_address.map(|_| Received::new(metrics.registry()));
+    let counts = args.webhook_address.map(|_| Received::new(metrics.registry()));
     let metrics = Arc::new(metrics);
     let (stop, shutdown) = watch::channel(false);
     let client = client(metrics.clone()).await?;
-    let receiver = match args.webhook_address.zip(received) {
-        Some((address, received)) => Some(args.webhook.open(address, client.clone(), received).await?),
+    let receiver = match args.webhook_address.zip(counts) {
+        Some((address, counts)) => Some(args.webhook.open(address, client.clone(), counts).await?),
         None => None,
     };
     let github = GitHub::new(
@@ -173,7 +173,9 @@ async fn control(args: &Args) -> Result<(), Error> {
         metrics: metrics.clone(),
     };
     // A standby is as ready as a leader: it can take over.
-    let is_ready = receiver.as_ref().map_or_else(|| Arc::new(|| true) as Readiness, Open::readiness);
+    let is_ready = receiver
+        .as_ref()
+        .map_or_else(|| Arc::new(|| true) as Readiness, Open::readiness);
     let served = serve_metrics(args.metrics_address, metrics, is_ready, shutdown.clone()).await?;
     let signals = tokio::spawn(signals(stop)?);
     let receiving = receiver.map(|receiver| receiver.run(shutdown.clone()));

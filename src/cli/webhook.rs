@@ -89,11 +89,11 @@ pub fn run(args: &Args) -> ExitCode {
 
 async fn receive(args: &Args) -> Result<(), Error> {
     let mut metrics = Metrics::default();
-    let received = Received::new(metrics.registry());
+    let counts = Received::new(metrics.registry());
     let metrics = Arc::new(metrics);
     let (stop, shutdown) = watch::channel(false);
     let client = client(metrics.clone()).await?;
-    let receiver = args.webhook.open(args.webhook_address, client, received).await?;
+    let receiver = args.webhook.open(args.webhook_address, client, counts).await?;
     let served = serve_metrics(args.metrics_address, metrics, receiver.readiness(), shutdown.clone()).await?;
     let signals = tokio::spawn(signals(stop)?);
     receiver.run(shutdown).await;

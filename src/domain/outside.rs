@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use super::prompt::hex;
+
 /// Characters of the boundary that a fence is made of.
 const BOUNDARY: usize = 16;
 
@@ -105,9 +107,7 @@ fn boundary(number: u64, seed: &[&str], texts: &[&str]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    let digest = hash.finalize();
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.chars().take(BOUNDARY).collect()
+    hex(&hash.finalize()).chars().take(BOUNDARY).collect()
 }
 
 fn bounded(text: &str, max: usize, is_kept: impl Fn(char) -> bool) -> Cleaned {

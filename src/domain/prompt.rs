@@ -75,12 +75,16 @@ impl EventContext<'_> {
             head => fence.line(&occurrence.head),
             base => fence.line(&occurrence.base),
         };
-        let name = if self.is_pull_request { "pullRequest" } else { "issue" };
+        let subject = if self.is_pull_request {
+            minijinja::context! { pullRequest => subject }
+        } else {
+            minijinja::context! { issue => subject }
+        };
         let shared = minijinja::context! {
             sender => &occurrence.sender,
             comment => minijinja::context! { body => fence.block(&occurrence.comment), author => &occurrence.sender },
         };
-        minijinja::context! { ..Value::from_iter([(name, subject)]), ..shared }
+        minijinja::context! { ..subject, ..shared }
     }
 }
 

@@ -171,9 +171,9 @@ impl Executor {
                 self.write_automation(*automation, *status).await
             }
             (_, Target::Task { task, .. }, Action::WriteTaskStatus(status)) => self.write_task(*task, *status).await,
-            (_, Target::Task { task, .. }, Action::Start(admitted)) => self.start(*task, &admitted).await,
+            (_, Target::Task { task, .. }, Action::Start(admitted)) => Box::pin(self.start(*task, &admitted)).await,
             (_, Target::Task { task, taken }, Action::Search) => self.search(&task, &taken).await,
-            (_, Target::Task { task, .. }, Action::Observe { id }) => self.observe(*task, &id).await,
+            (_, Target::Task { task, .. }, Action::Observe { id }) => Box::pin(self.observe(*task, &id)).await,
             (_, Target::Task { task, .. }, Action::ObservePull { number }) => self.observe_pull(*task, number).await,
             (_, Target::Task { task, .. }, Action::HandOver { number, users, teams }) => {
                 self.hand_over(*task, number, &users, &teams).await

@@ -14,7 +14,7 @@ use crate::api::trigger::{
 use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::event::{Event, What};
 use crate::domain::expression::expression;
-use crate::domain::outside::{clean, clean_line, command};
+use crate::domain::outside::{Cleaned, clean, clean_line, command};
 use crate::domain::pattern::{Case, Pattern};
 
 use super::spec::{Occasion, Parsed, parse};
@@ -148,7 +148,7 @@ fn occurrence(event: &Event) -> Occurrence {
         branches.map_or("", |branches| branches.base.as_str()),
     ]
     .map(|line| clean_line(line, LINE_MAX));
-    let altered = texts.iter().chain(&lines).any(|cleaned| cleaned.is_altered());
+    let altered = texts.iter().chain(&lines).any(Cleaned::is_altered);
     let [body, comment] = texts.map(|cleaned| cleaned.text);
     let [title, url, head, base] = lines.map(|cleaned| cleaned.text);
     let line = |text: &str| clean_line(text, LINE_MAX).text;

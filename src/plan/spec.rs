@@ -233,7 +233,7 @@ fn made_up<'a>(
     defaults: &Values,
 ) -> Vec<Occasion<'a>> {
     let time = Timestamp::UNIX_EPOCH;
-    let scheduled = schedules.iter().map(|schedule| schedule.occasion(time, defaults));
+    let timed = schedules.iter().map(|schedule| schedule.occasion(time, defaults));
     let somebody = |trigger, kind| Occasion {
         requester: Some("somebody".to_owned()),
         ..Occasion::new(trigger, kind, time, defaults.clone())
@@ -243,7 +243,7 @@ fn made_up<'a>(
         ..somebody(&trigger.name, trigger.kind().unwrap_or(TriggerKind::Issue))
     });
     let by_hand = manual.map(|trigger| somebody(trigger, TriggerKind::Manual));
-    scheduled.chain(happening).chain(by_hand).collect()
+    timed.chain(happening).chain(by_hand).collect()
 }
 
 impl fmt::Display for Problem {

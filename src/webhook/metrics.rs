@@ -71,9 +71,5 @@ impl Metrics {
 }
 
 fn category(event: &str) -> &'static str {
-    EVENTS
-        .iter()
-        .copied()
-        .find(|known| *known == event)
-        .unwrap_or("other")
+    EVENTS.iter().copied().find(|known| *known == event).unwrap_or("other")
 }

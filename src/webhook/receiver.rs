@@ -123,7 +123,10 @@ impl<H: Handler> Receiver<H> {
             ));
         }
         if !self.is_ready() {
-            return Err(unavailable("it has just begun and does not know the cluster yet", "not_ready"));
+            return Err(unavailable(
+                "it has just begun and does not know the cluster yet",
+                "not_ready",
+            ));
         }
         if !is_json(&head.headers) {
             return Err(refused(
@@ -193,7 +196,10 @@ impl<H: Handler> Receiver<H> {
         if let Some(known) = known {
             known.action = action.filter(|action| is_event(action)).map(str::to_owned);
         }
-        let name = delivery.payload.pointer("/repository/full_name").and_then(Value::as_str);
+        let name = delivery
+            .payload
+            .pointer("/repository/full_name")
+            .and_then(Value::as_str);
         let Some(repository) = name.and_then(|name| Repository::parse(name).ok()) else {
             return nothing("it is not about a repository");
         };
@@ -273,8 +279,8 @@ fn nothing(reason: &str) -> Answer {
 /// What strangers send is not told at the usual level: they could fill the log with it.
 fn log(known: Option<&Known>, answer: &Answer) {
     let (status, result) = (answer.status.as_u16(), answer.result);
-    match known {
-        Some(known) => tracing::info!(
+    if let Some(known) = known {
+        tracing::info!(
             source = %known.source,
             event = known.event,
             action = known.action,
@@ -282,8 +288,9 @@ fn log(known: Option<&Known>, answer: &Answer) {
             status,
             result,
             "webhook"
-        ),
-        None => tracing::debug!(status, result, "a request that is no signed webhook"),
+        );
+    } else {
+        tracing::debug!(status, result, "a request that is no signed webhook");
     }
 }
 

@@ -27,8 +27,11 @@ pub struct Unreadable;
 /// Keys by namespace and reference, as they were read last.
 pub struct Secrets {
     client: Client,
-    known: Mutex<BTreeMap<(String, WebhookSecretRef), Arc<tokio::sync::Mutex<Known>>>>,
+    known: Mutex<BTreeMap<Reference, Arc<tokio::sync::Mutex<Known>>>>,
 }
+
+/// A namespace, and a key of a Secret in it.
+type Reference = (String, WebhookSecretRef);
 
 #[derive(Default)]
 struct Known {

@@ -120,7 +120,13 @@ mod tests {
 
     #[test]
     fn line_ends_are_no_part_of_a_secret() {
-        for (value, is_key) in [("a", true), ("a b\r\n", true), ("", false), ("\n", false), ("\r\n\n", false)] {
+        for (value, is_key) in [
+            ("a", true),
+            ("a b\r\n", true),
+            ("", false),
+            ("\n", false),
+            ("\r\n\n", false),
+        ] {
             assert_eq!(SigningKey::parse(value.as_bytes()).is_some(), is_key, "{value:?}");
         }
         let signature = |value: &[u8]| hmac::sign(&SigningKey::parse(value).unwrap().0, b"x").as_ref().to_vec();

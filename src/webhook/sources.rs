@@ -132,12 +132,7 @@ impl Sources {
         if is_readable { Ok(None) } else { Err(Unreadable) }
     }
 
-    async fn keys(
-        &self,
-        namespace: &str,
-        source: &Source,
-        again: bool,
-    ) -> Vec<Result<Option<SigningKey>, Unreadable>> {
+    async fn keys(&self, namespace: &str, source: &Source, again: bool) -> Vec<Result<Option<SigningKey>, Unreadable>> {
         let keys = source.secret_refs.iter();
         futures::future::join_all(keys.map(|reference| self.secrets.key(namespace, reference, again))).await
     }

@@ -43,7 +43,7 @@ pub enum TlsError {
 /// A certificate and its key, in two files.
 #[derive(Debug)]
 pub struct Certificate {
-    certificate: PathBuf,
+    chain: PathBuf,
     key: PathBuf,
     provider: Arc<CryptoProvider>,
     current: RwLock<Arc<CertifiedKey>>,
@@ -61,7 +61,7 @@ impl Certificate {
         let files = Files::read(certificate, key)?;
         let current = RwLock::new(Arc::new(files.parse(certificate, key, &provider)?));
         Ok(Arc::new(Self {
-            certificate: certificate.to_owned(),
+            chain: certificate.to_owned(),
             key: key.to_owned(),
             provider,
             current,
@@ -84,18 +84,18 @@ impl Certificate {
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            let files = Files::read(&self.certificate, &self.key);
+            let files = Files::read(&self.chain, &self.key);
             let sight = files.as_ref().ok().map(Files::digest);
             if seen.as_ref() == Some(&sight) {
                 continue;
             }
             let is_first = seen.is_none();
             seen = Some(sight);
-            match files.and_then(|files| files.parse(&self.certificate, &self.key, &self.provider)) {
+            match files.and_then(|files| files.parse(&self.chain, &self.key, &self.provider)) {
                 Ok(read) => {
                     *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
                     if !is_first {
-                        tracing::info!(certificate = %self.certificate.display(), "the certificate was read again");
+                        tracing::info!(certificate = %self.chain.display(), "the certificate was read again");
                     }
                 }
                 Err(error) => tracing::warn!(%error, "the certificate can't be read again; the one before stays"),
@@ -137,7 +137,13 @@ impl Files {
         };
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.certificate).collect();
         let chain = chain
-            .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
+            .and_then(|chain| {
+                if chain.is_empty() {
+                    Err(pem::Error::NoItemsFound)
+                } else {
+                    Ok(chain)
+                }
+            })
             .map_err(|source| unreadable(certificate, "certificate", source))?;
         let private = PrivateKeyDer::from_pem_slice(&self.key);
         let private = private.map_err(|source| unreadable(key, "private key", source))?;

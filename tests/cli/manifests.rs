@@ -424,7 +424,9 @@ pub const EDITS: &[Edit] = &[
         from: "kind: AgentAutomation",
         to: "kind: AgentAutomaton",
         refused: Apply,
-        findings: &["2: kind: there is no kind AgentAutomaton: write AgentAutomation or AgentTask or AgentPolicy"],
+        findings: &[
+            "2: kind: there is no kind AgentAutomaton: write AgentAutomation or AgentTask or AgentPolicy or WebhookSource",
+        ],
     },
     Edit {
         what: "another version",

@@ -439,8 +439,12 @@ fn the_examples_are_good_and_start() {
         .map(|name| format!("{}/examples/{name}.yaml", env!("CARGO_MANIFEST_DIR")))
         .into();
     let files: Vec<_> = examples.iter().map(String::as_str).collect();
-    let by_hand = format!("{}/examples/by-hand.yaml", env!("CARGO_MANIFEST_DIR"));
-    let (code, findings, said) = run(&[&["validate", by_hand.as_str()], files.as_slice()].concat(), "");
+    let others =
+        ["by-hand", "label-an-issue"].map(|name| format!("{}/examples/{name}.yaml", env!("CARGO_MANIFEST_DIR")));
+    let (code, findings, said) = run(
+        &[&["validate", &*others[0], &*others[1]], files.as_slice()].concat(),
+        "",
+    );
     assert_eq!((code, findings.as_str()), (0, ""), "{said}");
 
     // An hour after both were applied, on a Monday and on a Tuesday, in a repository that has what guards it.

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use agent_automation::api::definitions;
 use agent_automation::controller::metrics::Metrics;
+use agent_automation::domain::prompt::hex;
 use agent_automation::webhook::metrics::Metrics as Received;
 use agent_automation::webhook::serve::serve;
 use agent_automation::webhook::{Cluster, Delivery, Handler, Limits, Outcome, Receiver, Sources};
@@ -94,7 +95,10 @@ impl ApiServer {
             }
             let is_create = request.method() == http::Method::POST;
             let one_less = |left: usize| left.checked_sub(1);
-            let is_refused = is_create && creates.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_err();
+            let is_refused = is_create
+                && creates
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+                    .is_err();
             async move {
                 if away.load(Ordering::SeqCst) || is_refused {
                     return Err(tower::BoxError::from("the API server is away"));
@@ -132,14 +136,25 @@ impl ApiServer {
     }
 
     async fn put_source(&self, name: &str, repositories: &[&str], secrets: &[&str]) {
-        let secrets: Vec<_> = secrets.iter().map(|name| json!({"name": name, "key": "secret"})).collect();
+        let secrets: Vec<_> = secrets
+            .iter()
+            .map(|name| json!({"name": name, "key": "secret"}))
+            .collect();
         let spec = json!({"repositories": repositories, "secretRefs": secrets});
         self.create("WebhookSource", name, json!({"spec": spec})).await;
     }
 
     async fn names_of(&self, kind: &str) -> Vec<String> {
-        let list = self.api_of(kind).0.list(&kube::api::ListParams::default()).await.unwrap();
-        list.items.into_iter().filter_map(|object| object.metadata.name).collect()
+        let list = self
+            .api_of(kind)
+            .0
+            .list(&kube::api::ListParams::default())
+            .await
+            .unwrap();
+        list.items
+            .into_iter()
+            .filter_map(|object| object.metadata.name)
+            .collect()
     }
 
     fn api_of(&self, kind: &str) -> (Api<DynamicObject>, ApiResource) {
@@ -157,7 +172,10 @@ impl ApiServer {
             kind: kind.to_owned(),
             plural: plural.to_owned(),
         };
-        (Api::namespaced_with(self.people.clone(), "payments", &resource), resource)
+        (
+            Api::namespaced_with(self.people.clone(), "payments", &resource),
+            resource,
+        )
     }
 }
 
@@ -228,9 +246,9 @@ async fn whole() -> Stage<Cluster> {
 impl<H: Handler> Stage<H> {
     async fn start(api: ApiServer, limits: Limits, handler: Arc<H>) -> Self {
         let mut metrics = Metrics::default();
-        let received = Received::new(metrics.registry());
+        let counts = Received::new(metrics.registry());
         let sources = Arc::new(Sources::new(api.client.clone()).unwrap());
-        let receiver = Arc::new(Receiver::new(sources.clone(), handler, limits, received));
+        let receiver = Arc::new(Receiver::new(sources.clone(), handler, limits, counts));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, shutdown) = watch::channel(false);
@@ -323,8 +341,10 @@ impl Call {
     }
 
     fn head(&self) -> String {
-        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        format!("{} {} HTTP/1.1\r\n{headers}", self.method, self.path)
+        let first = format!("{} {} HTTP/1.1", self.method, self.path);
+        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        let lines: Vec<_> = [first].into_iter().chain(headers).collect();
+        lines.join("\r\n") + "\r\n"
     }
 
     async fn send(&self, address: SocketAddr) -> Reply {
@@ -346,7 +366,9 @@ impl Reply {
     }
 
     fn parse(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("no answer: {text:?}"));
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap();
         let headers = lines.filter_map(|line| line.split_once(": "));
@@ -379,10 +401,6 @@ fn sign(secret: &str, body: &[u8]) -> String {
 
 fn hmac_of(algorithm: hmac::Algorithm, secret: &str, body: &[u8]) -> hmac::Tag {
     hmac::sign(&hmac::Key::new(algorithm, secret.as_bytes()), body)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The least that an event of a repository holds.

@@ -26,11 +26,11 @@ fn admitted(world: &World, seconds: i64) -> Vec<String> {
     words(&admission::plan(world, &Settings::default(), at(seconds)))
 }
 
-fn at_github(state: &str) -> Option<GitHubTask> {
-    Some(yaml(&format!(
+fn at_github(state: &str) -> GitHubTask {
+    yaml(&format!(
         "{{id: id, shortId: id, state: {state}, updatedAt: '{}'}}",
         at(-9_000)
-    )))
+    ))
 }
 
 /// A task that ended long ago.
@@ -39,7 +39,7 @@ fn ended(phase: Phase, pull_request: Option<PullRequest>) -> TaskStatus {
         phase,
         started_at: Some(at(-9_000)),
         ended_at: Some(at(-8_000)),
-        task: at_github("completed"),
+        task: Some(at_github("completed")),
         pull_request,
         ..TaskStatus::default()
     }
@@ -118,7 +118,7 @@ fn a_person_says_that_what_counts_is_over() {
         let status = TaskStatus {
             phase,
             reason: Some(Reason::InProgress),
-            task: at_github("in_progress"),
+            task: Some(at_github("in_progress")),
             ..ended(phase, None)
         };
         let mut task = due("one", "a", -9_000, Some(status));

@@ -68,12 +68,12 @@ fn decided(annotations: &[(&str, &str)]) -> AgentTask {
     task
 }
 
-fn approval(users: &[&str], groups: &[&str]) -> Option<RequireApproval> {
+fn approval(users: &[&str], groups: &[&str]) -> RequireApproval {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    Some(RequireApproval {
+    RequireApproval {
         users: owned(users),
         groups: owned(groups),
-    })
+    }
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_decided_task_is_ruled_like_any_other() {
             |w| {
                 require(w, approval(&["bob"], &[]));
                 let mut strict = by_hand();
-                strict.spec.require_approval = approval(&["dave"], &[]);
+                strict.spec.require_approval = Some(approval(&["dave"], &[]));
                 strict.metadata.resource_version = Some("9".to_owned());
                 w.put_automation(strict);
             },
@@ -243,9 +243,9 @@ fn a_decided_task_is_ruled_like_any_other() {
     }
 }
 
-fn require(world: &mut World, approval: Option<RequireApproval>) {
+fn require(world: &mut World, approval: RequireApproval) {
     let mut policy = world.policies().next().unwrap().clone();
-    policy.spec.require_approval = approval;
+    policy.spec.require_approval = Some(approval);
     policy.metadata.resource_version = Some("9".to_owned());
     world.put_policy(policy);
 }

@@ -25,7 +25,10 @@ async fn the_size_of_a_body() {
     let (stage, recorder) = recorded(limits).await;
     assert_eq!(stage.send(&event(100_000)).await.status, 202);
     let reply = stage.send(&event(100_001)).await;
-    assert_eq!((reply.status, reply.body.as_str()), (413, "{\"error\":\"the body has more than 100000 bytes\"}\n"));
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (413, "{\"error\":\"the body has more than 100000 bytes\"}\n")
+    );
     assert_eq!(stage.send(&event(20 << 20)).await.status, 413);
 
     // It says so beforehand, and is not waited for.
@@ -36,10 +39,19 @@ async fn the_size_of_a_body() {
         let call = event(length);
         let mut bytes = format!("{}Transfer-Encoding: chunked\r\n\r\n", call.head()).into_bytes();
         for chunk in call.body.chunks(10_000) {
-            bytes.extend(format!("{:x}\r\n", chunk.len()).bytes().chain(chunk.iter().copied()).chain(*b"\r\n"));
+            bytes.extend(
+                format!("{:x}\r\n", chunk.len())
+                    .bytes()
+                    .chain(chunk.iter().copied())
+                    .chain(*b"\r\n"),
+            );
         }
         bytes.extend(b"0\r\n\r\n");
-        assert_eq!(exchange(stage.address, &bytes).await.status, status, "{length} bytes in chunks");
+        assert_eq!(
+            exchange(stage.address, &bytes).await.status,
+            status,
+            "{length} bytes in chunks"
+        );
     }
     assert_eq!(recorder.heard(), 2);
 }
@@ -53,7 +65,10 @@ async fn the_time_of_a_body() {
     let (stage, recorder) = recorded(limits).await;
     let head = format!("{}Content-Length: 40\r\n\r\n{{\"action\"", event(100).head());
     let reply = exchange(stage.address, head.as_bytes()).await;
-    assert_eq!((reply.status, reply.body.as_str()), (408, "{\"error\":\"the body took too long\"}\n"));
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (408, "{\"error\":\"the body took too long\"}\n")
+    );
 
     let mut stream = TcpStream::connect(stage.address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -70,7 +85,12 @@ async fn the_time_of_headers() {
         stream.write_all(said.as_bytes()).await.unwrap();
         let mut heard = Vec::new();
         let closed = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut heard).await;
-        assert_eq!(closed.unwrap(), 0, "after {said:?}: {}", String::from_utf8_lossy(&heard));
+        assert_eq!(
+            closed.unwrap(),
+            0,
+            "after {said:?}: {}",
+            String::from_utf8_lossy(&heard)
+        );
     }
 }
 
@@ -84,7 +104,10 @@ async fn the_time_of_the_whole() {
     let (stage, recorder) = recorded(limits).await;
     recorder.may_answer.send_replace(false);
     let reply = stage.send(&event(100)).await;
-    assert_eq!((reply.status, reply.body.as_str()), (503, "{\"error\":\"it took too long\"}\n"));
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (503, "{\"error\":\"it took too long\"}\n")
+    );
     assert_eq!(reply.headers["retry-after"], "5");
     assert_eq!(recorder.heard(), 1);
 }
@@ -102,7 +125,10 @@ async fn how_many_at_once() {
     until(|| recorder.heard() == 2).await;
 
     let reply = stage.send(&event(100)).await;
-    assert_eq!((reply.status, reply.body.as_str()), (503, "{\"error\":\"too many requests at once\"}\n"));
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (503, "{\"error\":\"too many requests at once\"}\n")
+    );
     assert_eq!(reply.headers["retry-after"], "5");
 
     recorder.may_answer.send_replace(true);

@@ -141,13 +141,23 @@ async fn each_is_answered_when_it_is_spoilt() {
         for body in spoilt.into_iter().chain(variants(payload, &mut random)) {
             let (status, said) = desk.deliver(event, body.clone()).await;
             let is_answer = matches!(status, 202 | 400) || event == "ping" && status == 200;
-            assert!(is_answer, "{event}: {status} {said} for {}", String::from_utf8_lossy(&body));
+            assert!(
+                is_answer,
+                "{event}: {status} {said} for {}",
+                String::from_utf8_lossy(&body)
+            );
             *answered.entry(status).or_default() += 1;
         }
     }
     let count: usize = answered.values().sum();
-    assert!(answered[&400] > examples().len() && answered[&202] > examples().len(), "{answered:?}");
-    harness::covered!("covered: {count} spoilt payloads of {} (seed {SEED}): {answered:?}", examples().len());
+    assert!(
+        answered[&400] > examples().len() && answered[&202] > examples().len(),
+        "{answered:?}"
+    );
+    harness::covered!(
+        "covered: {count} spoilt payloads of {} (seed {SEED}): {answered:?}",
+        examples().len()
+    );
 }
 
 /// A payload with one field missing, null, or of another type.
@@ -156,7 +166,10 @@ fn variants(payload: &Value, random: &mut StdRng) -> Vec<Vec<u8>> {
     collect(payload, "", &mut places);
     let some = (0..4).map(|_| places[random.random_range(0..places.len())].clone());
     let decisive = DECISIVE.iter().map(|place| (*place).to_owned());
-    let there: Vec<_> = some.chain(decisive).filter(|place| payload.pointer(place).is_some()).collect();
+    let there: Vec<_> = some
+        .chain(decisive)
+        .filter(|place| payload.pointer(place).is_some())
+        .collect();
     let variants = there.iter().flat_map(|place| {
         let others = [json!(null), other(payload.pointer(place).unwrap())];
         let replaced = others.map(|value| {
@@ -181,7 +194,12 @@ fn without(payload: &Value, place: &str) -> Value {
     let mut spoilt = payload.clone();
     let (parent, name) = place.rsplit_once('/').unwrap();
     let name = name.replace("~1", "/").replace("~0", "~");
-    spoilt.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(&name);
+    spoilt
+        .pointer_mut(parent)
+        .unwrap()
+        .as_object_mut()
+        .unwrap()
+        .remove(&name);
     spoilt
 }
 

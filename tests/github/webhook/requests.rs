@@ -27,7 +27,12 @@ async fn what_is_answered() {
             202,
             "nobody asked",
         ),
-        ("a query", event().path(&format!("{}?x=1", super::PATH)), 202, "nobody asked"),
+        (
+            "a query",
+            event().path(&format!("{}?x=1", super::PATH)),
+            202,
+            "nobody asked",
+        ),
         (
             "no delivery id",
             event().without("X-GitHub-Delivery"),
@@ -40,7 +45,12 @@ async fn what_is_answered() {
             202,
             "nobody asked",
         ),
-        ("a ping", Call::new("ping", "{}"), 200, "{\"ok\":true,\"source\":\"payments/acme\"}\n"),
+        (
+            "a ping",
+            Call::new("ping", "{}"),
+            200,
+            "{\"ok\":true,\"source\":\"payments/acme\"}\n",
+        ),
         (
             "a repository of others",
             of(&json!({"repository": {"full_name": "acme2/api"}})),
@@ -65,13 +75,38 @@ async fn what_is_answered() {
             202,
             "it is not about a repository",
         ),
-        ("no body", Call::new("issues", ""), 400, "{\"error\":\"the body is no JSON\"}\n"),
+        (
+            "no body",
+            Call::new("issues", ""),
+            400,
+            "{\"error\":\"the body is no JSON\"}\n",
+        ),
         ("no JSON", Call::new("issues", "payload={}"), 400, "the body is no JSON"),
-        ("half of it", Call::new("issues", "{\"action\": "), 400, "the body is no JSON"),
-        ("a list", Call::new("issues", "[]"), 400, "{\"error\":\"the body is no JSON object\"}\n"),
-        ("invalid UTF-8", Call::new("issues", b"{\"a\":\"\xff\"}".to_vec()), 400, "the body is no JSON"),
+        (
+            "half of it",
+            Call::new("issues", "{\"action\": "),
+            400,
+            "the body is no JSON",
+        ),
+        (
+            "a list",
+            Call::new("issues", "[]"),
+            400,
+            "{\"error\":\"the body is no JSON object\"}\n",
+        ),
+        (
+            "invalid UTF-8",
+            Call::new("issues", b"{\"a\":\"\xff\"}".to_vec()),
+            400,
+            "the body is no JSON",
+        ),
         ("too deep", Call::new("issues", deep), 400, "the body is no JSON"),
-        ("no event", event().without("X-GitHub-Event"), 400, "X-GitHub-Event is missing"),
+        (
+            "no event",
+            event().without("X-GitHub-Event"),
+            400,
+            "X-GitHub-Event is missing",
+        ),
         (
             "two events",
             event().and("X-GitHub-Event", "ping"),
@@ -103,7 +138,12 @@ async fn what_is_answered() {
             415,
             "content type",
         ),
-        ("a look", event().method("GET"), 405, "{\"error\":\"webhooks arrive by POST\"}\n"),
+        (
+            "a look",
+            event().method("GET"),
+            405,
+            "{\"error\":\"webhooks arrive by POST\"}\n",
+        ),
         ("a put", event().method("PUT"), 405, "by POST"),
         (
             "the root",
@@ -112,15 +152,30 @@ async fn what_is_answered() {
             "{\"error\":\"webhooks arrive at /webhooks/github/NAMESPACE/NAME\"}\n",
         ),
         ("metrics", event().path("/metrics"), 404, "webhooks arrive at"),
-        ("no name", event().path("/webhooks/github/payments"), 404, "webhooks arrive at"),
-        ("an empty name", event().path("/webhooks/github/payments/"), 404, "webhooks arrive at"),
+        (
+            "no name",
+            event().path("/webhooks/github/payments"),
+            404,
+            "webhooks arrive at",
+        ),
+        (
+            "an empty name",
+            event().path("/webhooks/github/payments/"),
+            404,
+            "webhooks arrive at",
+        ),
         (
             "too long a path",
             event().path("/webhooks/github/payments/acme/x"),
             404,
             "webhooks arrive at",
         ),
-        ("no signature", event().without("X-Hub-Signature-256"), 401, "X-Hub-Signature-256"),
+        (
+            "no signature",
+            event().without("X-Hub-Signature-256"),
+            401,
+            "X-Hub-Signature-256",
+        ),
     ];
     let heard = table.iter().filter(|(.., said)| said.contains("nobody asked")).count();
     for (what, call, status, said) in table {
@@ -144,9 +199,17 @@ async fn what_the_handler_says() {
     let (stage, recorder) = recorded(Limits::default()).await;
     let tasks = vec![ObjectKey::new("payments", "fix-1"), ObjectKey::new("payments", "fix-2")];
     let table = [
-        (Outcome::Caused(tasks), 202, "{\"tasks\":[\"payments/fix-1\",\"payments/fix-2\"]}\n"),
+        (
+            Outcome::Caused(tasks),
+            202,
+            "{\"tasks\":[\"payments/fix-1\",\"payments/fix-2\"]}\n",
+        ),
         (Outcome::Nothing("a\nb".to_owned()), 202, "{\"reason\":\"a b\"}\n"),
-        (Outcome::Malformed("no issue".to_owned()), 400, "{\"error\":\"no issue\"}\n"),
+        (
+            Outcome::Malformed("no issue".to_owned()),
+            400,
+            "{\"error\":\"no issue\"}\n",
+        ),
         (Outcome::Unavailable("again".to_owned()), 503, "{\"error\":\"again\"}\n"),
     ];
     for (outcome, status, body) in table {
@@ -186,7 +249,10 @@ async fn what_is_counted() {
         "duration_seconds_count 5",
         "in_flight 0",
     ] {
-        assert!(metrics.contains(&format!("agent_automation_webhook_{line}\n")), "{line}\n{metrics}");
+        assert!(
+            metrics.contains(&format!("agent_automation_webhook_{line}\n")),
+            "{line}\n{metrics}"
+        );
     }
 }
 

@@ -40,7 +40,13 @@ async fn who_signs_wrongly_does_not_cause_reads() {
     assert_eq!(reads(), 1);
     for _ in 0..50 {
         assert_eq!(stage.send(&call(NEW)).await.status, 401);
-        assert_eq!(stage.send(&call(NEW).path("/webhooks/github/payments/nobody")).await.status, 401);
+        assert_eq!(
+            stage
+                .send(&call(NEW).path("/webhooks/github/payments/nobody"))
+                .await
+                .status,
+            401
+        );
     }
     assert_eq!((reads(), recorder.heard()), (2, 20));
 }
@@ -64,7 +70,10 @@ async fn a_secret_that_was_never_read_is_no_reason_to_refuse() {
     let (stage, recorder) = recorded(Limits::default()).await;
     stage.api.is_away.store(true, Ordering::SeqCst);
     let reply = stage.send(&call(SECRET)).await;
-    assert_eq!((reply.status, reply.body.as_str()), (503, "{\"error\":\"the webhook's secret can't be read now\"}\n"));
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (503, "{\"error\":\"the webhook's secret can't be read now\"}\n")
+    );
     assert_eq!((reply.headers["retry-after"].as_str(), recorder.heard()), ("5", 0));
 }
 

@@ -68,14 +68,27 @@ async fn a_delivery_and_its_redelivery_are_one_task() {
     assert_eq!(written(&stage).await, tasks);
 
     let again = stage.send(&delivery(&payload, "2")).await;
-    assert_eq!((again.status, again.json()["tasks"].as_array().unwrap().len()), (202, 1));
+    assert_eq!(
+        (again.status, again.json()["tasks"].as_array().unwrap().len()),
+        (202, 1)
+    );
     assert_eq!(written(&stage).await, tasks);
 
     let other = stage.send(&delivery(&labeled("bug"), "3")).await;
     assert_eq!(other.status, 202);
-    assert!(other.json()["reason"].as_str().unwrap().starts_with("fix: trigger label: "), "{}", other.body);
+    assert!(
+        other.json()["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("fix: trigger label: "),
+        "{}",
+        other.body
+    );
     let of_no_use = Call::new("star", json!({"repository": {"full_name": "acme/api"}}).to_string());
-    assert_eq!(stage.send(&of_no_use).await.json(), json!({"reason": "events of this kind cause nothing"}));
+    assert_eq!(
+        stage.send(&of_no_use).await.json(),
+        json!({"reason": "events of this kind cause nothing"})
+    );
     let mut misshapen = payload.clone();
     misshapen["issue"] = json!([]);
     assert_eq!(stage.send(&delivery(&misshapen, "4")).await.status, 400);
@@ -107,12 +120,20 @@ async fn only_a_whole_write_is_acknowledged() {
     for left in [0, 2] {
         stage.api.creates_left.store(left, Ordering::SeqCst);
         let reply = stage.send(&delivery(&payload, "5")).await;
-        assert_eq!((reply.status, reply.headers["retry-after"].as_str()), (503, "5"), "{}", reply.body);
+        assert_eq!(
+            (reply.status, reply.headers["retry-after"].as_str()),
+            (503, "5"),
+            "{}",
+            reply.body
+        );
         assert_eq!(written(&stage).await.len(), 5 + left);
     }
     stage.api.creates_left.store(usize::MAX, Ordering::SeqCst);
     let reply = stage.send(&delivery(&payload, "6")).await;
-    assert_eq!((reply.status, reply.json()["tasks"].as_array().unwrap().len()), (202, 5));
+    assert_eq!(
+        (reply.status, reply.json()["tasks"].as_array().unwrap().len()),
+        (202, 5)
+    );
     let after = written(&stage).await;
     assert_eq!((after.len(), after.is_superset(&before)), (10, true));
 }

@@ -120,7 +120,11 @@ async fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
     for (version, certificate, key) in [
         ("3", third.certificate.as_str(), second.key.as_str()),
         ("4", "", &third.key),
-        ("5", &third.certificate, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+        (
+            "5",
+            &third.certificate,
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        ),
         ("6", &third.key, &third.certificate),
     ] {
         volume.turn(version, certificate, key);
@@ -154,7 +158,9 @@ async fn what_is_wrong_with_the_files_is_told_at_the_start() {
         ("a.crt", "a.crt", "a.crt holds no private key in PEM"),
         ("a.crt", "b.key", "can't be used together"),
     ] {
-        let error = Certificate::load(&file(certificate), &file(key)).unwrap_err().to_string();
+        let error = Certificate::load(&file(certificate), &file(key))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(told), "{certificate} and {key}: {error}");
         assert!(!error.contains("-----"), "{error}");
     }
