@@ -3,6 +3,7 @@
 //! Each text is a template of its own, rendered strictly (an undefined name is an error) and within a bound of steps.
 //! The layout around them is not a template, so that no text can change it.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
@@ -80,7 +81,7 @@ impl EventContext<'_> {
             sender => &occurrence.sender,
             comment => minijinja::context! { body => fence.block(&occurrence.comment), author => &occurrence.sender },
         };
-        minijinja::context! { ..Value::from_iter([(name, subject)]), ..shared }
+        minijinja::context! { ..Value::from(BTreeMap::from([(name, subject)])), ..shared }
     }
 }
 
@@ -302,6 +303,10 @@ mod tests {
     use super::*;
 
     fn render(sections: &Sections) -> Result<String, PromptError> {
+        with(None, sections)
+    }
+
+    fn with(event: Option<EventContext>, sections: &Sections) -> Result<String, PromptError> {
         let repository = Repository::parse("acme/payments-api").unwrap();
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         sections.render(&Context {
@@ -314,7 +319,7 @@ mod tests {
             time_zone: &zone,
             requester: "schedule",
             inputs: &Values::from([("package".to_owned(), "{{ requester }}".to_owned())]),
-            event: None,
+            event,
         })
     }
 
@@ -367,6 +372,33 @@ mod tests {
                 }
                 (got, _) => panic!("{text}: {got:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn what_happened_goes_by_its_kind() {
+        let occurrence = Occurrence {
+            number: 7,
+            title: "Crash".to_owned(),
+            author: "octocat".to_owned(),
+            ..Occurrence::default()
+        };
+        let fence = Fence::new(&["uid"], &occurrence.texts());
+        for (name, other, is_pull_request) in [("issue", "pullRequest", false), ("pullRequest", "issue", true)] {
+            let event = EventContext {
+                is_pull_request,
+                occurrence: &occurrence,
+                fence: &fence,
+            };
+            let known =
+                format!("{{{{ {name}.number }}}} {{{{ {name}.title }}}} {{{{ {name}.author }}}} {{{{ subject }}}}");
+            let prompt = with(Some(event), &goal(&known)).unwrap();
+            assert!(
+                prompt.ends_with(&format!("\n7 {} octocat #7\n", fence.line("Crash"))),
+                "{prompt}"
+            );
+            let error = with(Some(event), &goal(&format!("{{{{ {other}.title }}}}"))).unwrap_err();
+            assert!(error.to_string().starts_with("undefined value"), "{error}");
         }
     }
 
