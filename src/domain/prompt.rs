@@ -14,7 +14,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use sha2::{Digest, Sha256};
 
 use super::inputs::Values;
-use super::outside::Fence;
+use super::outside::{Fence, without_markers};
 use super::repository::Repository;
 use crate::api::task::Occurrence;
 
@@ -66,20 +66,26 @@ impl EventContext<'_> {
     fn values(&self) -> Value {
         let (occurrence, fence) = (self.occurrence, self.fence);
         let labels: Vec<_> = occurrence.labels.iter().map(|label| fence.line(label)).collect();
+        let (name, kind) = if self.is_pull_request {
+            ("pullRequest", "pull request")
+        } else {
+            ("issue", "issue")
+        };
+        let body = format!("the body of the {kind}, written by {}", occurrence.author);
+        let comment = format!("a comment, written by {}", occurrence.sender);
         let subject = minijinja::context! {
             number => occurrence.number,
             url => &occurrence.url,
             author => &occurrence.author,
             title => fence.line(&occurrence.title),
-            body => fence.block(&occurrence.body),
+            body => fence.block(&body, &occurrence.body),
             labels,
             head => fence.line(&occurrence.head),
             base => fence.line(&occurrence.base),
         };
-        let name = if self.is_pull_request { "pullRequest" } else { "issue" };
         let shared = minijinja::context! {
             sender => &occurrence.sender,
-            comment => minijinja::context! { body => fence.block(&occurrence.comment), author => &occurrence.sender },
+            comment => minijinja::context! { body => fence.block(&comment, &occurrence.comment), author => &occurrence.sender },
         };
         minijinja::context! { ..Value::from(BTreeMap::from([(name, subject)])), ..shared }
     }
@@ -172,7 +178,7 @@ impl Sections<'_> {
         if let Some(text) = self.pull_request {
             push(&mut out, "Pull request", &renderer.text(Section::PullRequest, text)?);
         }
-        within_bound(out)
+        within_bound(without_markers(&out))
     }
 
     /// SHA-256 of the sections before rendering, in hexadecimal. Lengths are part of it, so that moving a line from
