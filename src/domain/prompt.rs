@@ -3,6 +3,7 @@
 //! Each text is a template of its own, rendered strictly (an undefined name is an error) and within a bound of steps.
 //! The layout around them is not a template, so that no text can change it.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use sha2::{Digest, Sha256};
 
 use super::inputs::Values;
-use super::outside::Fence;
+use super::outside::{Fence, without_markers};
 use super::repository::Repository;
 use crate::api::task::Occurrence;
 
@@ -65,26 +66,28 @@ impl EventContext<'_> {
     fn values(&self) -> Value {
         let (occurrence, fence) = (self.occurrence, self.fence);
         let labels: Vec<_> = occurrence.labels.iter().map(|label| fence.line(label)).collect();
+        let (name, kind) = if self.is_pull_request {
+            ("pullRequest", "pull request")
+        } else {
+            ("issue", "issue")
+        };
+        let body = format!("the body of the {kind}, written by {}", occurrence.author);
+        let comment = format!("a comment, written by {}", occurrence.sender);
         let subject = minijinja::context! {
             number => occurrence.number,
             url => &occurrence.url,
             author => &occurrence.author,
             title => fence.line(&occurrence.title),
-            body => fence.block(&occurrence.body),
+            body => fence.block(&body, &occurrence.body),
             labels,
             head => fence.line(&occurrence.head),
             base => fence.line(&occurrence.base),
         };
-        let subject = if self.is_pull_request {
-            minijinja::context! { pullRequest => subject }
-        } else {
-            minijinja::context! { issue => subject }
-        };
         let shared = minijinja::context! {
             sender => &occurrence.sender,
-            comment => minijinja::context! { body => fence.block(&occurrence.comment), author => &occurrence.sender },
+            comment => minijinja::context! { body => fence.block(&comment, &occurrence.comment), author => &occurrence.sender },
         };
-        minijinja::context! { ..subject, ..shared }
+        minijinja::context! { ..Value::from(BTreeMap::from([(name, subject)])), ..shared }
     }
 }
 
@@ -175,7 +178,7 @@ impl Sections<'_> {
         if let Some(text) = self.pull_request {
             push(&mut out, "Pull request", &renderer.text(Section::PullRequest, text)?);
         }
-        within_bound(out)
+        within_bound(without_markers(&out))
     }
 
     /// SHA-256 of the sections before rendering, in hexadecimal. Lengths are part of it, so that moving a line from
@@ -306,6 +309,10 @@ mod tests {
     use super::*;
 
     fn render(sections: &Sections) -> Result<String, PromptError> {
+        with(None, sections)
+    }
+
+    fn with(event: Option<EventContext>, sections: &Sections) -> Result<String, PromptError> {
         let repository = Repository::parse("acme/payments-api").unwrap();
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         sections.render(&Context {
@@ -318,7 +325,7 @@ mod tests {
             time_zone: &zone,
             requester: "schedule",
             inputs: &Values::from([("package".to_owned(), "{{ requester }}".to_owned())]),
-            event: None,
+            event,
         })
     }
 
@@ -371,6 +378,33 @@ mod tests {
                 }
                 (got, _) => panic!("{text}: {got:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn what_happened_goes_by_its_kind() {
+        let occurrence = Occurrence {
+            number: 7,
+            title: "Crash".to_owned(),
+            author: "octocat".to_owned(),
+            ..Occurrence::default()
+        };
+        let fence = Fence::new(&["uid"], &occurrence.texts());
+        for (name, other, is_pull_request) in [("issue", "pullRequest", false), ("pullRequest", "issue", true)] {
+            let event = EventContext {
+                is_pull_request,
+                occurrence: &occurrence,
+                fence: &fence,
+            };
+            let known =
+                format!("{{{{ {name}.number }}}} {{{{ {name}.title }}}} {{{{ {name}.author }}}} {{{{ subject }}}}");
+            let prompt = with(Some(event), &goal(&known)).unwrap();
+            assert!(
+                prompt.ends_with(&format!("\n7 {} octocat #7\n", fence.line("Crash"))),
+                "{prompt}"
+            );
+            let error = with(Some(event), &goal(&format!("{{{{ {other}.title }}}}"))).unwrap_err();
+            assert!(error.to_string().starts_with("undefined value"), "{error}");
         }
     }
 

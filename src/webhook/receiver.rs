@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use crate::domain::outside::{MAX_DEPTH, PayloadError, parse_payload};
 use crate::domain::repository::Repository;
 use crate::plan::ObjectKey;
 
@@ -328,10 +329,14 @@ fn is_id(text: &str) -> bool {
 
 /// The payload is quoted in no error.
 fn parse(bytes: &[u8]) -> Result<Value, &'static str> {
-    match serde_json::from_slice(bytes) {
+    match parse_payload(bytes, MAX_DEPTH) {
         Ok(payload @ Value::Object(_)) => Ok(payload),
         Ok(_) => Err("the body is no JSON object"),
-        Err(_) => Err("the body is no JSON"),
+        Err(PayloadError::NotUtf8 | PayloadError::NotJson { .. }) => Err("the body is no JSON"),
+        Err(PayloadError::MoreThanOne) => Err("the body goes on after its JSON object"),
+        Err(PayloadError::TooDeep(_)) => Err("the body has too many levels"),
+        Err(PayloadError::DuplicateKey) => Err("the body has an object with the same key twice"),
+        Err(PayloadError::Number) => Err("the body has a number beyond 64 bits"),
     }
 }
 

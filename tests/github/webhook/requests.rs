@@ -100,7 +100,24 @@ async fn what_is_answered() {
             400,
             "the body is no JSON",
         ),
-        ("too deep", Call::new("issues", deep), 400, "the body is no JSON"),
+        (
+            "too deep",
+            Call::new("issues", deep),
+            400,
+            "the body has too many levels",
+        ),
+        (
+            "the same key twice",
+            Call::new("issues", "{\"a\": 1, \"a\": 2}"),
+            400,
+            "the body has an object with the same key twice",
+        ),
+        (
+            "two values",
+            Call::new("issues", "{} {}"),
+            400,
+            "the body goes on after its JSON object",
+        ),
         (
             "no event",
             event().without("X-GitHub-Event"),
