@@ -63,7 +63,7 @@ impl Desk {
         let age = "99999d";
         let spec = json!({
             "repository": "Codertocat/Hello-World",
-            "branches": {"base": "main"},
+            "branches": {"base": "main", "allow": ["main"]},
             "triggers": [
                 {"name": "issue", "issue": {"actions": ["opened", "labeled", "assigned", "reopened"], "authors": anyone,
                                             "maxEventAge": age}},
