@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent_automation::api::task::{APPROVED_BY_ANNOTATION, Phase};
 use agent_automation::api::{AgentTask, Reason};
-use agent_automation::simulator::{Effect, Fault, Operation, Script, Token, When};
+use agent_automation::simulator::{Access, Effect, Fault, Operation, Script, Token, When};
 use serde_json::json;
 
 use crate::invariants::at_rest;
@@ -187,6 +187,41 @@ async fn a_task_made_by_hand_waits_for_its_approval_and_runs_once() {
         started[0].prompt.contains("Update serde for alice."),
         "{}",
         started[0].prompt
+    );
+    process.terminate().await;
+}
+
+/// The policy's reviewers are asked, and the labels set, though the automation names somebody whom GitHub does not know.
+#[tokio::test(start_paused = true)]
+async fn a_reviewer_that_github_does_not_know_keeps_no_other_from_being_asked() {
+    let mut stage = Stage::new(1);
+    stage
+        .policy_with(json!({"requiredReviewers": {"users": ["maintainer"]}}))
+        .await;
+    stage.secret().await;
+    stage.github.add_user("maintainer", 2);
+    let writes = |token: &mut Token| token.permissions.pull_requests = Access::Write;
+    stage.github.change_token(TOKEN, writes).unwrap();
+    let team = Team {
+        more: json!({"pullRequest": {"create": true, "reviewers": {"users": ["nobody"]}, "labels": ["agent"]}}),
+        ..Team::new("deps")
+    };
+    stage.automation(&team).await;
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(3_700)).await;
+    let tasks = stage.tasks();
+    let pull = tasks[0]
+        .status
+        .as_ref()
+        .and_then(|status| status.pull_request.clone())
+        .unwrap();
+    let said = pull.handed_over.unwrap();
+    assert!(said.contains("collaborators"), "{said}");
+    let pulls = stage.github.pulls();
+    let asked: Vec<_> = pulls[0].requested_reviewers.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (asked, pulls[0].labels.clone()),
+        (vec!["maintainer".to_owned()], vec!["agent".to_owned()])
     );
     process.terminate().await;
 }
