@@ -76,7 +76,7 @@ impl Cluster {
                 Ok(_) => Ok(key),
                 Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(key),
                 Err(error) => {
-                    tracing::warn!(task = %key, %error, "a task that an event causes was not written");
+                    tracing::warn!(task = %key, error = why(&error), "a task that an event causes was not written");
                     Err(error)
                 }
             }
@@ -145,6 +145,14 @@ impl Known {
 
     fn learn(&mut self, update: Update) {
         apply(&mut self.world, update);
+    }
+}
+
+/// A refusal's sentence may quote the task, and so what people outside wrote.
+fn why(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("refused: {} {}", status.code, status.reason),
+        _ => "no answer from the API server".to_owned(),
     }
 }
 

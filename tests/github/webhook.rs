@@ -3,6 +3,7 @@
 mod bounds;
 mod examples;
 mod requests;
+mod secrecy;
 mod secrets;
 mod signatures;
 mod tasks;
@@ -20,7 +21,8 @@ use agent_automation::webhook::metrics::Metrics as Received;
 use agent_automation::webhook::serve::serve;
 use agent_automation::webhook::{Cluster, Delivery, Handler, Limits, Outcome, Receiver, Sources};
 use aws_lc_rs::hmac;
-use harness::memory::{Clock, Definition, Garbage, MemoryApiServer, Namespaces, Options};
+use harness::memory::{Clock, Definition, Garbage, MemoryApiServer, Namespaces, Options, ResponseBody};
+use http_body_util::{BodyExt, Full};
 use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -100,8 +102,11 @@ impl ApiServer {
                     .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
                     .is_err();
             async move {
-                if away.load(Ordering::SeqCst) || is_refused {
+                if away.load(Ordering::SeqCst) {
                     return Err(tower::BoxError::from("the API server is away"));
+                }
+                if is_refused {
+                    return Ok(refuse(&request.into_body().collect_bytes().await?));
                 }
                 service.oneshot(request).await
             }
@@ -177,6 +182,18 @@ impl ApiServer {
             resource,
         )
     }
+}
+
+/// A refusal that quotes what it refuses, as the API server's do.
+fn refuse(body: &[u8]) -> http::Response<ResponseBody> {
+    let message = format!("this is invalid: {}", String::from_utf8_lossy(body));
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": "Invalid", "code": 422,
+    });
+    let body = Full::from(status.to_string()).map_err(|never| match never {});
+    let mut response = http::Response::new(body.boxed_unsync());
+    *response.status_mut() = http::StatusCode::UNPROCESSABLE_ENTITY;
+    response
 }
 
 /// Writes down what reaches it, and answers as it is told, once it may.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{ApiServer, Call, Stage, whole};
 
 /// An automation for issues that get a label.
-async fn automation(api: &ApiServer, name: &str, label: &str) {
+pub async fn automation(api: &ApiServer, name: &str, label: &str) {
     let spec = json!({
         "repository": "acme/api",
         "branches": {"base": "main", "allow": ["main"]},
@@ -22,7 +22,7 @@ async fn automation(api: &ApiServer, name: &str, label: &str) {
     api.create("AgentAutomation", name, json!({"spec": spec})).await;
 }
 
-fn labeled(label: &str) -> Value {
+pub fn labeled(label: &str) -> Value {
     let now = Timestamp::now() + jiff::SignedDuration::from_secs(2);
     json!({
         "action": "labeled",
@@ -38,12 +38,12 @@ fn labeled(label: &str) -> Value {
 }
 
 /// A delivery of its own.
-fn delivery(payload: &Value, id: &str) -> Call {
+pub fn delivery(payload: &Value, id: &str) -> Call {
     Call::new("issues", payload.to_string()).with("X-GitHub-Delivery", id)
 }
 
 /// Delivers until the automations that were just made are known.
-async fn first_caused(stage: &Stage<Cluster>, payload: &Value, count: usize) -> BTreeSet<String> {
+pub async fn first_caused(stage: &Stage<Cluster>, payload: &Value, count: usize) -> BTreeSet<String> {
     loop {
         let reply = stage.send(&delivery(payload, "1")).await;
         assert_eq!(reply.status, 202, "{}", reply.body);
