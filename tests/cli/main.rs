@@ -9,6 +9,7 @@ mod people;
 mod plan;
 mod schedule;
 mod validate;
+mod webhook;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -97,15 +97,21 @@ impl Fleet {
 
     /// The same, with another filter for its log.
     pub fn controller_with_log(&self, name: &str, filter: &str, arguments: &[&str]) -> Controller {
+        let flag = |argument: &str| argument.split('=').next().unwrap_or_default().to_owned();
+        let given: Vec<_> = arguments.iter().map(|argument| flag(argument)).collect();
+        let quick = QUICK.iter().filter(|argument| !given.contains(&flag(argument)));
+        let url = format!("--github-api-url={}", self.url);
+        let all: Vec<_> = quick.chain(arguments).copied().chain([url.as_str()]).collect();
+        self.program(name, filter, &all)
+    }
+
+    /// Runs the program with these arguments.
+    pub fn program(&self, name: &str, filter: &str, arguments: &[&str]) -> Controller {
         let log = self.plane.folder().join(format!("{name}.log"));
         let offset = fs::metadata(&log).map_or(0, |file| file.len());
         let stderr = OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let flag = |argument: &str| argument.split('=').next().unwrap_or_default().to_owned();
-        let given: Vec<_> = arguments.iter().map(|argument| flag(argument)).collect();
         let child = Command::new(env!("CARGO_BIN_EXE_agent-automation"))
-            .args(QUICK.iter().filter(|argument| !given.contains(&flag(argument))))
             .args(arguments)
-            .arg(format!("--github-api-url={}", self.url))
             .env("KUBECONFIG", &self.kubeconfig)
             .env("NO_PROXY", "127.0.0.1")
             .env("RUST_LOG", filter)
@@ -203,12 +209,25 @@ impl Controller {
     }
 
     pub async fn metrics(&self) -> String {
-        let serving = "serving /metrics, /healthz and /readyz";
-        eventually("the controller serves", async || !self.said(serving).is_empty()).await;
-        let address = self.said(serving)[0]["fields"]["address"].as_str().unwrap().to_owned();
+        self.get("metrics").await.1
+    }
+
+    /// Whether it says that it is of use.
+    pub async fn is_ready(&self) -> bool {
+        self.get("readyz").await.0 == 200
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let address = self.address("serving /metrics, /healthz and /readyz").await;
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer = http.get(format!("http://{address}/metrics")).send().await.unwrap();
-        answer.text().await.unwrap()
+        let answer = http.get(format!("http://{address}/{path}")).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// The address of which it says this in its log.
+    pub async fn address(&self, message: &str) -> String {
+        eventually(message, async || !self.said(message).is_empty()).await;
+        self.said(message)[0]["fields"]["address"].as_str().unwrap().to_owned()
     }
 
     /// The value of one metric, 0 when it is not there.

@@ -20,6 +20,7 @@ mod secrecy;
 mod starts;
 mod transitions;
 mod validate;
+mod webhook;
 
 use std::{fmt::Debug, time::Duration};
 
