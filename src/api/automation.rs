@@ -790,6 +790,9 @@ pub struct Collected {
     /// Names of the tasks that are counted here and still to be deleted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deleting: Vec<String>,
+    /// Uids of the last tasks that somebody else deleted after they had started, and that are counted here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub departed: Vec<String>,
     /// Of those that ended after the last success, how many ended in failure.
     #[serde(skip_serializing_if = "is_zero")]
     pub failures: i32,

@@ -8,8 +8,8 @@ mod limits;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::api::task::Bound;
@@ -18,12 +18,12 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 use super::budget::{self, Charge};
 use super::policy::Policy;
 use super::time::{add, pending};
-use super::world::{CredentialKey, ObjectKey, World, automation_key, counts, folded, is_in_review, open_pull};
+use super::world::{
+    CredentialKey, ObjectKey, RATE_WINDOW, World, automation_key, counts, folded, is_in_review, open_pull,
+};
 use super::{Settings, Why, duplicates};
 
 pub use limits::{Limit, Unit};
-
-const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 /// What is in a task's way.
 #[derive(Debug, Clone, PartialEq)]
@@ -391,10 +391,7 @@ impl<'a> Room<'a> {
     fn recent_starts(&self, policy: &Policy) -> Vec<Timestamp> {
         let since = self.now.saturating_sub(RATE_WINDOW).unwrap_or(Timestamp::MIN);
         let recent = self.world.started_since(since);
-        let held = recent.filter(|(_, task)| {
-            let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
-            self.world.holds(policy, namespace)
-        });
+        let held = recent.filter(|(_, key)| self.world.holds(policy, &key.namespace));
         held.map(|(at, _)| at).collect()
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::ops::Bound;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::api::automation::{GuardrailStatus, ScheduleStatus, SecretKeyRef};
@@ -174,6 +174,8 @@ pub struct Retry {
 
 /// Where kubectl keeps the whole object once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Caps on starts look back this far.
+pub const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// Gone tasks that are remembered; answers are late by seconds, not by this many deletions.
 const GRAVES: usize = 10_000;
 
@@ -204,6 +206,10 @@ pub struct World {
     open_pulls: BTreeSet<ObjectKey>,
     /// When tasks started, or may have.
     starts: BTreeSet<(Timestamp, ObjectKey)>,
+    /// The same of tasks that are gone, for as long as a rate counts them.
+    departed_starts: BTreeSet<(Timestamp, ObjectKey)>,
+    /// Tasks that started and that somebody deleted, by automation and uid, until the automation's status accounts for them.
+    departed: BTreeMap<ObjectKey, BTreeMap<String, AgentTask>>,
     ledger: Ledger,
     /// Policies that can't be decoded. They may forbid anything.
     pub unreadable_policies: BTreeSet<String>,
@@ -326,14 +332,18 @@ impl World {
         self.open_pulls.iter().filter_map(|key| self.tasks.get_key_value(key))
     }
 
-    /// Tasks that started, or may have, since then, the oldest first.
-    pub fn started_since(&self, time: Timestamp) -> impl Iterator<Item = (Timestamp, &AgentTask)> {
-        let starts = self.starts.iter().rev().take_while(move |(at, _)| *at > time);
-        let mut starts: Vec<_> = starts
-            .filter_map(|(at, key)| Some((*at, self.tasks.get(key)?)))
-            .collect();
-        starts.reverse();
-        starts.into_iter()
+    /// When tasks started, or may have, since then, the oldest first; and which.
+    pub fn started_since(&self, time: Timestamp) -> impl Iterator<Item = (Timestamp, &ObjectKey)> {
+        let known = [&self.starts, &self.departed_starts].into_iter();
+        let recent = known.flat_map(|starts| starts.iter().rev().take_while(move |(at, _)| *at > time));
+        let mut recent: Vec<_> = recent.map(|(at, key)| (*at, key)).collect();
+        recent.sort_unstable();
+        recent.into_iter()
+    }
+
+    /// Tasks of an automation that started, that somebody deleted, and that its status does not account for yet.
+    pub fn departed(&self, automation: &ObjectKey) -> impl Iterator<Item = (&String, &AgentTask)> {
+        self.departed.get(automation).into_iter().flatten()
     }
 
     #[must_use]
@@ -445,6 +455,7 @@ impl World {
         self.automations_by_credential
             .insert(CredentialKey::of_automation(&automation), &key);
         self.ledger.enter_status(&key, automation.status.as_ref());
+        self.settle(&key, &automation);
         self.decisions.learn(&key, &automation);
         self.enter(&key.namespace);
         self.automations.insert(key, stripped(automation));
@@ -544,6 +555,9 @@ impl World {
         self.status_written.remove(key);
         self.decisions.forget(key);
         self.deleted.remove(key);
+        for task in self.departed.remove(key).into_iter().flat_map(BTreeMap::into_values) {
+            self.ledger.leave_task(key, &task);
+        }
         self.retries.remove(&Subject::Automation(key.clone()));
     }
 
@@ -566,6 +580,44 @@ impl World {
         if untold && cause.kind == TriggerKind::Schedule {
             let times = self.deleted.entry(automation_key(&task)).or_default();
             times.insert((cause.name.clone(), cause.scheduled_time));
+        }
+        if let Some(at) = started(&task) {
+            self.depart(key, task, at);
+        }
+    }
+
+    /// That a task started, and what it cost, stays true when somebody deletes it.
+    fn depart(&mut self, key: &ObjectKey, task: AgentTask, at: Timestamp) {
+        self.departed_starts.insert((at, key.clone()));
+        let newest = self.departed_starts.last().map_or(at, |(newest, _)| *newest);
+        self.departed_starts
+            .retain(|(at, _)| newest.duration_since(*at) <= RATE_WINDOW);
+        let by = automation_key(&task);
+        let accounts = self
+            .automation_of(&task)
+            .and_then(|automation| automation.status.as_ref());
+        let is_accounted = accounts.is_some_and(|status| status.collected.deleting.contains(&key.name));
+        if self.automation_of(&task).is_some() && !is_accounted {
+            self.ledger.enter_task(&by, &task);
+            self.departed
+                .entry(by)
+                .or_default()
+                .insert(task.uid().unwrap_or_default(), task);
+        }
+    }
+
+    /// What an automation's status accounts for is not kept beside it.
+    fn settle(&mut self, key: &ObjectKey, automation: &AgentAutomation) {
+        let Some(departed) = self.departed.get_mut(key) else {
+            return;
+        };
+        for uid in automation.status.iter().flat_map(|status| &status.collected.departed) {
+            if let Some(task) = departed.remove(uid) {
+                self.ledger.leave_task(key, &task);
+            }
+        }
+        if departed.is_empty() {
+            self.departed.remove(key);
         }
     }
 

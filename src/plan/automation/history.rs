@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{Known, View, credits, pull_of, succeeded_at, tally};
@@ -14,11 +14,11 @@ use crate::api::automation::{AutomationStatus, Collected, Counts, PullRequestCou
 use crate::api::policy::TriggerKind;
 use crate::api::task::{Phase, Usage};
 use crate::plan::time::add;
-use crate::plan::world::{ObjectKey, counts as counts_against_cap, open_pull, phase};
+use crate::plan::world::{ObjectKey, RATE_WINDOW, counts as counts_against_cap, open_pull, phase};
 use crate::plan::{Action, budget, duplicates, event, retry};
 
-/// Where a policy caps starts within an hour, what started in it is kept.
-const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+/// Deleted tasks that one write of a status accounts for.
+const DEPARTED: usize = 100;
 
 impl<'a> View<'a> {
     /// Objects that are counted as collected already.
@@ -50,14 +50,22 @@ impl<'a> View<'a> {
             collected.failures = 0;
         }
         let surplus = self.surplus(&collected.deleting, schedules);
-        for task in &surplus {
+        let departed: Vec<_> = self
+            .world
+            .departed(&ObjectKey::of(self.automation))
+            .take(DEPARTED)
+            .collect();
+        for task in surplus.iter().copied().chain(departed.iter().map(|(_, task)| *task)) {
             add_task(&mut collected.counts, &mut collected.usage, task);
             add_pull(&mut collected.pull_requests, task);
             tally::remember(&mut collected, task);
             collected.failures += i32::from(retry::is_failure(task) && ended_at(task) > after);
-            collected.deleting.push(task.name_any());
         }
-        if !surplus.is_empty() {
+        collected.deleting.extend(surplus.iter().map(|task| task.name_any()));
+        if !departed.is_empty() {
+            collected.departed = departed.iter().map(|(uid, _)| (*uid).clone()).collect();
+        }
+        if !surplus.is_empty() || !departed.is_empty() {
             collected.tallies = tally::compact(&collected.tallies, self.now);
         }
         collected

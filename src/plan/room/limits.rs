@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{RATE_WINDOW, Room};
+use super::Room;
 use crate::plan::budget;
 use crate::plan::policy::Policy;
 use crate::plan::time::add;
+use crate::plan::world::RATE_WINDOW;
 use crate::plan::world::{automation_key, folded};
 
 /// A rule that says how much there may be, and how much there is.

@@ -252,3 +252,90 @@ fn a_look_in_turn_leaves_the_credential_s_line_its_timer() {
     assert!(wakes([Subject::Task(key("a"))].into()).contains(&at(3)));
     assert!(wakes(BTreeSet::new()).contains(&at(3)), "the sweep");
 }
+
+/// Started two minutes ago and ended since, at a cost of 7 credits.
+fn costly() -> AgentTask {
+    let mut status = ended(Phase::Succeeded, None);
+    status.started_at = Some(at(-120));
+    status.usage = Some(Usage {
+        nano_ai_credits: 7_000_000_000,
+        ..Usage::default()
+    });
+    due("one", "costly", -120, Some(status))
+}
+
+/// No time of it is due.
+fn by_hand() -> AgentAutomation {
+    changed("{triggers: [{name: hand, manual: {}}]}")
+}
+
+/// Deletes it as a person does, and has the automation's status account for it so many times.
+fn deleted(world: &mut World, accounted: usize) {
+    world.remove_task(&key("costly"), "uid-costly");
+    for _ in 0..accounted {
+        let planned = plan(world, &Subject::Automation(key("one")), &Settings::default(), at(1));
+        let written = planned.actions.into_iter().find_map(|action| match action {
+            Action::WriteAutomationStatus(status) => Some(*status),
+            _ => None,
+        });
+        let Some(status) = written else { continue };
+        let mut automation = world.automation(&key("one")).unwrap().clone();
+        automation.status = Some(status);
+        world.put_automation(automation);
+    }
+}
+
+#[test]
+fn what_a_deleted_task_cost_and_that_it_started_is_not_given_back() {
+    let budget = "{creditsPerDay: 10, estimatePerTask: 4}";
+    let limits: [(&str, fn(&mut AgentPolicy, &str)); 3] = [
+        ("Start", |_, _| {}),
+        ("Held BudgetExhausted", |p, budget| p.spec.budget = yaml(budget)),
+        ("Held StartRate", |p, _| p.spec.max_starts_per_hour = Some(1)),
+    ];
+    for (expected, limit) in limits {
+        for accounted in [0, 1, 2] {
+            let waits = with_credential(due("two", "b", 0, None), 1);
+            let world = world(vec![costly(), waits], |w| {
+                w.put_automation(by_hand());
+                let mut policy = policy(None);
+                limit(&mut policy, budget);
+                w.put_policy(policy);
+                deleted(w, accounted);
+            });
+            assert_eq!(
+                admitted(&world, 2),
+                [format!("b: {expected}")],
+                "accounted {accounted} times"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_deleted_task_is_accounted_for_once() {
+    let mut world = world(vec![costly()], |w| {
+        w.put_automation(by_hand());
+    });
+    let spent = |world: &World| {
+        let charge = world.ledger().of_automation(&key("one"), at(-7_200));
+        let status = world
+            .automation(&key("one"))
+            .unwrap()
+            .status
+            .clone()
+            .unwrap_or_default();
+        (
+            charge.total() / 1_000_000_000,
+            status.collected.counts.succeeded,
+            status.collected.departed,
+        )
+    };
+    assert_eq!(spent(&world), (7, 0, vec![]));
+    deleted(&mut world, 0);
+    assert_eq!(spent(&world), (7, 0, vec![]));
+    for _ in 0..2 {
+        deleted(&mut world, 1);
+        assert_eq!(spent(&world), (7, 1, vec!["uid-costly".to_owned()]));
+    }
+}
