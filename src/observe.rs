@@ -15,7 +15,7 @@ use crate::plan::observed::{AgentFacts, BranchRules, ListedTask, ObservedTask, R
 use crate::plan::policy::Labels;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
 use crate::plan::world::{
-    BranchFacts, BranchKey, Credential, SecretState, TaskFacts, Verification, automation_key, open_pull,
+    BranchFacts, BranchKey, Credential, Labelled, SecretState, TaskFacts, Verification, automation_key, open_pull,
 };
 use crate::plan::{CredentialKey, ObjectKey, Subject, World, guardrails};
 
@@ -59,6 +59,8 @@ pub enum Update {
     Inspected(BranchKey, Box<BranchFacts>),
     /// A repository's pull requests, by number; `None` when nothing has changed.
     PullsListed(CredentialKey, Repository, Timestamp, Option<BTreeMap<i64, SeenPull>>),
+    /// The repository's open pull requests were listed: for each label in lower case the page of one that has it.
+    OpenPullsListed(CredentialKey, Repository, Timestamp, BTreeMap<String, String>),
     /// The pull request's details were read.
     PullObserved(ObjectKey, Timestamp),
     StatusWritten(ObjectKey, Timestamp),
@@ -137,6 +139,11 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             concerned.chain([Subject::Branch(key.clone())]).collect()
         }
         Update::PullsListed(key, repository, at, pulls) => pulls_listed(world, key, repository, at, pulls),
+        Update::OpenPullsListed(key, repository, checked_at, pages) => {
+            let facts = world.pulls.entry((key.clone(), repository.clone())).or_default();
+            facts.labelled = Some(Labelled { checked_at, pages });
+            vec![Subject::Pulls(key, repository)]
+        }
         Update::PullObserved(key, at) => {
             learn(world, &key, |facts| facts.pull_observed_at = Some(at));
             vec![Subject::Task(key)]
@@ -442,10 +449,19 @@ pub fn seen_pull(pull: &models::PullRequest) -> Option<(i64, SeenPull)> {
         id: i64::try_from(pull.id).ok()?,
         is_open: !pull.is_merged() && pull.state.as_deref() != Some("closed"),
         updated_at: pull.updated_at,
-        url: pull.html_url.clone(),
-        labels: pull.labels.iter().map(|label| label.name.clone()).collect(),
     };
     Some((i64::try_from(pull.number).ok()?, seen))
+}
+
+/// Of open pull requests, for each label in lower case the page of one that has it.
+#[must_use]
+pub fn by_label(open: &[models::PullRequest]) -> BTreeMap<String, String> {
+    let labels = open.iter().flat_map(|pull| {
+        let page = pull.html_url.as_deref().unwrap_or("a pull request");
+        let labels = pull.labels.iter();
+        labels.map(move |label| (label.name.to_lowercase(), page.to_owned()))
+    });
+    labels.collect()
 }
 
 /// A pull request with its reviews and its checks.

@@ -183,6 +183,7 @@ impl Executor {
             }
             (Subject::Branch(key), _, Action::Inspect { guardrails }) => self.inspect(key, guardrails).await,
             (Subject::Pulls(key, repository), _, Action::ListPulls) => self.list_pulls(key, repository).await,
+            (Subject::Pulls(key, repository), _, Action::ListOpenPulls) => self.list_open_pulls(key, repository).await,
             (Subject::Credential(key), _, Action::ReadSecret) => self.read_secret(key).await,
             (subject, _, Action::Forget) => self.forget(subject),
             (Subject::Credential(key), _, Action::Poll { since }) => self.poll(key, since).await,

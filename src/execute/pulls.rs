@@ -4,7 +4,7 @@ use crate::api::AgentTask;
 use crate::api::task::{PullRequest, TaskStatus};
 use crate::domain::repository::Repository;
 use crate::github::{Conditional, Error};
-use crate::observe::{Update, read_pull, seen_pull};
+use crate::observe::{Update, by_label, read_pull, seen_pull};
 use crate::plan::pulls;
 use crate::plan::{CredentialKey, ObjectKey};
 
@@ -39,6 +39,26 @@ impl Executor {
         };
         updates.push(Update::PullsListed(key, repository, began, pulls));
         Done { updates, failure: None }
+    }
+
+    pub(super) async fn list_open_pulls(&self, key: CredentialKey, repository: Repository) -> Done {
+        let known = match self.known(&key) {
+            Ok(known) => known,
+            Err(failure) => return Done::failed(failure),
+        };
+        let began = self.now();
+        let answer = self.github.open_pulls(&known.token, &repository).await;
+        let mut updates = self.lessons(&key, &known, answer.as_ref().err());
+        match answer {
+            Ok(open) => {
+                updates.push(Update::OpenPullsListed(key, repository, began, by_label(&open.items)));
+                Done { updates, failure: None }
+            }
+            Err(error) => {
+                let failure = Some(github_failure(&error));
+                Done { updates, failure }
+            }
+        }
     }
 
     /// Reads a pull request's details and writes what is new in them, in one write.

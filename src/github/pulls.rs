@@ -58,6 +58,17 @@ impl Client {
         Ok(answer.map(|pulls| pulls.0))
     }
 
+    /// The open pull requests, those that changed last first.
+    pub async fn open_pulls(&self, token: &Token, repo: &Repository) -> Result<List<PullRequest>, Error> {
+        let url = self
+            .url(&["repos", repo.owner(), repo.name(), "pulls"])?
+            .with("state", "open")
+            .with("sort", "updated")
+            .with("direction", "desc")
+            .with("per_page", "100");
+        self.list(Call::new("open_pulls", token, url), Pages::default()).await
+    }
+
     /// The newest hundred check runs of a commit.
     pub async fn list_check_runs(&self, token: &Token, repo: &Repository, sha: &str) -> Result<Vec<CheckRun>, Error> {
         let url = self

@@ -78,8 +78,10 @@ pub enum Action {
     Start(Box<Admitted>),
     /// Ask GitHub whether a branch is there, and for its guardrails.
     Inspect { guardrails: bool },
-    /// List a repository's pull requests.
+    /// List a repository's pull requests that changed last.
     ListPulls,
+    /// List a repository's open pull requests.
+    ListOpenPulls,
     /// Read a pull request, its reviews and its checks.
     ObservePull { number: i64 },
     /// Ask for reviews of a pull request and set its labels.
@@ -112,6 +114,7 @@ impl Action {
             Self::Start(_) => "Start",
             Self::Inspect { .. } => "Inspect",
             Self::ListPulls => "ListPulls",
+            Self::ListOpenPulls => "ListOpenPulls",
             Self::ObservePull { .. } => "ObservePull",
             Self::HandOver { .. } => "HandOver",
             Self::ClosePull { .. } => "ClosePull",

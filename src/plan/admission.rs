@@ -26,7 +26,7 @@ use super::room::{Binding, Room, Shared};
 use super::start::{fence, say};
 use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, again, pending};
 use super::world::{CredentialKey, ObjectKey, World, is_collected, phase};
-use super::{Action, Planned, Settings, Subject, Why, automation, duplicates, guardrails, pulls, request, retry};
+use super::{Action, Planned, Settings, Subject, Why, automation, duplicates, guardrails, request, retry};
 
 /// What becomes of a waiting task.
 #[derive(Debug, Clone, PartialEq)]
@@ -600,14 +600,13 @@ impl<'a> Pass<'a> {
         }
         let repository = Repository::parse(&task.spec.repository).ok()?;
         let key = (CredentialKey::of_task(task), repository);
-        let facts = self.world.pulls.get(&key);
-        let checked_at = facts.and_then(|facts| facts.checked_at);
+        let labelled = self.world.pulls.get(&key).and_then(|facts| facts.labelled.as_ref());
+        let checked_at = labelled.map(|labelled| labelled.checked_at);
         if again(checked_at, self.settings.freshness, self.now) <= self.now {
-            return Some(self.ask(Subject::Pulls(key.0, key.1), Action::ListPulls));
+            return Some(self.ask(Subject::Pulls(key.0, key.1), Action::ListOpenPulls));
         }
-        let pull = pulls::labelled(facts?, &terms.key)?;
-        let url = pull.url.as_deref().unwrap_or("a pull request");
-        let message = format!("{url} is open and has the label {}", terms.key);
+        let page = labelled?.pages.get(&terms.key.to_lowercase())?;
+        let message = format!("{page} is open and has the label {}", terms.key);
         Some(end(Phase::Skipped, Reason::Duplicate, message))
     }
 }

@@ -67,8 +67,6 @@ pub struct SeenPull {
     pub id: i64,
     pub is_open: bool,
     pub updated_at: Option<Timestamp>,
-    pub url: Option<String>,
-    pub labels: Vec<String>,
 }
 
 /// What GitHub said, or why it did not say.

@@ -14,9 +14,8 @@ use crate::api::task::{Checks, PullRequest, TaskStatus};
 use crate::domain::repository::Repository;
 
 use super::credential::{Usability, limited_until, usability};
-use super::observed::SeenPull;
 use super::time::{add, again, pending};
-use super::world::{CredentialKey, ObjectKey, PullFacts, World, open_pull, phase};
+use super::world::{CredentialKey, ObjectKey, World, open_pull, phase};
 use super::{Action, Planned, Settings, Subject};
 
 /// Between two looks at checks that have not ended; GitHub does not count those as a change of the pull request.
@@ -128,13 +127,6 @@ pub fn close_refused(status: &TaskStatus, said: &str) -> Option<TaskStatus> {
     let pull = next.pull_request.as_mut()?;
     pull.close_refused = Some(super::start::bounded(said));
     Some(next)
-}
-
-/// An open pull request that somebody gave the task's key as a label.
-#[must_use]
-pub fn labelled<'a>(facts: &'a PullFacts, key: &str) -> Option<&'a SeenPull> {
-    let mut open = facts.pulls.values().filter(|pull| pull.is_open);
-    open.find(|pull| pull.labels.iter().any(|label| label == key))
 }
 
 fn changed(task: &AgentTask) -> Option<Timestamp> {

@@ -149,6 +149,15 @@ pub struct PullFacts {
     pub checked_at: Option<Timestamp>,
     /// Those that changed last, by number.
     pub pulls: BTreeMap<i64, SeenPull>,
+    pub labelled: Option<Labelled>,
+}
+
+/// The open pull requests of a repository that have labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Labelled {
+    pub checked_at: Timestamp,
+    /// For each label in lower case, as GitHub tells no case in them, the page of one that has it.
+    pub pages: BTreeMap<String, String>,
 }
 
 /// What was seen of a task at GitHub since this process started.

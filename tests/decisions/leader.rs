@@ -177,8 +177,6 @@ impl Leader {
                 id: pull.id,
                 is_open: pull.is_open(),
                 updated_at: pull.updated_at,
-                url: pull.url.clone(),
-                labels: Vec::new(),
             };
             Some((pull.number?, seen))
         });
@@ -216,6 +214,14 @@ impl Leader {
                 let pulls = self.list(key, repository);
                 let listed = Update::PullsListed(key.clone(), repository.clone(), self.now, Some(pulls));
                 vec![listed]
+            }
+            (Subject::Pulls(key, repository), Action::ListOpenPulls) => {
+                vec![Update::OpenPullsListed(
+                    key.clone(),
+                    repository.clone(),
+                    self.now,
+                    BTreeMap::new(),
+                )]
             }
             (subject, Action::Forget) => vec![Update::Forgotten(subject.clone())],
             (subject, action) => return Err(format!("{subject}: nothing here does {}", action.name()).into()),

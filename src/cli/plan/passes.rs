@@ -99,6 +99,7 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
         | Action::Observe { .. }
         | Action::Inspect { .. }
         | Action::ListPulls
+        | Action::ListOpenPulls
         | Action::ObservePull { .. }
         | Action::HandOver { .. }
         | Action::ClosePull { .. }
@@ -179,6 +180,7 @@ impl Passes<'_> {
             | Action::WriteAutomationStatus(_)
             | Action::Inspect { .. }
             | Action::ListPulls
+            | Action::ListOpenPulls
             | Action::ReadSecret
             | Action::Forget
             | Action::VerifyRepository

@@ -77,12 +77,11 @@ fn a_pull_request_that_no_list_shows_is_read_now_and_then() {
             id: number,
             is_open: true,
             updated_at: Some(at(-number)),
-            url: None,
-            labels: Vec::new(),
         };
         let facts = PullFacts {
             checked_at: Some(at(-1)),
             pulls: (1_000..1_100).map(|number| (number, seen(number))).collect(),
+            ..PullFacts::default()
         };
         w.pulls
             .insert((credential(0), Repository::parse("acme/api").unwrap()), facts);

@@ -43,14 +43,13 @@ fn listed(world: &mut World, change: impl FnOnce(&mut SeenPull)) {
         id: 70,
         is_open: true,
         updated_at: Some(at(-600)),
-        url: None,
-        labels: Vec::new(),
     };
     change(&mut seen);
     let key = (credential(0), Repository::parse("acme/api").unwrap());
     let facts = PullFacts {
         checked_at: Some(at(-1)),
         pulls: [(7, seen)].into(),
+        ..PullFacts::default()
     };
     world.pulls.insert(key, facts);
 }

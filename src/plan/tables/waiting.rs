@@ -5,9 +5,9 @@ use crate::api::automation::{DuplicateWhile, OnDuplicate};
 use crate::api::policy::PolicySpec;
 use crate::api::task::{DeduplicationTerms, Follows, FollowsBecause, GitHubTask, PullRequest};
 use crate::plan::admission;
-use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, SeenPull};
+use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts};
 use crate::plan::order::in_order;
-use crate::plan::world::PullFacts;
+use crate::plan::world::{Labelled, PullFacts};
 
 use super::*;
 
@@ -223,16 +223,14 @@ fn what_becomes_of_a_task_that_waits() {
                 terms.during = vec![DuplicateWhile::PullRequestOpen];
             })],
             Box::new(|world: &mut World| {
-                let pull = SeenPull {
-                    id: 1,
-                    is_open: true,
-                    updated_at: None,
-                    url: Some("https://github.com/acme/api/pull/9".to_owned()),
-                    labels: vec!["deps".to_owned()],
+                let page = "https://github.com/acme/api/pull/9".to_owned();
+                let labelled = Labelled {
+                    checked_at: at(-5),
+                    pages: [("deps".to_owned(), page)].into(),
                 };
                 let facts = PullFacts {
-                    checked_at: Some(at(-5)),
-                    pulls: [(9, pull)].into(),
+                    labelled: Some(labelled),
+                    ..PullFacts::default()
                 };
                 let branch = crate::plan::guardrails::of_automation(&automation("one", 1)).unwrap();
                 world.pulls.insert((branch.credential, branch.repository), facts);

@@ -34,6 +34,23 @@ fn at(text: &str) -> Timestamp {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_open_pull_request_is_listed_however_old_its_last_change_is() {
+    let world = people();
+    let (client, token, repo) = (calling(&world, true), good(), name());
+    let old = world.simulator.open_pull(pull("hubot", None)).unwrap();
+    change(&world, old, IssueChange::Label("deps".to_owned()));
+    pass(1_000).await;
+    for _ in 0..100 {
+        world.simulator.open_pull(pull("hubot", None)).unwrap();
+    }
+    let open = client.open_pulls(&token, &repo).await.unwrap();
+    assert!(open.is_whole());
+    let labelled = open.items.iter().filter(|pull| !pull.labels.is_empty());
+    assert_eq!(labelled.map(|pull| pull.number).collect::<Vec<_>>(), [old]);
+    assert_eq!(open.items.len(), 101);
+}
+
+#[tokio::test(start_paused = true)]
 async fn issues_since_a_time() {
     let world = people();
     let (client, token, repo) = (calling(&world, true), good(), name());

@@ -246,6 +246,9 @@ impl Errand {
                 guardrails,
             },
             (Action::ListPulls, Subject::Pulls(_, repository)) => Question::Pulls(repository.as_str().to_owned()),
+            (Action::ListOpenPulls, Subject::Pulls(_, repository)) => {
+                Question::OpenPulls(repository.as_str().to_owned())
+            }
             (Action::ObservePull { number }, _) => Question::Pull(number),
             (Action::HandOver { number, .. }, _) => Question::HandOver(number),
             (Action::ClosePull { number }, _) => Question::Close(number),
@@ -633,6 +636,9 @@ impl Errand {
             (Subject::Pulls(_, repository), _) => match answer {
                 Ok(Reply::Pulls(pulls)) => {
                     self.end(Update::PullsListed(key, repository, began, Some(pulls)), shell, now)
+                }
+                Ok(Reply::OpenPulls(labels)) => {
+                    self.end(Update::OpenPullsListed(key, repository, began, labels), shell, now)
                 }
                 _ => self.give_up("GitHub said no", shell, now),
             },

@@ -45,6 +45,7 @@ pub enum Question {
         guardrails: bool,
     },
     Pulls(String),
+    OpenPulls(String),
     Pull(i64),
     HandOver(i64),
     Close(i64),
@@ -65,6 +66,7 @@ pub enum Reply {
         guardrails: Option<GuardrailFacts>,
     },
     Pulls(BTreeMap<i64, SeenPull>),
+    OpenPulls(BTreeMap<String, String>),
     Pull(Box<PullRequest>),
 }
 
@@ -339,6 +341,7 @@ impl GitHub {
             Question::Search { task, taken } => self.found(task, taken, stale),
             Question::Branch { repository, guardrails } => self.branch(repository, *guardrails),
             Question::Pulls(repository) => Reply::Pulls(self.seen_pulls(repository)),
+            Question::OpenPulls(repository) => Reply::OpenPulls(self.labels_of(repository)),
             Question::Pull(number) => Reply::Pull(Box::new(self.read_pull(*number).ok_or(No::NotFound)?)),
             Question::HandOver(number) => {
                 let now = self.now;
@@ -422,12 +425,17 @@ impl GitHub {
                 id: 1_000 + number,
                 is_open: pull.open,
                 updated_at: Some(pull.updated_at),
-                url: Some(url(number)),
-                labels: pull.labels.clone(),
             };
             (number, seen)
         });
         seen.collect()
+    }
+
+    fn labels_of(&self, repository: &str) -> BTreeMap<String, String> {
+        let numbered = (1..).zip(&self.pulls);
+        let open = numbered.filter(|(_, pull)| pull.repository == repository && pull.open);
+        let labels = open.flat_map(|(number, pull)| pull.labels.iter().map(move |label| (label.clone(), url(number))));
+        labels.collect()
     }
 
     fn pull(&self, number: i64) -> Option<&Pull> {

@@ -742,6 +742,7 @@ fn is_upkeep(action: &Action) -> bool {
             | Action::Inspect { .. }
             | Action::Poll { .. }
             | Action::ListPulls
+            | Action::ListOpenPulls
     )
 }
 
