@@ -125,6 +125,13 @@ pub struct Filter {
     /// Who may fire it: who did what happened, not who wrote the text.
     #[serde(skip_serializing_if = "Authors::is_default")]
     pub authors: Authors,
+    /// What the other fields can't say: an expression of the Common Expression Language over `action`, `sender`,
+    /// `association`, `repository`, `comment` (`body`, `author`) and `issue` or `pullRequest` (`number`, `title`, `body`,
+    /// `url`, `author`, `labels`, `milestone`; a pull request also `draft`, `head`, `base`, `fork`, `review`), such as
+    /// `issue.labels.size() < 3 && issue.body.contains('stack trace')`. Bounded in size and in what it may cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1_024))]
+    pub when: Option<String>,
     /// What is older fires nothing any more, however late it arrives.
     pub max_event_age: Interval,
 }
@@ -135,6 +142,7 @@ impl Default for Filter {
             labels: Vec::new(),
             labels_absent: Vec::new(),
             title_pattern: None,
+            when: None,
             authors: Authors::default(),
             max_event_age: Interval::of_minutes(24 * 60),
         }

@@ -113,6 +113,37 @@ impl Event {
         .map(Some)
     }
 
+    /// One that never happened: what can be tried before anything has.
+    #[must_use]
+    pub fn blank(is_pull_request: bool) -> Option<Self> {
+        let text = String::new;
+        Some(Self {
+            repository: Repository::parse("owner/name").ok()?,
+            what: What::Comment(Comment { id: 0, body: text() }),
+            subject: Subject {
+                number: 1,
+                title: text(),
+                body: text(),
+                url: text(),
+                author: text(),
+                author_is_bot: false,
+                labels: Vec::new(),
+                milestone: None,
+                changed: None,
+                is_pull_request,
+                branches: None,
+                draft: false,
+                review: None,
+            },
+            actor: Actor {
+                login: text(),
+                is_bot: false,
+                association: Association::None,
+            },
+            at: Timestamp::UNIX_EPOCH,
+        })
+    }
+
     /// What it is, whoever tells of it and however often.
     #[must_use]
     pub fn identity(&self) -> String {

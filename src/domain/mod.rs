@@ -1,6 +1,7 @@
 //! Parsed, valid values. Text from a manifest is parsed once, here; what comes out cannot be wrong.
 
 pub mod branch;
+pub mod condition;
 pub mod event;
 pub mod expression;
 pub mod inputs;

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::core::Status;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -172,6 +173,7 @@ pub(crate) fn failure(error: &kube::Error) -> Failure {
         kube::Error::Api(status) => match status.code {
             404 => Failure::Gone,
             409 => Failure::Conflict,
+            422 => Failure::Refused(invalid(status)),
             400..500 => Failure::Refused(text()),
             _ => Failure::Unanswered(text()),
         },
@@ -179,6 +181,47 @@ pub(crate) fn failure(error: &kube::Error) -> Failure {
     }
 }
 
+/// Which fields are invalid and how. The API server's own sentence quotes their values, and so what people outside wrote.
+fn invalid(status: &Status) -> String {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let fields: Vec<_> = causes
+        .map(|cause| format!("{}: {}", cause.field, cause.reason))
+        .collect();
+    let text = if fields.is_empty() {
+        "it is invalid".to_owned()
+    } else {
+        format!("invalid {}", fields.join(", "))
+    };
+    text.chars().take(MESSAGE_MAX).collect()
+}
+
 fn is(error: &kube::Error, code: u16) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_without_the_values_that_it_quotes() {
+        let refusal = |code: u16, details: &str| {
+            let text = format!(
+                r#"{{"status": "Failure", "code": {code}, "reason": "R", "message": "they wrote canary",
+                    "details": {details}}}"#
+            );
+            let status: Status = serde_json::from_str(&text).unwrap();
+            failure(&kube::Error::Api(Box::new(status))).to_string()
+        };
+        let causes = r#"{"causes": [{"field": "spec.prompt", "reason": "FieldValueTooLong", "message": "canary"}]}"#;
+        assert_eq!(
+            refusal(422, causes),
+            "the API server refuses it: invalid spec.prompt: FieldValueTooLong"
+        );
+        assert_eq!(refusal(422, "{}"), "the API server refuses it: it is invalid");
+        assert!(
+            refusal(403, "{}").contains("they wrote"),
+            "a quota or an admission policy says what to do"
+        );
+    }
 }

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use kube::ResourceExt;
+use serde_json::{Value, json};
 
 use crate::api::policy::TriggerKind;
 use crate::api::task::Occurrence;
@@ -12,7 +13,8 @@ use crate::api::trigger::{
     Filter, IssueAction, IssueTrigger, PullRequestAction, PullRequestTrigger, ReviewState, Trigger,
 };
 use crate::api::{AgentAutomation, AgentTask};
-use crate::domain::event::{Event, What};
+use crate::domain::condition::{Condition, ConditionError};
+use crate::domain::event::{Event, Subject, What};
 use crate::domain::expression::expression;
 use crate::domain::outside::{Cleaned, clean, clean_line, command};
 use crate::domain::pattern::{Case, Pattern};
@@ -199,6 +201,61 @@ fn refusal(automation: &AgentAutomation, trigger: &Trigger, event: &Event, now: 
         .or_else(|| untimely(automation, filter, event, now))
         .or_else(|| unauthorized(filter, event))
         .or_else(|| unfiltered(filter, event))
+        .or_else(|| unless(filter, event))
+}
+
+/// What can't be told of an event is not true of it.
+fn unless(filter: &Filter, event: &Event) -> Option<String> {
+    // One that can't be read is a problem of the spec, which is told before.
+    let condition = Condition::parse(filter.when.as_ref()?).ok()?;
+    match condition.holds(&happened(&occurrence(event), event)) {
+        Ok(true) => None,
+        Ok(false) => Some("its when is not true of it".to_owned()),
+        Err(error) => Some(format!("its when says nothing of it: {error}")),
+    }
+}
+
+/// What a `when` is asked about: cleaned and bounded as what a prompt sees.
+fn happened(occurrence: &Occurrence, event: &Event) -> Value {
+    let Subject {
+        milestone,
+        branches,
+        draft,
+        review,
+        is_pull_request,
+        ..
+    } = &event.subject;
+    let mut subject = json!({
+        "number": occurrence.number, "title": occurrence.title, "body": occurrence.body, "url": occurrence.url,
+        "author": occurrence.author, "labels": occurrence.labels,
+        "milestone": milestone.as_ref().map(|title| clean_line(title, LINE_MAX).text),
+    });
+    if *is_pull_request {
+        let state = review.as_ref().and_then(|review| review.state);
+        let more = json!({
+            "draft": draft, "head": occurrence.head, "base": occurrence.base, "review": state,
+            "fork": branches.as_ref().is_some_and(|branches| branches.is_fork),
+        });
+        if let (Value::Object(subject), Value::Object(more)) = (&mut subject, more) {
+            subject.extend(more);
+        }
+    }
+    let kind = if *is_pull_request { "pullRequest" } else { "issue" };
+    json!({
+        "action": occurrence.action, "sender": occurrence.sender, "association": occurrence.association,
+        "repository": event.repository.as_str(), kind: subject,
+        "comment": {"body": occurrence.comment, "author": occurrence.sender},
+    })
+}
+
+/// What is wrong with a trigger's `when`, as far as that can be told before anything has happened.
+#[must_use]
+pub fn condition_problem(trigger: &Trigger) -> Option<ConditionError> {
+    let source = filter(trigger)?.when.as_ref()?;
+    let is_pull_request = trigger.pull_request.is_some();
+    let blank = Event::blank(is_pull_request)?;
+    let tried = Condition::parse(source).and_then(|condition| condition.holds(&happened(&occurrence(&blank), &blank)));
+    tried.err()
 }
 
 fn unwanted_by_issue(trigger: &IssueTrigger, event: &Event) -> Option<String> {

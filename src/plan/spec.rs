@@ -21,6 +21,8 @@ use crate::domain::prompt::{Context, EventContext, PromptError, Sections, render
 use crate::domain::repository::Repository;
 use crate::domain::schedule::Schedule;
 
+use super::event::condition_problem;
+
 /// Something in the spec that only a parser can find. [`Display`](fmt::Display) says it with its field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -301,6 +303,14 @@ fn event_problems(spec: &AutomationSpec) -> Vec<Problem> {
             let field = format!("triggers[{index}].{field}");
             problems.push(problem(field, Reason::InvalidSpec, error));
         };
+        if let Some(error) = condition_problem(trigger) {
+            let kind = if trigger.issue.is_some() {
+                "issue"
+            } else {
+                "pullRequest"
+            };
+            found(&format!("{kind}.when"), error.to_string());
+        }
         if let Some(issue) = &trigger.issue {
             expressions("issue.titlePattern", issue.filter.title_pattern.as_ref(), &mut found);
             expressions("issue.bodyPattern", issue.body_pattern.as_ref(), &mut found);

@@ -222,6 +222,20 @@ fn what_happens_to_an_issue() {
             "its milestone is not 2.0",
         ),
         (
+            "its when says no",
+            "issue: {actions: [labeled], when: \"issue.labels.size() > 2 && association == 'MEMBER'\"}",
+            "issues",
+            labeled(),
+            "its when is not true of it",
+        ),
+        (
+            "its when asks for what is not there",
+            "issue: {actions: [labeled], when: \"size(issue.labels) < 1 || issue.labels[7] == 'x'\"}",
+            "issues",
+            labeled(),
+            "its when says nothing of it: it compares, joins or calls what does not go together, or is not there",
+        ),
+        (
             "it happened long ago",
             LABELED,
             "issues",
@@ -388,6 +402,13 @@ fn an_automation_that_can_not_run_says_why() {
         ("it is suspended", suspended(), vec!["the automation is suspended"]),
         (
             "it can't be read",
+            on("issue: {actions: [labeled], when: issue.titel == ''}"),
+            vec![
+                "the automation's spec can't be read: spec.triggers[0].issue.when: there is no titel in what happened",
+            ],
+        ),
+        (
+            "a pattern that is none",
             on("issue: {actions: [labeled], titlePattern: '('}"),
             vec![
                 "the automation's spec can't be read: spec.triggers[0].issue.titlePattern: it is no regular expression: error: \

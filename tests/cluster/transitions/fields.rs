@@ -223,6 +223,9 @@ const AUTOMATION: &[Row] = &[
     row("triggers[].issue.titlePattern")
         .with(&[("/triggers", ON_ISSUE)])
         .only(&[(r#""^x""#, ""), (r#""(""#, "it is no regular expression")]),
+    row("triggers[].issue.when")
+        .with(&[("/triggers", ON_ISSUE)])
+        .only(&[(r#""issue.number > 3""#, ""), (r#""issue.title ==""#, "it is no CEL expression")]),
     row("triggers[].manual")
         .with(&[("/triggers", BY_HAND)])
         .needed("say when the trigger fires"),
@@ -255,6 +258,9 @@ const AUTOMATION: &[Row] = &[
     row("triggers[].pullRequest.titlePattern")
         .with(&[("/triggers", ON_PULL_REQUEST)])
         .only(&[(r#""^x""#, ""), (r#""(""#, "it is no regular expression")]),
+    row("triggers[].pullRequest.when")
+        .with(&[("/triggers", ON_PULL_REQUEST)])
+        .only(&[(r#""pullRequest.number > 3""#, ""), (r#""pullRequest.title ==""#, "it is no CEL expression")]),
     row("triggers[].schedule").needed("say when the trigger fires"),
     row("triggers[].schedule.cron")
         .only(&[
