@@ -51,6 +51,12 @@ impl BaseUrl {
         &self.text
     }
 
+    /// Where GraphQL is: beside the REST API, which GitHub Enterprise Server has at `/api/v3`.
+    pub(super) fn graphql(&self) -> String {
+        let root = self.text.strip_suffix("/v3").unwrap_or(&self.text);
+        format!("{root}/graphql")
+    }
+
     /// Whether a request to this URL goes over TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -148,6 +154,21 @@ mod tests {
             assert_eq!(found, expected, "{text}");
         }
         assert_eq!(BaseUrl::parse("https://api.github.com").unwrap(), BaseUrl::default());
+    }
+
+    #[test]
+    fn graphql_is_beside_the_rest_api() {
+        let table = [
+            ("https://api.github.com", "https://api.github.com/graphql"),
+            (
+                "https://ghe.acme.example/api/v3",
+                "https://ghe.acme.example/api/graphql",
+            ),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/graphql"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(BaseUrl::parse(text).unwrap().graphql(), expected);
+        }
     }
 
     #[test]

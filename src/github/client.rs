@@ -211,10 +211,15 @@ impl Client {
 
 impl<'a> Call<'a> {
     pub(super) fn new(operation: &'static str, token: &'a Token, url: Url) -> Self {
+        Self::at(operation, token, url.into_string())
+    }
+
+    /// A call of an address that is none of the REST API's.
+    pub(super) fn at(operation: &'static str, token: &'a Token, url: String) -> Self {
         Self {
             operation,
             token,
-            url: url.into_string(),
+            url,
             etag: None,
         }
     }

@@ -57,7 +57,7 @@ impl Client {
     }
 }
 
-fn encode(operation: &'static str, body: &impl Serialize) -> Result<Bytes, Error> {
+pub(super) fn encode(operation: &'static str, body: &impl Serialize) -> Result<Bytes, Error> {
     let body = serde_json::to_vec(body).map_err(|error| Error::Undecodable {
         operation,
         reason: error.to_string(),

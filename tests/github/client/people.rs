@@ -5,8 +5,8 @@ use std::sync::Arc;
 use agent_automation::domain::repository::Repository as Name;
 use agent_automation::github::{Conditional, Error, List, RefusalKind};
 use agent_automation::simulator::{
-    Access, Effect, Failure, IssueChange, NewHook, Operation, Outgoing, Permissions, Simulator, Sink, Token as Secret,
-    TokenKind,
+    Access, Effect, Failure, IssueChange, NewHook, NewPull, Operation, Outgoing, Permissions, Simulator, Sink,
+    Token as Secret, TokenKind,
 };
 use jiff::Timestamp;
 
@@ -48,6 +48,58 @@ async fn an_open_pull_request_is_listed_however_old_its_last_change_is() {
     let labelled = open.items.iter().filter(|pull| !pull.labels.is_empty());
     assert_eq!(labelled.map(|pull| pull.number).collect::<Vec<_>>(), [old]);
     assert_eq!(open.items.len(), 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_work_came_from_as_it_is_now() {
+    let world = people();
+    let (client, token, repo) = (calling(&world, true), good(), name());
+    let number = world.simulator.open_issue(issue("hubot", "a")).unwrap();
+    let read = async |number| client.read_origin(&token, &repo, number).await;
+    let seen = read(number).await.unwrap().unwrap();
+    assert_eq!(
+        (seen.title.as_str(), seen.edited_at, seen.is_open, &seen.pull),
+        ("a", None, true, &None)
+    );
+    pass(5_000).await;
+    change(&world, number, IssueChange::Body(Some("other".to_owned())));
+    pass(5_000).await;
+    change(&world, number, IssueChange::Close);
+    let seen = read(number).await.unwrap().unwrap();
+    assert!(seen.edited_at.is_some() && !seen.is_open, "{seen:?}");
+    assert_eq!(read(999).await.unwrap(), None);
+    assert_eq!(
+        client
+            .read_origin(&token, &Name::parse("acme/nothing").unwrap(), 1)
+            .await
+            .unwrap(),
+        None
+    );
+
+    let many: Vec<_> = (0..250).map(|file| format!("src/{file}.rs")).collect();
+    let new = NewPull {
+        files: many.clone(),
+        ..pull("hubot", Some("hubot/payments-api"))
+    };
+    let number = world.simulator.open_pull(new).unwrap();
+    let found = read(number).await.unwrap().unwrap().pull.unwrap();
+    assert_eq!(
+        (found.head.as_str(), found.base.as_str(), found.is_fork),
+        ("topic", "main", true)
+    );
+    assert_eq!(found.files, many);
+    let number = world.simulator.open_pull(pull("hubot", None)).unwrap();
+    assert!(!read(number).await.unwrap().unwrap().pull.unwrap().is_fork);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_work_came_from_needs_a_permission() {
+    let world = people();
+    let (client, token, repo) = (calling(&world, true), good(), name());
+    let number = world.simulator.open_issue(issue("hubot", "a")).unwrap();
+    permit(&world, Access::None);
+    let refused = client.read_origin(&token, &repo, number).await.unwrap_err();
+    assert_eq!(refused.refusal().unwrap().kind, RefusalKind::PermissionMissing);
 }
 
 #[tokio::test(start_paused = true)]
