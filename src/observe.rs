@@ -9,15 +9,18 @@ use crate::api::task::{Checks, PullRequest, ReviewDecision, Usage};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use crate::domain::repository::Repository;
 use crate::github::models::{self, Artifact};
-use crate::github::{AgentConfiguration, BranchRule, CheckRun, Refusal, RefusalKind, RetryAfter};
+use crate::github::{AgentConfiguration, BranchRule, CheckRun, Origin, Refusal, RefusalKind, RetryAfter};
 use crate::plan::automation::credits;
-use crate::plan::observed::{AgentFacts, BranchRules, ListedTask, ObservedTask, Refused, Search, SeenPull};
+use crate::plan::observed::{
+    AgentFacts, BranchRules, ListedTask, ObservedTask, Refused, Search, SeenOrigin, SeenOriginPull, SeenPull,
+};
 use crate::plan::policy::Labels;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
 use crate::plan::world::{
-    BranchFacts, BranchKey, Credential, Labelled, SecretState, TaskFacts, Verification, automation_key, open_pull,
+    BranchFacts, BranchKey, Credential, Labelled, OriginFacts, OriginKey, SecretState, TaskFacts, Verification,
+    automation_key, open_pull,
 };
-use crate::plan::{CredentialKey, ObjectKey, Subject, World, guardrails};
+use crate::plan::{CredentialKey, ObjectKey, Subject, World, guardrails, origin};
 
 /// The first wait where GitHub asks to wait and does not say for how long; each further one is twice as long.
 const UNSTATED_WAIT: SignedDuration = SignedDuration::from_secs(60);
@@ -61,6 +64,8 @@ pub enum Update {
     PullsListed(CredentialKey, Repository, Timestamp, Option<BTreeMap<i64, SeenPull>>),
     /// The repository's open pull requests were listed: for each label in lower case the page of one that has it.
     OpenPullsListed(CredentialKey, Repository, Timestamp, BTreeMap<String, String>),
+    /// The issue or the pull request that work came from was read.
+    OriginRead(OriginKey, Box<OriginFacts>),
     /// The pull request's details were read.
     PullObserved(ObjectKey, Timestamp),
     StatusWritten(ObjectKey, Timestamp),
@@ -143,6 +148,10 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             let facts = world.pulls.entry((key.clone(), repository.clone())).or_default();
             facts.labelled = Some(Labelled { checked_at, pages });
             vec![Subject::Pulls(key, repository)]
+        }
+        Update::OriginRead(key, facts) => {
+            world.origins.insert(key.clone(), *facts);
+            vec![Subject::Origin(key)]
         }
         Update::PullObserved(key, at) => {
             learn(world, &key, |facts| facts.pull_observed_at = Some(at));
@@ -227,6 +236,9 @@ fn forget(world: &mut World, subject: &Subject) {
         }
         Subject::Pulls(key, repository) => {
             world.pulls.remove(&(key.clone(), repository.clone()));
+        }
+        Subject::Origin(key) => {
+            world.origins.remove(key);
         }
         Subject::Automation(_) | Subject::Task(_) => {}
     }
@@ -313,6 +325,7 @@ fn about_task(world: &World, task: &AgentTask) -> Vec<Subject> {
     if branch != world.automation_of(task).and_then(guardrails::of_automation) {
         subjects.extend(branch.map(Subject::Branch));
     }
+    subjects.extend(origin::of_task(task).map(Subject::Origin));
     let follows = task.spec.follows.as_ref();
     let namespace = || ObjectKey::of(task).namespace;
     subjects.extend(follows.map(|follows| Subject::Task(ObjectKey::new(namespace(), &*follows.name))));
@@ -451,6 +464,23 @@ pub fn seen_pull(pull: &models::PullRequest) -> Option<(i64, SeenPull)> {
         updated_at: pull.updated_at,
     };
     Some((i64::try_from(pull.number).ok()?, seen))
+}
+
+/// An issue or a pull request that work came from.
+#[must_use]
+pub fn seen_origin(origin: Origin) -> SeenOrigin {
+    SeenOrigin {
+        title: origin.title,
+        edited_at: origin.edited_at,
+        is_open: origin.is_open,
+        pull: origin.pull.map(|pull| SeenOriginPull {
+            base: pull.base,
+            head: pull.head,
+            is_fork: pull.is_fork,
+            is_draft: pull.is_draft,
+            files: pull.files,
+        }),
+    }
 }
 
 /// Of open pull requests, for each label in lower case the page of one that has it.

@@ -65,6 +65,11 @@ pub struct PolicySpec {
     #[serde(default)]
     #[schemars(length(max = 1_000), inner(length(min = 1, max = 256)))]
     pub base_branches: Vec<String>,
+    /// Patterns of branches of pull requests that a task may push to, where a trigger's `pushTo` is `PullRequest`. Empty
+    /// allows none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1_000), inner(length(min = 1, max = 256)))]
+    pub head_branches: Vec<String>,
     /// Kinds of triggers that may start a task.
     #[serde(default)]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]

@@ -132,6 +132,12 @@ pub enum Reason {
     Approval,
     /// A person cancelled it before it started.
     CancelledByPerson,
+    /// The issue or the pull request that it came from was closed, or is gone.
+    OriginGone,
+    /// The text that it is about was edited after somebody had asked for work on it.
+    TextEdited,
+    /// What only GitHub could tell of the pull request is not what the trigger is for.
+    NotWanted,
 }
 
 impl Reason {
@@ -202,6 +208,9 @@ impl Reason {
             Self::InvalidInput => "InvalidInput",
             Self::Approval => "Approval",
             Self::CancelledByPerson => "CancelledByPerson",
+            Self::OriginGone => "OriginGone",
+            Self::TextEdited => "TextEdited",
+            Self::NotWanted => "NotWanted",
         }
     }
 }

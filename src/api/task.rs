@@ -18,7 +18,7 @@ use super::automation::{
 };
 use super::interval::Interval;
 use super::policy::{PromptSection, TriggerKind};
-use super::trigger::Association;
+use super::trigger::{Association, PushTo};
 
 /// On an `Unknown` task: the id of the task at GitHub that it is.
 pub const ADOPT_ANNOTATION: &str = "agentautomation.dev/adopt";
@@ -108,6 +108,9 @@ pub struct TaskSpec {
     /// The branch that the work starts from.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base_branch: String,
+    /// Whether it goes on with the branch of the pull request that it came from.
+    #[serde(default, skip_serializing_if = "PushTo::is_default")]
+    pub push_to: PushTo,
     /// The rendered prompt. Each attempt adds its marker as the last line.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 100_000))]
@@ -510,6 +513,9 @@ pub struct Attempt {
     pub written_by: String,
     /// The request has ended by then, whatever happened: before that nobody concludes anything from silence.
     pub deadline: Timestamp,
+    /// The branch of a pull request that it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_branch: Option<String>,
     /// What came of it; nothing yet means that it can't be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<AttemptOutcome>,

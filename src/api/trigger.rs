@@ -80,8 +80,8 @@ pub struct PullRequestTrigger {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "set"))]
     pub actions: Vec<PullRequestAction>,
-    /// First words of a comment that fire it: `/agent fix`. A comment does not say which branches the pull request is of:
-    /// with `baseBranches` or `headBranches` a comment does not fire it.
+    /// First words of a comment that fire it: `/agent fix`. A comment does not tell the pull request's branches, nor whether it
+    /// is a draft: GitHub is asked just before the start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 20),
@@ -98,6 +98,16 @@ pub struct PullRequestTrigger {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 256)))]
     pub head_branches: Vec<String>,
+    /// Patterns of files, one of which it has to change: `src/**`, `docs/*.md`. GitHub is asked just before the start; a task
+    /// whose pull request changes none of them is skipped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 256)))]
+    pub paths: Vec<String>,
+    /// Where the agent's commits go: to a new branch with a pull request of its own, or to the branch of the pull request
+    /// that fires it. That is never one of a fork, only one that goes to `branches.base`, and only where the policy's
+    /// `headBranches` names it.
+    #[serde(default, skip_serializing_if = "PushTo::is_default")]
+    pub push_to: PushTo,
     /// Whether it has to be a draft, or must not be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<bool>,
@@ -228,6 +238,24 @@ pub enum PullRequestAction {
     Labeled,
     /// A review was submitted.
     ReviewSubmitted,
+}
+
+/// Where the agent's commits go.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PushTo {
+    /// To a branch of its own.
+    #[default]
+    NewBranch,
+    /// To the branch of the pull request that the work came from.
+    PullRequest,
+}
+
+impl PushTo {
+    /// Whether it is what is meant where nothing is said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::NewBranch
+    }
 }
 
 /// What a review says.

@@ -408,7 +408,11 @@ impl<'a> Leading<'a> {
                 task.status.as_ref().map(|_| Said::Task(Seen::of(task)))
             }
             Subject::Automation(key) => self.world.automation(key).map(|it| Said::Automation(Stood::of(it))),
-            Subject::Credential(_) | Subject::Repository(..) | Subject::Branch(_) | Subject::Pulls(..) => None,
+            Subject::Credential(_)
+            | Subject::Repository(..)
+            | Subject::Branch(_)
+            | Subject::Pulls(..)
+            | Subject::Origin(_) => None,
         }
     }
 

@@ -144,6 +144,7 @@ fn signed(value: &Value) -> Value {
 }
 
 /// In place of the crate's, whose expressions may be of any size.
+#[expect(clippy::needless_pass_by_value, reason = "it is called by the crate")]
 fn matches(This(text): This<Arc<String>>, pattern: Arc<String>) -> Result<bool, ExecutionError> {
     let pattern = expression(&pattern).map_err(|error| ExecutionError::function_error("matches", error))?;
     Ok(pattern.is_match(&text))

@@ -7,6 +7,7 @@
 mod github;
 mod guardrails;
 mod kubernetes;
+mod origin;
 mod pulls;
 mod start;
 
@@ -131,7 +132,11 @@ impl Step {
                     BTreeSet::new()
                 },
             }),
-            Subject::Credential(_) | Subject::Repository(..) | Subject::Branch(_) | Subject::Pulls(..) => None,
+            Subject::Credential(_)
+            | Subject::Repository(..)
+            | Subject::Branch(_)
+            | Subject::Pulls(..)
+            | Subject::Origin(_) => None,
         };
         Self {
             subject,
@@ -182,6 +187,7 @@ impl Executor {
                 Box::pin(self.close_pull(*task, number)).await
             }
             (Subject::Branch(key), _, Action::Inspect { guardrails }) => self.inspect(key, guardrails).await,
+            (Subject::Origin(key), _, Action::ReadOrigin) => self.read_origin(key).await,
             (Subject::Pulls(key, repository), _, Action::ListPulls) => self.list_pulls(key, repository).await,
             (Subject::Pulls(key, repository), _, Action::ListOpenPulls) => self.list_open_pulls(key, repository).await,
             (Subject::Credential(key), _, Action::ReadSecret) => self.read_secret(key).await,

@@ -119,7 +119,7 @@ impl Executor {
                     custom_agent: some(&spec.agent.custom_agent),
                     create_pull_request: spec.pull_request.create,
                     base_ref: Some(&spec.base_branch),
-                    head_ref: None,
+                    head_ref: attempt.head_branch.as_deref(),
                 };
                 let (token, left) = (&known.token, span(left));
                 self.github.start_task(token, &repository, request, left).await

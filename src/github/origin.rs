@@ -18,7 +18,7 @@ const PAGES_MAX: usize = 30;
 const QUERY: &str = "query($owner: String!, $name: String!, $number: Int!, $after: String) { \
     repository(owner: $owner, name: $name) { issueOrPullRequest(number: $number) { __typename \
     ... on Issue { title closed lastEditedAt } \
-    ... on PullRequest { title closed lastEditedAt baseRefName headRefName isCrossRepository \
+    ... on PullRequest { title closed lastEditedAt isDraft baseRefName headRefName isCrossRepository \
     files(first: 100, after: $after) { nodes { path } pageInfo { hasNextPage endCursor } } } } } }";
 
 /// An issue or a pull request.
@@ -38,6 +38,7 @@ pub struct OriginPull {
     pub head: String,
     /// Whether it comes from another repository.
     pub is_fork: bool,
+    pub is_draft: bool,
     /// The files that it changes.
     pub files: Vec<String>,
 }
@@ -161,6 +162,7 @@ struct Page {
     base_ref_name: Option<String>,
     head_ref_name: Option<String>,
     is_cross_repository: Option<bool>,
+    is_draft: Option<bool>,
     files: Option<Files>,
 }
 
@@ -208,7 +210,7 @@ impl From<Page> for Origin {
     fn from(mut page: Page) -> Self {
         let (base, head) = (page.base_ref_name.take(), page.head_ref_name.take());
         let (title, edited_at, is_open) = (std::mem::take(&mut page.title), page.last_edited_at, !page.closed);
-        let is_fork = page.is_cross_repository.unwrap_or(true);
+        let (is_fork, is_draft) = (page.is_cross_repository.unwrap_or(true), page.is_draft.unwrap_or(false));
         Self {
             title,
             edited_at,
@@ -217,6 +219,7 @@ impl From<Page> for Origin {
                 base,
                 head,
                 is_fork,
+                is_draft,
                 files: page.paths(),
             }),
         }

@@ -7,7 +7,7 @@ use crate::api::automation::AutomationStatus;
 use crate::api::task::{PolicyRef, TaskStatus};
 use crate::domain::repository::Repository;
 
-use super::world::{BranchKey, CredentialKey, ObjectKey};
+use super::world::{BranchKey, CredentialKey, ObjectKey, OriginKey};
 
 /// What a plan is about. At most one action for a subject is under way at any time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub enum Subject {
     Branch(BranchKey),
     /// The pull requests of a repository.
     Pulls(CredentialKey, Repository),
+    /// An issue or a pull request that work came from.
+    Origin(OriginKey),
 }
 
 impl Subject {
@@ -29,6 +31,7 @@ impl Subject {
             Self::Automation(key) | Self::Task(key) => &key.namespace,
             Self::Credential(key) | Self::Repository(key, _) | Self::Pulls(key, _) => &key.namespace,
             Self::Branch(key) => &key.credential.namespace,
+            Self::Origin(key) => &key.credential.namespace,
         }
     }
 }
@@ -41,6 +44,7 @@ impl fmt::Display for Subject {
             Self::Credential(key) => write!(f, "credential {key}"),
             Self::Repository(key, repository) => write!(f, "repository {repository} with {key}"),
             Self::Branch(key) => write!(f, "branch {} of {} with {}", key.branch, key.repository, key.credential),
+            Self::Origin(key) => write!(f, "#{} of {} with {}", key.number, key.repository, key.credential),
             Self::Pulls(key, repository) => write!(f, "pull requests of {repository} with {key}"),
         }
     }
@@ -55,6 +59,8 @@ pub struct Admitted {
     pub active_deadline_seconds: Option<i32>,
     /// What is held of budgets for it.
     pub reserved_nano_credits: i64,
+    /// The pull request's branch that it goes on with.
+    pub head_branch: Option<String>,
 }
 
 /// One step.
@@ -82,6 +88,8 @@ pub enum Action {
     ListPulls,
     /// List a repository's open pull requests.
     ListOpenPulls,
+    /// Read the issue or the pull request that work came from.
+    ReadOrigin,
     /// Read a pull request, its reviews and its checks.
     ObservePull { number: i64 },
     /// Ask for reviews of a pull request and set its labels.
@@ -115,6 +123,7 @@ impl Action {
             Self::Inspect { .. } => "Inspect",
             Self::ListPulls => "ListPulls",
             Self::ListOpenPulls => "ListOpenPulls",
+            Self::ReadOrigin => "ReadOrigin",
             Self::ObservePull { .. } => "ObservePull",
             Self::HandOver { .. } => "HandOver",
             Self::ClosePull { .. } => "ClosePull",

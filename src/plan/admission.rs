@@ -19,14 +19,16 @@ use crate::domain::repository::Repository;
 
 use super::action::Admitted;
 use super::credential::{Usability, limited_until, usability};
+use super::observed::SeenOrigin;
 use super::order::in_order;
-use super::policy::{Policy, Refusal, Request, Ruling, open_windows, rule};
+use super::origin::Judgement;
+use super::policy::{Policy, Request, Ruling, may_push, open_windows, rule};
 use super::request::{Approved, Asked};
 use super::room::{Binding, Room, Shared};
 use super::start::{fence, say};
 use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, again, pending};
 use super::world::{CredentialKey, ObjectKey, World, is_collected, phase};
-use super::{Action, Planned, Settings, Subject, Why, automation, duplicates, guardrails, request, retry};
+use super::{Action, Planned, Settings, Subject, Why, automation, duplicates, guardrails, origin, request, retry};
 
 /// What becomes of a waiting task.
 #[derive(Debug, Clone, PartialEq)]
@@ -292,6 +294,7 @@ impl<'a> Pass<'a> {
             allowed_by: policies().map(Policy::reference).collect(),
             active_deadline_seconds: ceilings.chain(task.spec.active_deadline_seconds).min(),
             reserved_nano_credits: self.room.estimate(task),
+            head_branch: origin::head(task, self.origin_of(task)).map(str::to_owned),
         }))
     }
 
@@ -358,16 +361,10 @@ impl<'a> Pass<'a> {
     }
 
     fn ruled(&self, task: &AgentTask) -> Option<Verdict> {
-        let binding = |refusal: Refusal| Binding {
-            why: refusal.why,
-            bound: refusal.bound,
-            until: None,
-            shared: None,
-        };
         match rule(self.world, &Request::of_task(task)) {
             Ruling::Allowed => None,
-            Ruling::Held(refusal) => Some(Verdict::Hold(binding(refusal))),
-            Ruling::Denied(refusal) => Some(Verdict::End(Phase::Denied, binding(refusal))),
+            Ruling::Held(refusal) => Some(Verdict::Hold(refusal.into())),
+            Ruling::Denied(refusal) => Some(Verdict::End(Phase::Denied, refusal.into())),
         }
     }
 
@@ -507,6 +504,7 @@ impl<'a> Pass<'a> {
         self.outdated(automation, task)
             .or_else(|| self.branch(task))
             .or_else(|| self.labelled(task))
+            .or_else(|| self.origin(automation, task))
     }
 
     fn outdated(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
@@ -591,6 +589,53 @@ impl<'a> Pass<'a> {
             }
             _ => Verdict::Ask(subject, question),
         }
+    }
+
+    fn origin_of(&self, task: &AgentTask) -> Option<&SeenOrigin> {
+        self.world.origins.get(&origin::of_task(task)?)?.seen.as_ref()
+    }
+
+    /// What has become of the issue or the pull request that it came from.
+    fn origin(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+        let key = origin::of_task(task)?;
+        // What stays so is not asked about again: a task that did could keep others with its credential from their turn.
+        if let Some(why) = self.origin_of(task).and_then(|seen| origin::was_edited(task, seen)) {
+            return Some(
+                self.asked_anew(automation, task)
+                    .unwrap_or_else(|| Verdict::Hold(why.into())),
+            );
+        }
+        let facts = self.world.origins.get(&key);
+        let checked_at = facts.map(|facts| facts.checked_at);
+        if again(checked_at, self.settings.freshness, self.now) <= self.now {
+            return Some(self.ask(Subject::Origin(key), Action::ReadOrigin));
+        }
+        let seen = facts?.seen.as_ref();
+        match origin::judge(automation, task, seen) {
+            Judgement::Hold(why) => return Some(Verdict::Hold(why.into())),
+            Judgement::End(phase, why) => return Some(end(phase, why.reason, why.message)),
+            Judgement::Fine => {}
+        }
+        let head = origin::head(task, seen)?;
+        let refusal = may_push(self.world, task.metadata.namespace.as_deref().unwrap_or_default(), head)?;
+        Some(Verdict::End(Phase::Denied, refusal.into()))
+    }
+
+    /// Somebody has asked again for work on the same, after the text that this task is about was edited.
+    fn asked_anew(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+        let about = |task: &AgentTask| {
+            let cause = &task.spec.trigger;
+            (cause.name.clone(), cause.event.as_ref().map(|event| event.number))
+        };
+        let is_newer = |other: &&AgentTask| {
+            other.spec.trigger.scheduled_time > task.spec.trigger.scheduled_time && about(other) == about(task)
+        };
+        let newer = self.world.tasks_of(automation).find(is_newer)?;
+        let message = format!(
+            "the text was edited, and task {} was asked for after that",
+            newer.name_any()
+        );
+        Some(end(Phase::Superseded, Reason::Replaced, message))
     }
 
     fn labelled(&self, task: &AgentTask) -> Option<Verdict> {

@@ -13,11 +13,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 use crate::api::automation::{
-    AutomationStatus, Collected, Deduplicate, Failures, OnDuplicate, PullRequestCounts, RejectedCredential,
-    Retry as RetryTerms, ScheduleStatus, TaskSummary, WhenFull,
+    AutomationStatus, Collected, Deduplicate, Failures, OnDuplicate, PullRequestCounts, PullRequestRequest,
+    RejectedCredential, Retry as RetryTerms, ScheduleStatus, TaskSummary, WhenFull,
 };
 use crate::api::policy::TriggerKind;
 use crate::api::task::{AUTOMATION_LABEL, AutomationRef, Cause, DeduplicationTerms, Phase, PullRequest, TaskSpec};
+use crate::api::trigger::PushTo;
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::prompt::PromptError;
 
@@ -352,10 +353,15 @@ impl<'a> View<'a> {
             },
             repository: parsed.repository.as_str().to_owned(),
             base_branch: parsed.base.as_str().to_owned(),
+            push_to: occasion.push_to,
             prompt: parsed.prompt(self.automation, occasion).ok()?,
             template_digest: sections(spec).digest(),
             agent: spec.agent.clone(),
-            pull_request: spec.pull_request.clone(),
+            pull_request: PullRequestRequest {
+                // There is one already.
+                create: spec.pull_request.create && occasion.push_to == PushTo::NewBranch,
+                ..spec.pull_request.clone()
+            },
             secret_ref: spec.credentials.secret_ref.clone(),
             start_policy: spec.start_policy,
             start_before: deadline.map(|seconds| add(occasion.time, SignedDuration::from_secs(i64::from(seconds)))),

@@ -17,17 +17,16 @@ use crate::domain::condition::{Condition, ConditionError};
 use crate::domain::event::{Event, Subject, What};
 use crate::domain::expression::expression;
 use crate::domain::outside::{Cleaned, clean, clean_line, command};
-use crate::domain::pattern::{Case, Pattern};
 
 use super::spec::{Occasion, Parsed, parse};
 use super::time::add;
 use super::world::{ObjectKey, World, folded};
-use super::{automation, naming};
+use super::{automation, naming, origin};
 
 /// The most characters of a body or a comment that a prompt can hold.
 const TEXT_MAX: usize = 16_384;
 /// The most characters of a title, a label or a branch.
-const LINE_MAX: usize = 256;
+pub(super) const LINE_MAX: usize = 256;
 /// What this controller writes into comments, so that it does not answer itself.
 const OWN_MARK: &str = "agentautomation.dev/";
 
@@ -131,7 +130,11 @@ fn create(
 
 fn blank<'a>(parsed: &Parsed<'a>, trigger: &'a Trigger, time: Timestamp) -> Occasion<'a> {
     let kind = trigger.kind().unwrap_or(TriggerKind::Issue);
-    Occasion::new(&trigger.name, kind, time, parsed.defaults.clone())
+    let push_to = trigger.pull_request.as_ref().map(|pull| pull.push_to);
+    Occasion {
+        push_to: push_to.unwrap_or_default(),
+        ..Occasion::new(&trigger.name, kind, time, parsed.defaults.clone())
+    }
 }
 
 /// What is kept of an event: cleaned and bounded.
@@ -194,7 +197,7 @@ fn refusal(automation: &AgentAutomation, trigger: &Trigger, event: &Event, now: 
     let filter = filter(trigger)?;
     let of_kind = match (&trigger.issue, &trigger.pull_request) {
         (Some(issue), _) => unwanted_by_issue(issue, event),
-        (None, Some(pull)) => unwanted_by_pull_request(pull, event),
+        (None, Some(pull)) => unwanted_by_pull_request(pull, event, &automation.spec.branches.base),
         (None, None) => None,
     };
     of_kind
@@ -281,7 +284,7 @@ fn unwanted_by_issue(trigger: &IssueTrigger, event: &Event) -> Option<String> {
         })
 }
 
-fn unwanted_by_pull_request(trigger: &PullRequestTrigger, event: &Event) -> Option<String> {
+fn unwanted_by_pull_request(trigger: &PullRequestTrigger, event: &Event, works_on: &str) -> Option<String> {
     let subject = &event.subject;
     if !subject.is_pull_request {
         return Some("it happened to an issue".to_owned());
@@ -297,31 +300,18 @@ fn unwanted_by_pull_request(trigger: &PullRequestTrigger, event: &Event) -> Opti
             return Some(format!("{} is none of its actions", action(&event.what)));
         }
     }
-    let asks = |patterns: &[String], branch: fn(&crate::domain::event::Branches) -> &str, which: &str| {
-        if patterns.is_empty() {
-            return None;
-        }
-        let Some(branches) = &subject.branches else {
-            return Some(format!("it does not say which {which} branch it is about"));
-        };
-        let branch = branch(branches);
-        let allowed = patterns
-            .iter()
-            .filter_map(|pattern| Pattern::parse(pattern, Case::Sensitive).ok());
-        let is_allowed = allowed.into_iter().any(|pattern| pattern.matches(branch));
-        (!is_allowed).then(|| format!("its {which} branch matches none of its patterns"))
-    };
-    asks(&trigger.base_branches, |branches| &branches.base, "base")
-        .or_else(|| asks(&trigger.head_branches, |branches| &branches.head, "head"))
-        .or_else(|| {
-            let wanted = trigger.draft.filter(|wanted| *wanted != subject.draft)?;
-            Some(if wanted { "it is no draft" } else { "it is a draft" }.to_owned())
-        })
-        .or_else(|| {
-            let (wanted, review) = (trigger.review_state, subject.review.as_ref()?);
-            let is_another = wanted != ReviewState::Any && review.state != Some(wanted);
-            is_another.then(|| "the review says something else".to_owned())
-        })
+    // A comment tells none of these: GitHub is asked before the start.
+    let branches = subject.branches.as_ref();
+    let by_branch = branches.and_then(|branches| {
+        origin::wrong_branch(trigger, &branches.base, &branches.head)
+            .or_else(|| origin::wrong_draft(trigger, subject.draft))
+            .or_else(|| origin::unpushable(trigger, &branches.base, branches.is_fork, works_on))
+    });
+    by_branch.or_else(|| {
+        let (wanted, review) = (trigger.review_state, subject.review.as_ref()?);
+        let is_another = wanted != ReviewState::Any && review.state != Some(wanted);
+        is_another.then(|| "the review says something else".to_owned())
+    })
 }
 
 fn uncommanded(commands: &[String], body: &str) -> Option<String> {

@@ -4,7 +4,8 @@
 //!
 //! One file a concern: [`schedule`] says which times are due, [`automation`] turns them into tasks, lets go and sums up,
 //! [`admission`] says which waiting task starts, and the [`queue`] which are looked at: in [`order`], by what [`policy`] and its [`freeze`] windows allow, what
-//! [`room`] caps and the [`budget`] leave, which of two [`duplicates`] gives way, and whether [`guardrails`] are met.
+//! [`room`] caps and the [`budget`] leave, which of two [`duplicates`] gives way, and whether [`guardrails`] are met,
+//! and what has become of the issue or the pull request that it came from ([`origin`]).
 //! [`start`] says what the outcome of a start means, [`search`] what it means when a lost one is looked for, [`task`] what
 //! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`credential`] when a
 //! Secret is read and GitHub polled.
@@ -23,6 +24,7 @@ pub mod guardrails;
 pub mod naming;
 pub mod observed;
 pub mod order;
+pub mod origin;
 pub mod policy;
 pub mod pulls;
 #[cfg(test)]
@@ -76,6 +78,7 @@ pub fn plan(world: &World, subject: &Subject, settings: &Settings, now: Timestam
         Subject::Credential(key) => credential::plan(world, key, settings, now),
         Subject::Repository(key, name) => credential::plan_verification(world, key, name, settings, now),
         Subject::Branch(key) => guardrails::plan(world, key, settings, now),
+        Subject::Origin(key) => origin::plan(world, key),
         Subject::Pulls(key, repository) => pulls::plan(world, key, repository, settings, now),
     }
 }

@@ -69,6 +69,27 @@ pub struct SeenPull {
     pub updated_at: Option<Timestamp>,
 }
 
+/// An issue or a pull request that work came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenOrigin {
+    pub title: String,
+    /// When its body was last edited.
+    pub edited_at: Option<Timestamp>,
+    pub is_open: bool,
+    pub pull: Option<SeenOriginPull>,
+}
+
+/// What only pull requests have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenOriginPull {
+    pub base: String,
+    pub head: String,
+    pub is_fork: bool,
+    pub is_draft: bool,
+    /// The files that it changes.
+    pub files: Vec<String>,
+}
+
 /// What GitHub said, or why it did not say.
 pub type Told<T> = Result<T, String>;
 

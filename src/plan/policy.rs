@@ -9,8 +9,8 @@ use kube::ResourceExt;
 
 use crate::api::automation::StartPolicy;
 use crate::api::policy::{LabelOperator, LabelRequirement, NamespaceSelector, PolicySpec, PromptSection, TriggerKind};
-use crate::api::task::{Bound, PolicyRef};
-use crate::api::trigger::Trigger;
+use crate::api::task::{Bound, PolicyRef, TaskSpec};
+use crate::api::trigger::{PushTo, Trigger};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use crate::domain::pattern::{Case, Pattern};
 
@@ -29,6 +29,7 @@ pub struct Request<'a> {
     pub namespace: String,
     pub repository: &'a str,
     pub base_branch: &'a str,
+    pub target: Target<'a>,
     pub trigger: TriggerKind,
     pub model: &'a str,
     pub custom_agent: &'a str,
@@ -39,12 +40,45 @@ pub struct Request<'a> {
     pub opens_pull_request: bool,
 }
 
+/// Where the commits go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    NewBranch,
+    /// To the branch of a pull request, as far as it is known.
+    PullRequest(Option<&'a str>),
+}
+
+impl<'a> Target<'a> {
+    fn of_task(spec: &'a TaskSpec) -> Self {
+        let head = spec.trigger.event.as_ref().map(|event| event.head.as_str());
+        match spec.push_to {
+            PushTo::NewBranch => Self::NewBranch,
+            PushTo::PullRequest => Self::PullRequest(head.filter(|head| !head.is_empty())),
+        }
+    }
+
+    fn of_automation(automation: &AgentAutomation, kind: TriggerKind) -> Self {
+        let mut pulls = automation
+            .spec
+            .triggers
+            .iter()
+            .filter_map(|trigger| trigger.pull_request.as_ref());
+        let pushes = kind == TriggerKind::PullRequest && pulls.any(|pull| pull.push_to == PushTo::PullRequest);
+        if pushes {
+            Self::PullRequest(None)
+        } else {
+            Self::NewBranch
+        }
+    }
+}
+
 /// A policy, parsed once.
 #[derive(Debug)]
 pub struct Rules {
     namespaces: Vec<Pattern>,
     repositories: Vec<Pattern>,
     base_branches: Vec<Pattern>,
+    head_branches: Vec<Pattern>,
     models: Vec<Pattern>,
     custom_agents: Vec<Pattern>,
     credentials: Vec<Pattern>,
@@ -121,6 +155,7 @@ impl Rules {
             namespaces: patterns(&spec.namespaces, Case::Sensitive),
             repositories: patterns(&spec.repositories, Case::Insensitive),
             base_branches: patterns(&spec.base_branches, Case::Sensitive),
+            head_branches: patterns(&spec.head_branches, Case::Sensitive),
             models: patterns(&spec.models, Case::Insensitive),
             custom_agents: patterns(&spec.custom_agents, Case::Sensitive),
             credentials: patterns(&spec.credentials, Case::Sensitive),
@@ -198,13 +233,14 @@ impl<'a> Request<'a> {
             namespace: task.namespace().unwrap_or_default(),
             repository: &spec.repository,
             base_branch: &spec.base_branch,
+            target: Target::of_task(spec),
             trigger: spec.trigger.kind,
             model: &spec.agent.model,
             custom_agent: &spec.agent.custom_agent,
             secret: &spec.secret_ref.name,
             start_policy: spec.start_policy,
             sections: spec.prompt_sections.clone(),
-            opens_pull_request: spec.pull_request.create,
+            opens_pull_request: spec.pull_request.create || spec.push_to == PushTo::PullRequest,
         }
     }
 
@@ -215,6 +251,7 @@ impl<'a> Request<'a> {
             namespace: automation.namespace().unwrap_or_default(),
             repository: &spec.repository,
             base_branch: &spec.branches.base,
+            target: Target::of_automation(automation, trigger),
             trigger,
             model: &spec.agent.model,
             custom_agent: &spec.agent.custom_agent,
@@ -224,6 +261,14 @@ impl<'a> Request<'a> {
             opens_pull_request: spec.pull_request.create,
         }
     }
+}
+
+/// Whether no policy minds that a task pushes to a branch.
+#[must_use]
+pub fn may_push(world: &World, namespace: &str, head: &str) -> Option<Refusal> {
+    world
+        .holding(namespace)
+        .find_map(|policy| unpushable(policy, Some(head)))
 }
 
 /// What policies say to an automation, by the kinds of its triggers.
@@ -379,6 +424,11 @@ fn refusal(policy: &Policy, request: &Request) -> Option<Refusal> {
         let message = format!("AgentPolicy {name} does not allow it: spec.{field} must name {wanted} ({has})");
         return Some(deny(field, message));
     }
+    if let Target::PullRequest(head) = request.target
+        && let Some(refusal) = unpushable(policy, head)
+    {
+        return Some(refusal);
+    }
     let name = policy.name();
     let missing = policy
         .spec()
@@ -397,6 +447,17 @@ fn refusal(policy: &Policy, request: &Request) -> Option<Refusal> {
             "AgentPolicy {name} requires reviewers, and there is nothing to review: set spec.pullRequest.create"
         );
         deny("requiredReviewers", message)
+    })
+}
+
+fn unpushable(policy: &Policy, head: Option<&str>) -> Option<Refusal> {
+    let (allowed, sources) = (&policy.rules.head_branches, &policy.spec().head_branches);
+    let is_allowed = head.map_or(!allowed.is_empty(), |head| any(allowed, head));
+    (!is_allowed).then(|| {
+        let wanted = head.unwrap_or("branches of pull requests that it pushes to");
+        let (name, has) = (policy.name(), allows(sources));
+        let message = format!("AgentPolicy {name} does not allow it: spec.headBranches must name {wanted} ({has})");
+        policy.refuses("headBranches", Reason::PolicyDenied, message)
     })
 }
 
@@ -494,6 +555,7 @@ mod tests {
         let mut request = Request {
             namespace: "payments".to_owned(),
             repository: "acme/payments-api",
+            target: Target::NewBranch,
             base_branch: "main",
             trigger: TriggerKind::Schedule,
             model: "",

@@ -18,7 +18,7 @@ use super::order::{Place, line};
 use super::policy::Policy;
 use super::room::Shared;
 use super::world::{CredentialKey, ObjectKey, World, automation_key, folded, in_repository_of, phase};
-use super::{Planned, Settings, Subject, guardrails};
+use super::{Planned, Settings, Subject, guardrails, origin};
 
 /// What waits, by what it waits for together with others.
 #[derive(Debug, Default)]
@@ -215,7 +215,7 @@ impl<'a> Touched<'a> {
                 Subject::Pulls(_, repository) => {
                     touched.repositories.insert(folded(repository.as_str()));
                 }
-                Subject::Automation(_) | Subject::Repository(..) | Subject::Branch(_) => {}
+                Subject::Automation(_) | Subject::Repository(..) | Subject::Branch(_) | Subject::Origin(_) => {}
             }
         }
         let waiting = concerned.iter().flat_map(|automation| world.waiting_of(automation));
@@ -256,6 +256,12 @@ fn concern(world: &World, subject: &Subject, concerned: &mut BTreeSet<ObjectKey>
         Subject::Branch(branch) => {
             let waiting = world.waiting_with(&branch.credential).map(|(_, task)| task);
             for task in waiting.filter(|task| guardrails::of_task(task).as_ref() == Some(branch)) {
+                concern_same(world, task, concerned);
+            }
+        }
+        Subject::Origin(origin) => {
+            let waiting = world.waiting_with(&origin.credential).map(|(_, task)| task);
+            for task in waiting.filter(|task| origin::of_task(task).as_ref() == Some(origin)) {
                 concern_same(world, task, concerned);
             }
         }

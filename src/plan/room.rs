@@ -16,7 +16,7 @@ use crate::api::task::Bound;
 use crate::api::{AgentAutomation, AgentTask, Reason};
 
 use super::budget::{self, Charge};
-use super::policy::Policy;
+use super::policy::{Policy, Refusal};
 use super::time::{add, pending};
 use super::world::{
     CredentialKey, ObjectKey, RATE_WINDOW, World, automation_key, counts, folded, is_in_review, open_pull,
@@ -457,6 +457,15 @@ impl<'a> Room<'a> {
         let mut known = self.known.borrow_mut();
         let charge = known.charges.entry((policy.name().to_owned(), since));
         *charge.or_insert_with(|| budget::of_policy(self.world, policy, since))
+    }
+}
+
+impl From<Refusal> for Binding {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            bound: refusal.bound,
+            ..refusal.why.into()
+        }
     }
 }
 

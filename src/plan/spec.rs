@@ -11,7 +11,7 @@ use crate::api::automation::{AgentAutomation, AutomationSpec};
 use crate::api::policy::TriggerKind;
 use crate::api::reason::Reason;
 use crate::api::task::Occurrence;
-use crate::api::trigger::{ScheduleTrigger, Trigger};
+use crate::api::trigger::{PushTo, ScheduleTrigger, Trigger};
 use crate::domain::branch::Branch;
 use crate::domain::expression::expression;
 use crate::domain::inputs::{self, Values};
@@ -61,6 +61,7 @@ pub struct Occasion<'a> {
     pub requested_via: Option<String>,
     pub inputs: Values,
     pub event: Option<Occurrence>,
+    pub push_to: PushTo,
 }
 
 /// A schedule trigger that makes sense.
@@ -164,6 +165,7 @@ impl<'a> Occasion<'a> {
             requested_via: None,
             inputs,
             event: None,
+            push_to: PushTo::NewBranch,
         }
     }
 }
@@ -323,6 +325,7 @@ fn event_problems(spec: &AutomationSpec) -> Vec<Problem> {
             );
             patterns("pullRequest.baseBranches", &pull.base_branches, &mut found);
             patterns("pullRequest.headBranches", &pull.head_branches, &mut found);
+            patterns("pullRequest.paths", &pull.paths, &mut found);
         }
     }
     problems

@@ -42,6 +42,7 @@ pub fn write_ahead(
         written_at: now,
         written_by: identity.to_owned(),
         deadline: add(now, settings.start_timeout),
+        head_branch: admitted.head_branch.clone(),
         outcome: None,
         message: None,
     });
@@ -70,6 +71,7 @@ pub fn fence(task: &AgentTask, now: Timestamp) -> TaskStatus {
         written_at: now,
         written_by: String::new(),
         deadline: now,
+        head_branch: None,
         outcome: Some(AttemptOutcome::NotSent),
         message: Some("another controller took over before it was written ahead".to_owned()),
     });

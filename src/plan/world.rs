@@ -21,7 +21,7 @@ use crate::domain::task_state::TaskState;
 use super::Subject;
 use super::budget::{self, Ledger};
 use super::decided::Decisions;
-use super::observed::{GuardrailFacts, ListedTask, Refused, Search, SeenPull};
+use super::observed::{GuardrailFacts, ListedTask, Refused, Search, SeenOrigin, SeenPull};
 use super::policy::{Labels, Policy};
 
 /// A namespaced object.
@@ -143,6 +143,22 @@ pub struct BranchFacts {
     pub guardrails: Option<GuardrailFacts>,
 }
 
+/// An issue or a pull request that work came from, as a credential sees it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OriginKey {
+    pub credential: CredentialKey,
+    pub repository: Repository,
+    pub number: u64,
+}
+
+/// What is known of an issue or a pull request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OriginFacts {
+    pub checked_at: Timestamp,
+    /// `None` where GitHub shows none of that number.
+    pub seen: Option<SeenOrigin>,
+}
+
 /// The pull requests of a repository, as a credential sees them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PullFacts {
@@ -230,6 +246,7 @@ pub struct World {
     /// What statuses say of guardrails, where nobody here can ask GitHub.
     pub told_guardrails: BTreeMap<BranchKey, Vec<GuardrailStatus>>,
     pub pulls: BTreeMap<(CredentialKey, Repository), PullFacts>,
+    pub origins: BTreeMap<OriginKey, OriginFacts>,
     pub facts: BTreeMap<ObjectKey, TaskFacts>,
     /// When each automation's status was last written by this process.
     pub status_written: BTreeMap<ObjectKey, Timestamp>,

@@ -100,6 +100,7 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
         | Action::Inspect { .. }
         | Action::ListPulls
         | Action::ListOpenPulls
+        | Action::ReadOrigin
         | Action::ObservePull { .. }
         | Action::HandOver { .. }
         | Action::ClosePull { .. }
@@ -181,6 +182,7 @@ impl Passes<'_> {
             | Action::Inspect { .. }
             | Action::ListPulls
             | Action::ListOpenPulls
+            | Action::ReadOrigin
             | Action::ReadSecret
             | Action::Forget
             | Action::VerifyRepository

@@ -94,6 +94,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::InvalidInput => "make the task again with inputs that the automation takes",
         Reason::Approval => "somebody whom the rule names approves it: kubectl aauto approve TASK",
         Reason::CancelledByPerson => "make another task, if it is wanted after all",
+        Reason::OriginGone => "nothing has to change: open it again and ask anew, if the work is wanted after all",
+        Reason::TextEdited => "read the text as it is now, then ask anew (set the label again), or cancel the task",
+        Reason::NotWanted => "nothing has to change: the trigger's fields say which pull requests it is for",
         Reason::PolicyNarrows => "ask for no more than the policies allow",
     }
 }

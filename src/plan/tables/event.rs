@@ -7,7 +7,7 @@ use crate::domain::event::Event;
 use crate::plan::event::{Decision, decide};
 
 /// An issue that a member opened an hour ago and labelled just now, as GitHub's webhook tells it.
-fn labeled() -> Value {
+pub(super) fn labeled() -> Value {
     json!({
         "action": "labeled",
         "label": {"name": "agent"},
@@ -29,7 +29,7 @@ fn issue(action: &str) -> Value {
 }
 
 /// A comment on that issue, by a collaborator.
-fn comment(body: &str) -> Value {
+pub(super) fn comment(body: &str) -> Value {
     let mut payload = issue("created");
     payload["comment"] = json!({
         "id": 7, "body": body, "user": {"login": "carol", "type": "User"}, "author_association": "COLLABORATOR",
@@ -39,7 +39,7 @@ fn comment(body: &str) -> Value {
 }
 
 /// A pull request of the same repository, by a member.
-fn pull(action: &str) -> Value {
+pub(super) fn pull(action: &str) -> Value {
     json!({
         "action": action,
         "pull_request": {
@@ -54,19 +54,19 @@ fn pull(action: &str) -> Value {
     })
 }
 
-fn with(mut payload: Value, pointer: &str, value: Value) -> Value {
+pub(super) fn with(mut payload: Value, pointer: &str, value: Value) -> Value {
     *payload.pointer_mut(pointer).unwrap() = value;
     payload
 }
 
-fn on(trigger: &str) -> AgentAutomation {
+pub(super) fn on(trigger: &str) -> AgentAutomation {
     changed(&format!(
         "{{triggers: [{{name: event, {trigger}}}], prompt: {{goal: 'Look at {{{{ subject }}}} for {{{{ sender }}}}.'}},
            deduplicate: {{}}}}"
     ))
 }
 
-fn made(automation: AgentAutomation, name: &str, payload: &Value) -> Vec<Decision> {
+pub(super) fn made(automation: AgentAutomation, name: &str, payload: &Value) -> Vec<Decision> {
     let world = world(vec![], |world| {
         world.put_automation(automation);
     });
@@ -75,7 +75,7 @@ fn made(automation: AgentAutomation, name: &str, payload: &Value) -> Vec<Decisio
     decided.into_iter().map(|(_, decision)| decision).collect()
 }
 
-fn say(automation: AgentAutomation, name: &str, payload: &Value) -> String {
+pub(super) fn say(automation: AgentAutomation, name: &str, payload: &Value) -> String {
     match made(automation, name, payload).as_slice() {
         [Decision::Create(task)] => {
             let (spec, cause) = (&task.spec, &task.spec.trigger);

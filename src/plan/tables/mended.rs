@@ -286,11 +286,13 @@ fn deleted(world: &mut World, accounted: usize) {
 
 #[test]
 fn what_a_deleted_task_cost_and_that_it_started_is_not_given_back() {
-    let budget = "{creditsPerDay: 10, estimatePerTask: 4}";
-    let limits: [(&str, fn(&mut AgentPolicy, &str)); 3] = [
-        ("Start", |_, _| {}),
-        ("Held BudgetExhausted", |p, budget| p.spec.budget = yaml(budget)),
-        ("Held StartRate", |p, _| p.spec.max_starts_per_hour = Some(1)),
+    let limits = [
+        ("Start", "{}"),
+        (
+            "Held BudgetExhausted",
+            "{budget: {creditsPerDay: 10, estimatePerTask: 4}}",
+        ),
+        ("Held StartRate", "{maxStartsPerHour: 1}"),
     ];
     for (expected, limit) in limits {
         for accounted in [0, 1, 2] {
@@ -298,7 +300,9 @@ fn what_a_deleted_task_cost_and_that_it_started_is_not_given_back() {
             let world = world(vec![costly(), waits], |w| {
                 w.put_automation(by_hand());
                 let mut policy = policy(None);
-                limit(&mut policy, budget);
+                let mut spec = serde_json::to_value(&policy.spec).unwrap();
+                merge(&mut spec, &yaml(limit));
+                policy.spec = serde_json::from_value(spec).unwrap();
                 w.put_policy(policy);
                 deleted(w, accounted);
             });

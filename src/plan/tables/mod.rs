@@ -6,6 +6,7 @@ mod credential;
 mod event;
 mod following;
 mod mended;
+mod origin;
 mod pulls;
 mod queue;
 mod request;

@@ -25,6 +25,7 @@ fn attempt(seconds: i64) -> Attempt {
         marker: String::new(),
         written_at: at(seconds),
         written_by: String::new(),
+        head_branch: None,
         deadline: at(seconds + 15),
         outcome: None,
         message: None,

@@ -125,6 +125,7 @@ fn whole(subject: &Subject<'_>, after: usize) -> Value {
         let page = files.iter().skip(after).take(FILES_PER_PAGE);
         let end = after + page.len();
         all["__typename"] = json!("PullRequest");
+        all["isDraft"] = json!(!pull.life.ready);
         all["baseRefName"] = json!(pull.base_ref());
         all["headRefName"] = json!(pull.head_ref());
         all["isCrossRepository"] = json!(pull.head_repository() != pull.repository.name);

@@ -254,6 +254,12 @@ const AUTOMATION: &[Row] = &[
     row("triggers[].pullRequest.labels").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.labelsAbsent").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.maxEventAge").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.paths")
+        .with(&[("/triggers", ON_PULL_REQUEST)])
+        .only(&[(r#"["src/**"]"#, ""), ("[]", "")]),
+    row("triggers[].pullRequest.pushTo")
+        .with(&[("/triggers", ON_PULL_REQUEST)])
+        .only(&[(r#""PullRequest""#, "spec.headBranches must name"), (r#""NewBranch""#, "")]),
     row("triggers[].pullRequest.reviewState").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.titlePattern")
         .with(&[("/triggers", ON_PULL_REQUEST)])
@@ -285,6 +291,7 @@ const BY_LABEL: &str = r#"{"matchLabels": {"kubernetes.io/metadata.name": "NAMES
     "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["NAMESPACE"]}]}"#;
 
 const POLICY: &[Row] = &[
+    row("headBranches").only(&[(r#"["fix/*"]"#, ""), ("[]", "")]),
     row("baseBranches").good(&[
         (r#"["ma?n"]"#, ""),
         (r#"["release/*"]"#, "spec.baseBranches must name main"),

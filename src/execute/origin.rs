@@ -1,0 +1,30 @@
+//! The issue or the pull request that work came from, as it is now.
+
+use crate::observe::{Update, seen_origin};
+use crate::plan::world::{OriginFacts, OriginKey};
+
+use super::github::github_failure;
+use super::{Done, Executor};
+
+impl Executor {
+    pub(super) async fn read_origin(&self, key: OriginKey) -> Done {
+        let known = match self.known(&key.credential) {
+            Ok(known) => known,
+            Err(failure) => return Done::failed(failure),
+        };
+        let checked_at = self.now();
+        let answer = self.github.read_origin(&known.token, &key.repository, key.number).await;
+        let mut updates = self.lessons(&key.credential, &known, answer.as_ref().err());
+        match answer {
+            Ok(origin) => {
+                let seen = origin.map(seen_origin);
+                updates.push(Update::OriginRead(key, Box::new(OriginFacts { checked_at, seen })));
+                Done { updates, failure: None }
+            }
+            Err(error) => {
+                let failure = Some(github_failure(&error));
+                Done { updates, failure }
+            }
+        }
+    }
+}
