@@ -81,7 +81,9 @@ impl Condition {
         let program = Program::compile(source).map_err(|errors| {
             let first = errors.errors.first();
             ConditionError::Syntax(first.map_or_else(String::new, |error| {
-                format!("character {}: {}", error.pos.1.max(1), error.msg)
+                // The rest is a list of all that could stand there.
+                let said = error.msg.split(" expecting ").next().unwrap_or_default();
+                format!("character {}: {}", error.pos.1.max(1), said.to_lowercase())
             }))
         })?;
         if cost(program.expression()) > COST_MAX {

@@ -259,7 +259,7 @@ const AUTOMATION: &[Row] = &[
         .only(&[(r#"["src/**"]"#, ""), ("[]", "")]),
     row("triggers[].pullRequest.pushTo")
         .with(&[("/triggers", ON_PULL_REQUEST)])
-        .only(&[(r#""PullRequest""#, "spec.headBranches must name"), (r#""NewBranch""#, "")]),
+        .only(&[(r#""PullRequest""#, ""), (r#""NewBranch""#, "")]),
     row("triggers[].pullRequest.reviewState").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.titlePattern")
         .with(&[("/triggers", ON_PULL_REQUEST)])
