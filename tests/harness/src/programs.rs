@@ -116,26 +116,67 @@ impl Controller {
     /// # Errors
     /// When it has not been built or does not say where it serves.
     pub async fn start(plane: &ControlPlane, github: &GitHub, arguments: &[&str]) -> Result<Self, Error> {
-        let kubeconfig = plane.controller_kubeconfig().await?;
-        let mut command = vec![
-            format!("KUBECONFIG={}", kubeconfig.display()),
-            "NO_COLOR=1".to_owned(),
-            program(Self::NAME)?.display().to_string(),
-            "controller".to_owned(),
-            "--metrics-address=127.0.0.1:0".to_owned(),
-            format!("--github-api-url={}", github.url),
-        ];
-        command.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        // `env` becomes the program it starts, so the process id is the controller's.
-        plane.run_beside(Self::NAME, Path::new("/usr/bin/env"), &command)?;
-        let address = said(plane, Self::NAME, |log| {
-            let rest = log.split_once("address=")?.1;
-            Some(rest.split_once(char::is_whitespace)?.0.to_owned())
-        });
+        let github = format!("--github-api-url={}", github.url);
+        let mut command = vec!["controller", "--metrics-address=127.0.0.1:0", &github];
+        command.extend(arguments);
+        run(plane, Self::NAME, &command).await?;
+        let address = said(plane, Self::NAME, |log| address(log, ""));
         Ok(Self {
             address: address.await?,
         })
     }
+}
+
+/// A running receiver of webhooks, apart from the controller.
+pub struct Receiver {
+    /// Where it receives.
+    pub url: String,
+}
+
+impl Receiver {
+    /// Its name among the processes.
+    pub const NAME: &str = "webhook";
+
+    /// Starts it as the ServiceAccount of `deploy/`, with room for any number of requests at once.
+    ///
+    /// # Errors
+    /// When it has not been built or does not say where it receives.
+    pub async fn start(plane: &ControlPlane) -> Result<Self, Error> {
+        let command = [
+            "webhook",
+            "--metrics-address=127.0.0.1:0",
+            "--webhook-address=127.0.0.1:0",
+            "--webhook-max-concurrent=65535",
+        ];
+        run(plane, Self::NAME, &command).await?;
+        let address = said(plane, Self::NAME, |log| address(log, "receiving webhooks")).await?;
+        Ok(Self {
+            url: format!("http://{address}"),
+        })
+    }
+}
+
+/// Runs this project's program as the ServiceAccount of `deploy/`.
+async fn run(plane: &ControlPlane, name: &str, arguments: &[&str]) -> Result<(), Error> {
+    let kubeconfig = plane.controller_kubeconfig().await?;
+    let mut command = vec![
+        format!("KUBECONFIG={}", kubeconfig.display()),
+        "NO_COLOR=1".to_owned(),
+        program(Controller::NAME)?.display().to_string(),
+    ];
+    command.extend(arguments.iter().map(|&argument| argument.to_owned()));
+    // `env` becomes the program it starts, so the process id is the program's.
+    plane.run_beside(name, Path::new("/usr/bin/env"), &command)?;
+    Ok(())
+}
+
+/// The address in the first line of a log that says so.
+fn address(log: &str, line: &str) -> Option<String> {
+    let rest = log
+        .lines()
+        .find_map(|it| it.split_once(line)?.1.split_once("address="))?
+        .1;
+    rest.split(char::is_whitespace).next().map(str::to_owned)
 }
 
 /// Where a program of this project is.
