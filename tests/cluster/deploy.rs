@@ -19,7 +19,9 @@ use crate::eventually_eq;
 
 const OBJECTS: &[&str] = &[
     "clusterrole.rbac.authorization.k8s.io/agent-automation",
+    "clusterrole.rbac.authorization.k8s.io/agent-automation-approve",
     "clusterrole.rbac.authorization.k8s.io/agent-automation-edit",
+    "clusterrole.rbac.authorization.k8s.io/agent-automation-portal",
     "clusterrole.rbac.authorization.k8s.io/agent-automation-view",
     "clusterrolebinding.rbac.authorization.k8s.io/agent-automation",
     "customresourcedefinition.apiextensions.k8s.io/agentautomations.agentautomation.dev",
@@ -33,6 +35,12 @@ const OBJECTS: &[&str] = &[
     "service/agent-automation-metrics",
     "service/agent-automation-webhook",
     "serviceaccount/agent-automation",
+    "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-approvals",
+    "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-deletions",
+    "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-requests",
+    "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-approvals",
+    "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-deletions",
+    "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-requests",
 ];
 
 /// Resource, and the verbs on it, in every namespace.
@@ -40,7 +48,7 @@ const CONTROLLER: &[(&str, &str)] = &[
     ("agentautomation.dev/agentautomations", "get list watch"),
     ("agentautomation.dev/agentautomations/status", "get update"),
     ("agentautomation.dev/agentpolicies", "get list watch"),
-    ("agentautomation.dev/agenttasks", "create delete get list watch"),
+    ("agentautomation.dev/agenttasks", "control create delete get list watch"),
     ("agentautomation.dev/agenttasks/status", "get update"),
     ("agentautomation.dev/webhooksources", "get list watch"),
     ("/namespaces", "list watch"),

@@ -14,6 +14,7 @@ mod life;
 #[path = "../cli/manifests.rs"]
 #[expect(dead_code, reason = "what `validate` says of them is tested with the command line")]
 mod manifests;
+mod names;
 mod refusals;
 mod rest;
 mod secrecy;

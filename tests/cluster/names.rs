@@ -1,0 +1,274 @@
+//! Whose name stands in a task: five ServiceAccounts on a real API server, and what each may write.
+
+use std::path::PathBuf;
+
+use harness::control_plane::{CONTROLLER_ACCOUNT, CONTROLLER_NAMESPACE, ControlPlane, shared, stdout_of};
+use serde_json::{Value, json};
+
+use crate::eventually;
+
+/// A namespace with its people.
+struct Desk {
+    plane: &'static ControlPlane,
+    namespace: String,
+}
+
+impl Desk {
+    async fn open() -> Self {
+        let plane = shared().await.unwrap();
+        plane.deploy().await.unwrap();
+        let namespace = plane.create_namespace("names").await.unwrap();
+        let desk = Self { plane, namespace };
+        let roles = [
+            ("viewer", "view"),
+            ("developer", "edit"),
+            ("approver", "agent-automation-approve"),
+            ("portal", "agent-automation-portal"),
+        ];
+        for (name, role) in roles {
+            let (role, account) = (
+                format!("--clusterrole={role}"),
+                format!("--serviceaccount={}:{name}", desk.namespace),
+            );
+            desk.admin(&["create", "serviceaccount", name]).await;
+            desk.admin(&["create", "rolebinding", name, &role, &account]).await;
+        }
+        // Policies and bindings are in force a moment after they are there.
+        eventually("names are held to be true", async || {
+            let said = desk.create("developer", &desk.request("nobody", None), true).await;
+            said.is_err_and(|said| said.contains("request-for-others"))
+        })
+        .await;
+        desk
+    }
+
+    fn user(&self, name: &str) -> String {
+        format!("system:serviceaccount:{}:{name}", self.namespace)
+    }
+
+    async fn kubeconfig(&self, name: &str) -> PathBuf {
+        let (namespace, name) = match name {
+            "controller" => (CONTROLLER_NAMESPACE, CONTROLLER_ACCOUNT),
+            name => (self.namespace.as_str(), name),
+        };
+        self.plane.service_account_kubeconfig(namespace, name).await.unwrap()
+    }
+
+    async fn admin(&self, arguments: &[&str]) -> String {
+        let arguments = [arguments, &["--namespace", &self.namespace]].concat();
+        stdout_of(&self.plane.kubectl(&arguments).await.unwrap()).unwrap()
+    }
+
+    /// What kubectl says to somebody: what it did, or why it was refused.
+    async fn kubectl(&self, who: &str, arguments: &[&str], stdin: &str) -> Result<String, String> {
+        let arguments = [arguments, &["--namespace", &self.namespace]].concat();
+        let kubeconfig = self.kubeconfig(who).await;
+        let output = self.plane.kubectl_as(&kubeconfig, &arguments, stdin).await.unwrap();
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    async fn create(&self, who: &str, task: &Value, dry_run: bool) -> Result<String, String> {
+        let dry_run = if dry_run { "--dry-run=server" } else { "--dry-run=none" };
+        let arguments = ["create", "-f", "-", dry_run, "-o", "jsonpath={.metadata.name}"];
+        self.kubectl(who, &arguments, &task.to_string()).await
+    }
+
+    /// A task that somebody asks for, perhaps by somebody else.
+    fn request(&self, requester: &str, via: Option<&str>) -> Value {
+        let mut spec = json!({"automation": {"name": "fix"}, "requester": requester});
+        if let Some(via) = via {
+            spec["requestedVia"] = json!(via);
+        }
+        self.task(&spec, &json!({}))
+    }
+
+    fn task(&self, spec: &Value, annotations: &Value) -> Value {
+        json!({
+            "apiVersion": "agentautomation.dev/v1alpha1", "kind": "AgentTask",
+            "metadata": {"generateName": "fix-", "namespace": self.namespace, "annotations": annotations}, "spec": spec,
+        })
+    }
+}
+
+/// What the controller makes of an event.
+fn decided() -> Value {
+    json!({
+        "automation": {"name": "fix", "uid": "u", "generation": 1}, "requester": "bob", "repository": "acme/api",
+        "trigger": {"name": "label", "kind": "Issue", "scheduledTime": "2026-11-22T06:00:00Z", "id": "issue 1 opened"},
+        "baseBranch": "main", "prompt": "Do what I say.", "templateDigest": "d", "secretRef": {"name": "token", "key": "token"},
+    })
+}
+
+#[tokio::test]
+async fn who_asks_for_a_task_is_who_it_says() {
+    let desk = Desk::open().await;
+    let [developer, portal] = ["developer", "portal"].map(|name| desk.user(name));
+    let (alice, forged) = ("alice@example.com", desk.task(&decided(), &json!({})));
+    let nobody = desk.task(&json!({"automation": {"name": "fix"}}), &json!({}));
+    let request = |requester: &str, via: Option<&str>| desk.request(requester, via);
+    let table = [
+        ("viewer", request(&desk.user("viewer"), None), "forbidden"),
+        ("developer", request(&developer, None), ""),
+        ("developer", request(&developer, Some(&developer)), ""),
+        (
+            "developer",
+            nobody.clone(),
+            "write spec.requester: system:serviceaccount:",
+        ),
+        ("developer", request(alice, None), "request-for-others"),
+        ("developer", request(alice, Some(&developer)), "request-for-others"),
+        (
+            "developer",
+            request(&developer, Some(&portal)),
+            "write spec.requestedVia: system:serviceaccount:",
+        ),
+        (
+            "developer",
+            forged.clone(),
+            "the controller decides trigger, repository",
+        ),
+        ("portal", request(alice, Some(&portal)), ""),
+        ("portal", request(&portal, None), ""),
+        (
+            "portal",
+            request(alice, None),
+            "write spec.requestedVia: system:serviceaccount:",
+        ),
+        (
+            "portal",
+            request(alice, Some(&developer)),
+            "write spec.requestedVia: system:serviceaccount:",
+        ),
+        ("portal", nobody, "write spec.requester"),
+        ("portal", forged.clone(), "the controller decides trigger, repository"),
+        ("approver", request(&desk.user("approver"), None), "forbidden"),
+        ("controller", forged, ""),
+    ];
+    for (who, task, told) in table {
+        let said = desk.create(who, &task, true).await.err().unwrap_or_default();
+        assert!(
+            said.contains(told) && said.is_empty() == told.is_empty(),
+            "{who}: {task}: {said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_approves_a_task_is_who_it_says_and_another() {
+    let desk = Desk::open().await;
+    let [developer, approver, portal] = ["developer", "approver", "portal"].map(|name| desk.user(name));
+    let group = format!("system:serviceaccounts:{}", desk.namespace);
+    let asked = desk
+        .create("developer", &desk.request(&developer, None), false)
+        .await
+        .unwrap();
+    let task = format!("agenttask/{asked}");
+    let annotate = async |who: &str, by: &str, of: Option<&str>| {
+        let by = format!("agentautomation.dev/approved-by={by}");
+        let of = of.map_or("agentautomation.dev/approved-for-".to_owned(), |of| {
+            format!("agentautomation.dev/approved-for={of}")
+        });
+        desk.kubectl(who, &["annotate", "--overwrite", &task, &by, &of], "")
+            .await
+    };
+    let table = [
+        ("viewer", desk.user("viewer"), None, "forbidden"),
+        ("portal", portal.clone(), None, "forbidden"),
+        (
+            "developer",
+            developer.clone(),
+            None,
+            "you asked for this task: somebody else has to approve it",
+        ),
+        (
+            "developer",
+            approver.clone(),
+            None,
+            "write agentautomation.dev/approved-by=system:serviceaccount:",
+        ),
+        (
+            "approver",
+            "alice@example.com".to_owned(),
+            None,
+            "write agentautomation.dev/approved-by=system:serviceaccount:",
+        ),
+        (
+            "approver",
+            approver.clone(),
+            Some("system:masters"),
+            "you are no member of system:masters",
+        ),
+        ("approver", approver.clone(), Some(group.as_str()), ""),
+        (
+            "developer",
+            approver.clone(),
+            Some("system:authenticated"),
+            "write agentautomation.dev/approved-by",
+        ),
+        ("developer", approver.clone(), Some(group.as_str()), ""),
+        ("approver", approver.clone(), None, ""),
+    ];
+    for (who, by, of, told) in table {
+        let said = annotate(who, &by, of).await.err().unwrap_or_default();
+        assert!(
+            said.contains(told) && said.is_empty() == told.is_empty(),
+            "{who}: {by} {of:?}: {said}"
+        );
+    }
+    let spec = json!({"automation": {"name": "fix"}, "requester": developer});
+    let approved = desk.task(&spec, &json!({"agentautomation.dev/approved-by": approver}));
+    let said = desk.create("developer", &approved, true).await.unwrap_err();
+    assert!(said.contains("an approval is the approver's own"), "{said}");
+    let reason = desk
+        .kubectl("approver", &["annotate", &task, "agentautomation.dev/cancel=wrong"], "")
+        .await;
+    assert!(
+        reason.is_ok(),
+        "other annotations are none of an approval's: {reason:?}"
+    );
+}
+
+#[tokio::test]
+async fn nobody_else_writes_what_the_controller_writes() {
+    let desk = Desk::open().await;
+    let developer = desk.user("developer");
+    let asked = desk
+        .create("developer", &desk.request(&developer, None), false)
+        .await
+        .unwrap();
+    let task = format!("agenttask/{asked}");
+    let status = r#"{"status": {"phase": "Running", "reason": "InProgress", "message": "m"}}"#;
+    let write = ["patch", &task, "--subresource=status", "--type=merge", "-p", status];
+    for who in ["viewer", "developer", "approver", "portal"] {
+        let said = desk.kubectl(who, &write, "").await.unwrap_err();
+        assert!(said.contains("forbidden"), "{who}: {said}");
+    }
+    let spec = [
+        "patch",
+        &task,
+        "--type=merge",
+        "-p",
+        r#"{"spec": {"requester": "alice@example.com"}}"#,
+    ];
+    for who in ["developer", "approver"] {
+        let said = desk.kubectl(who, &spec, "").await.unwrap_err();
+        assert!(said.contains("can't be changed"), "{who}: {said}");
+    }
+    desk.admin(&write).await;
+    let said = desk.kubectl("developer", &["delete", &task], "").await.unwrap_err();
+    assert!(said.contains("kubectl aauto abandon"), "{said}");
+    desk.admin(&[
+        "patch",
+        &task,
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        r#"{"status": {"phase": "Failed"}}"#,
+    ])
+    .await;
+    desk.kubectl("developer", &["delete", &task], "").await.unwrap();
+}
