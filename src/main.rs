@@ -21,15 +21,23 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Abandon(cli::act::task::Abandon),
+    Adopt(cli::act::task::Adopt),
+    Approve(cli::act::task::Approve),
+    Cancel(cli::act::task::Cancel),
     Completion(cli::completion::Args),
     Controller(Box<cli::controller::Args>),
     Crds(cli::crds::Args),
     History(cli::history::Args),
+    Open(cli::act::task::Open),
     Plan(cli::plan::Args),
     Queue(cli::queue::Args),
+    Resume(cli::act::automation::Resume),
+    Run(cli::act::run::Args),
     /// Print the times at which a schedule fires.
     Schedule(cli::schedule::Args),
     Status(cli::status::Args),
+    Suspend(cli::act::automation::Suspend),
     Validate(cli::validate::Args),
     Webhook(cli::webhook::Args),
     Why(cli::why::Args),
@@ -50,14 +58,22 @@ fn main() -> ExitCode {
     let name = if plugin { PLUGIN } else { "agent-automation" };
     let cli = Cli::from_arg_matches(&command.clone().get_matches()).unwrap_or_else(|error| error.exit());
     match cli.command {
+        Command::Abandon(args) => cli::act::task::abandon(&args),
+        Command::Adopt(args) => cli::act::task::adopt(&args),
+        Command::Approve(args) => cli::act::task::approve(&args),
+        Command::Cancel(args) => cli::act::task::cancel(&args),
         Command::Completion(args) => cli::completion::run(&args, command, name),
         Command::Controller(args) => cli::controller::run(&args),
         Command::Crds(args) => cli::crds::run(&args),
         Command::History(args) => cli::history::run(&args),
+        Command::Open(args) => cli::act::task::open(&args),
         Command::Plan(args) => cli::plan::run(&args),
         Command::Queue(args) => cli::queue::run(&args),
+        Command::Resume(args) => cli::act::automation::resume(&args),
+        Command::Run(args) => cli::act::run::run(&args),
         Command::Schedule(args) => cli::schedule::run(&args),
         Command::Status(args) => cli::status::run(&args),
+        Command::Suspend(args) => cli::act::automation::suspend(&args),
         Command::Validate(args) => cli::validate::run(&args),
         Command::Webhook(args) => cli::webhook::run(&args),
         Command::Why(args) => cli::why::run(&args),

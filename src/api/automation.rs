@@ -14,6 +14,8 @@ use super::trigger::Trigger;
 
 /// On an automation that stopped itself: any value that it did not have before resumes it.
 pub const RESUME_ANNOTATION: &str = "agentautomation.dev/resume";
+/// On an automation: why a person suspended it.
+pub const SUSPENDED_FOR_ANNOTATION: &str = "agentautomation.dev/suspended-for";
 
 /// Coding-agent work that a team declares: when it is wanted, in which repository and on which branch, with which
 /// prompt, how much of it at once, and with which credential.

@@ -26,10 +26,10 @@ use super::plan::world::{self, Objects};
 use super::schedule::parse_time;
 use super::table::{Color, Format};
 
-/// Which objects, and how they are printed.
+/// Which cluster, and where in it.
 #[derive(Debug, Clone, clap::Args)]
-#[group(id = "cluster")]
-pub struct Args {
+#[group(id = "connection")]
+pub struct Connection {
     /// The kubeconfig file [default: KUBECONFIG, then ~/.kube/config].
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -39,6 +39,14 @@ pub struct Args {
     /// The namespace [default: the context's].
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
+}
+
+/// Which objects, and how they are printed.
+#[derive(Debug, Clone, clap::Args)]
+#[group(id = "cluster")]
+pub struct Args {
+    #[command(flatten)]
+    connection: Connection,
     /// All namespaces.
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     all_namespaces: bool,
@@ -87,31 +95,7 @@ pub enum Error {
     Io(#[from] std::io::Error),
 }
 
-impl Args {
-    /// Reads everything: what starts next depends on all namespaces.
-    pub fn view(&self) -> Result<View, Error> {
-        let now = self.now.unwrap_or_else(Timestamp::now);
-        let is_live = self.filenames.is_empty();
-        let (world, namespace, knows_policies) = if is_live {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(self.listed(now))?
-        } else {
-            let manifests = manifest::read(&self.filenames)?;
-            let refused = manifests.findings.iter();
-            refused
-                .filter(|finding| finding.noticed == Noticed::AtApply)
-                .for_each(|finding| eprintln!("note: {finding}"));
-            (world::build(manifests, now), self.namespace.clone(), true)
-        };
-        Ok(View {
-            world,
-            now,
-            namespace: namespace.filter(|_| !self.all_namespaces),
-            is_live,
-            knows_policies,
-        })
-    }
-
+impl Connection {
     /// A client that repeats nothing and waits for nothing for ever, and the namespace that is asked for.
     pub async fn client(&self) -> Result<(Client, String), Error> {
         let options = KubeConfigOptions {
@@ -130,9 +114,53 @@ impl Args {
         let builder = ClientBuilder::try_from(config).map_err(Error::Client)?;
         Ok((builder.with_layer(&TimeoutLayer::new(API_TIMEOUT)).build(), namespace))
     }
+}
+
+impl Args {
+    /// All that a cluster has, for who asks about one object of it.
+    #[must_use]
+    pub fn of(connection: Connection) -> Self {
+        Self {
+            connection,
+            all_namespaces: false,
+            filenames: Vec::new(),
+            now: None,
+            output: Format::Table,
+            color: Color::Auto,
+        }
+    }
+
+    /// Reads everything: what starts next depends on all namespaces.
+    pub fn view(&self) -> Result<View, Error> {
+        let now = self.now.unwrap_or_else(Timestamp::now);
+        let is_live = self.filenames.is_empty();
+        let (world, namespace, knows_policies) = if is_live {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(self.listed(now))?
+        } else {
+            let manifests = manifest::read(&self.filenames)?;
+            let refused = manifests.findings.iter();
+            refused
+                .filter(|finding| finding.noticed == Noticed::AtApply)
+                .for_each(|finding| eprintln!("note: {finding}"));
+            (world::build(manifests, now), self.connection.namespace.clone(), true)
+        };
+        Ok(View {
+            world,
+            now,
+            namespace: namespace.filter(|_| !self.all_namespaces),
+            is_live,
+            knows_policies,
+        })
+    }
+
+    /// A client, and the namespace that is asked for.
+    pub async fn client(&self) -> Result<(Client, String), Error> {
+        self.connection.client().await
+    }
 
     async fn listed(&self, now: Timestamp) -> Result<(World, Option<String>, bool), Error> {
-        let (client, namespace) = self.client().await?;
+        let (client, namespace) = self.connection.client().await?;
         let fallback = Some(namespace.as_str()).filter(|_| !self.all_namespaces);
         let mut hidden = Hidden::default();
         let automations = listed_where_allowed::<AgentAutomation>(&client, fallback, &mut hidden).await?;
@@ -330,7 +358,7 @@ fn what_to_name(error: &KubeconfigError) -> String {
 }
 
 /// What an API server said, or why it said nothing, with what to do about it.
-fn said(error: &kube::Error) -> String {
+pub fn said(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.code == 404 => {
             "the cluster does not know them: install the definitions with kubectl apply -k deploy".to_owned()

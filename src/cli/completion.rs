@@ -86,7 +86,8 @@ fn values(arg: &Arg) -> Vec<(String, String)> {
 fn objects(command: &str, before: &[String]) -> Vec<(String, String)> {
     let (tasks, automations) = match command {
         "why" => (true, true),
-        "history" => (false, true),
+        "abandon" | "adopt" | "approve" | "cancel" | "open" => (true, false),
+        "history" | "resume" | "run" | "suspend" => (false, true),
         _ => return Vec::new(),
     };
     let parser = Command::new("words").no_binary_name(true).ignore_errors(true);

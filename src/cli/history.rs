@@ -7,7 +7,8 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use crate::api::AgentTask;
-use crate::api::task::{Bound, PolicyRef};
+use crate::api::policy::TriggerKind;
+use crate::api::task::{Approval, Bound, PolicyRef};
 use crate::plan::automation::credits;
 use crate::plan::world::phase;
 
@@ -60,8 +61,13 @@ pub struct Past {
     pub name: String,
     pub trigger: String,
     pub scheduled_time: Timestamp,
-    /// Who asked for it.
-    pub requester: &'static str,
+    /// On whose authority it ran: a Kubernetes user, a GitHub login, or `schedule`.
+    pub requester: String,
+    /// The user that made it for the requester.
+    pub requested_via: Option<String>,
+    /// How it is known who asked for it.
+    pub established_by: &'static str,
+    pub approval: Option<Approval>,
     pub phase: &'static str,
     pub reason: Option<&'static str>,
     pub message: Option<String>,
@@ -102,7 +108,7 @@ impl Row for Past {
         vec![
             self.name.clone(),
             self.trigger.clone(),
-            self.requester.to_owned(),
+            self.requester.clone(),
             self.age.clone(),
             self.phase.to_owned(),
             dash(self.pull_request.clone()),
@@ -143,7 +149,10 @@ fn past(view: &View, task: &AgentTask) -> Past {
         name: task.name_any(),
         trigger: cause.name.clone(),
         scheduled_time: cause.scheduled_time,
-        requester: "schedule",
+        requester: task.spec.requester.clone().unwrap_or_else(|| "schedule".to_owned()),
+        requested_via: task.spec.requested_via.clone(),
+        established_by: established_by(cause.kind),
+        approval: status.approval.clone(),
         phase: phase(task).as_str(),
         reason: status.reason.map(crate::api::Reason::as_str),
         message: status.message.clone(),
@@ -160,5 +169,14 @@ fn past(view: &View, task: &AgentTask) -> Past {
         allowed_by: status.allowed_by,
         bound_by: status.bound_by,
         age: relative(Some(cause.scheduled_time), view.now),
+    }
+}
+
+/// Who says that it is true who asked for a task.
+fn established_by(kind: TriggerKind) -> &'static str {
+    match kind {
+        TriggerKind::Schedule => "the automation's schedule",
+        TriggerKind::Issue | TriggerKind::PullRequest => "GitHub",
+        TriggerKind::Manual => "the API server's admission",
     }
 }

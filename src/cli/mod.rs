@@ -1,5 +1,6 @@
 //! Subcommands for people, one file each: a `clap` argument struct and a `run` that returns the exit code.
 
+pub mod act;
 mod cluster;
 pub mod completion;
 pub mod controller;

@@ -668,7 +668,10 @@ fn suspended(automation: &AgentAutomation) -> Option<Verdict> {
     automation.spec.suspend.then(|| {
         Verdict::Hold(Binding::new(
             Reason::Suspended,
-            "the automation is suspended: set spec.suspend to false",
+            format!(
+                "the automation is suspended{}: set spec.suspend to false",
+                automation::because(automation)
+            ),
             Some(super::room::bound_to(automation, "suspend")),
         ))
     })

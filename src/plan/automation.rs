@@ -14,12 +14,13 @@ use kube::{Resource, ResourceExt};
 
 use crate::api::automation::{
     AutomationStatus, Collected, Deduplicate, Failures, OnDuplicate, PullRequestCounts, PullRequestRequest,
-    RejectedCredential, Retry as RetryTerms, ScheduleStatus, TaskSummary, WhenFull,
+    RejectedCredential, Retry as RetryTerms, SUSPENDED_FOR_ANNOTATION, ScheduleStatus, TaskSummary, WhenFull,
 };
 use crate::api::policy::TriggerKind;
 use crate::api::task::{AUTOMATION_LABEL, AutomationRef, Cause, DeduplicationTerms, Phase, PullRequest, TaskSpec};
 use crate::api::trigger::PushTo;
 use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::domain::outside::clean_line;
 use crate::domain::prompt::PromptError;
 
 use super::conditions::{Standing, conditions};
@@ -35,6 +36,8 @@ use standing::stalled_by;
 const ACTIVE_SHOWN: usize = 10;
 const RECENT_SHOWN: usize = 5;
 const NANO: i64 = budget::NANO;
+/// The most characters of why a person suspended it.
+const BECAUSE_MAX: usize = 200;
 /// A status that starts under way keep changing is written this often all the same.
 const LONGEST_DEFERRED: SignedDuration = SignedDuration::from_secs(10);
 
@@ -179,6 +182,16 @@ fn occasion<'a>(
         TriggerKind::Issue | TriggerKind::PullRequest => Ok(event::occasion(parsed, task)),
         TriggerKind::Manual => request::occasion(automation, parsed, task),
     }
+}
+
+/// Why a person suspended it, as they said, to go into a sentence.
+#[must_use]
+pub(super) fn because(automation: &AgentAutomation) -> String {
+    let said = automation.annotations().get(SUSPENDED_FOR_ANNOTATION);
+    let said = said
+        .map(|said| clean_line(said, BECAUSE_MAX).text)
+        .filter(|said| !said.is_empty());
+    said.map_or_else(String::new, |said| format!(" ({said})"))
 }
 
 /// How many scheduled times this pass counts as missed, and when the next is due.

@@ -129,6 +129,42 @@ pub fn approved(world: &World, automation: &AgentAutomation, task: &AgentTask, n
     }
 }
 
+/// The approval that a user can give, in their own name or as a member of one of their groups.
+///
+/// # Errors
+/// With why it is not wanted, or not theirs to give.
+pub fn approver(
+    world: &World,
+    automation: &AgentAutomation,
+    task: &AgentTask,
+    user: &str,
+    groups: &[String],
+    now: Timestamp,
+) -> Result<Approval, String> {
+    let name = task.name_any();
+    match approved(world, automation, task, now) {
+        Approved::Yes => return Err(format!("task {name} needs nobody's approval, or has it")),
+        Approved::By(approval) => return Err(format!("task {name} is approved by {} already", approval.by)),
+        Approved::No(..) => {}
+    }
+    if is_own(task, user) {
+        return Err(format!("you asked for task {name}: somebody else has to approve it"));
+    }
+    let required: Vec<_> = requirements(world, automation).collect();
+    let as_member = groups.iter().map(|group| Some(group.clone()));
+    let candidates = [None].into_iter().chain(as_member).map(|as_member_of| Approval {
+        by: user.to_owned(),
+        as_member_of,
+        at: now,
+    });
+    let mut fitting = candidates.filter(|approval| required.iter().all(|(required, _)| meets(required, approval)));
+    let missing = |(required, bound): &(&RequireApproval, Bound)| sentence(task, required, bound, None);
+    fitting.next().ok_or_else(|| {
+        let wanted = required.first().map(missing).unwrap_or_default();
+        format!("you are {user}, whose approval does not count for task {name}: {wanted}")
+    })
+}
+
 /// The annotations by which a retry is as approved as the task that it retries: its prompt is the same.
 #[must_use]
 pub fn approval_of(task: &AgentTask) -> Option<BTreeMap<String, String>> {

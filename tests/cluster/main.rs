@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod binaries;
+mod commands;
 mod conformance;
 mod control_plane;
 mod crash;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kube::{Resource, ResourceExt};
 
+use super::because;
 use super::{Known, View};
 use crate::api::Reason;
 use crate::plan::conditions::Standing;
@@ -214,7 +215,10 @@ impl View<'_> {
         Standing::Ready(if self.automation.spec.suspend {
             Why::new(
                 Reason::Suspended,
-                "suspended: its triggers do not fire until spec.suspend is false",
+                format!(
+                    "suspended{}: its triggers do not fire until spec.suspend is false",
+                    because(self.automation)
+                ),
             )
         } else {
             Why::new(Reason::Ready, "its triggers fire and its tasks can start")
