@@ -6,7 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::api::task::{Checks, PullRequest, ReviewDecision, Usage};
+use crate::api::trigger::Source;
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
+use crate::domain::event::Event;
 use crate::domain::repository::Repository;
 use crate::github::models::{self, Artifact};
 use crate::github::{AgentConfiguration, BranchRule, CheckRun, Origin, Refusal, RefusalKind, RetryAfter};
@@ -20,7 +22,7 @@ use crate::plan::world::{
     BranchFacts, BranchKey, Credential, Labelled, OriginFacts, OriginKey, SecretState, TaskFacts, Verification,
     automation_key, open_pull,
 };
-use crate::plan::{CredentialKey, ObjectKey, Subject, World, guardrails, origin};
+use crate::plan::{CredentialKey, ObjectKey, Subject, World, event, guardrails, origin, sweep};
 
 /// The first wait where GitHub asks to wait and does not say for how long; each further one is twice as long.
 const UNSTATED_WAIT: SignedDuration = SignedDuration::from_secs(60);
@@ -66,11 +68,24 @@ pub enum Update {
     OpenPullsListed(CredentialKey, Repository, Timestamp, BTreeMap<String, String>),
     /// The issue or the pull request that work came from was read.
     OriginRead(OriginKey, Box<OriginFacts>),
+    /// It was looked for what happened since then; `None` means nothing new.
+    Swept(CredentialKey, Repository, Timestamp, Option<Box<Happened>>),
+    /// What was found has its tasks.
+    Settled(CredentialKey, Repository),
     /// The pull request's details were read.
     PullObserved(ObjectKey, Timestamp),
     StatusWritten(ObjectKey, Timestamp),
     /// Nothing names the credential or the repository any more.
     Forgotten(Subject),
+}
+
+/// What a look at a repository found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Happened {
+    /// The newest change that it saw, of whatever kind.
+    pub newest: Option<Timestamp>,
+    /// The oldest first.
+    pub events: Vec<Event>,
 }
 
 /// Takes news in and says which subjects are to be planned again.
@@ -148,6 +163,14 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             let facts = world.pulls.entry((key.clone(), repository.clone())).or_default();
             facts.labelled = Some(Labelled { checked_at, pages });
             vec![Subject::Pulls(key, repository)]
+        }
+        Update::Swept(key, repository, at, happened) => swept(world, &key, &repository, at, happened),
+        Update::Settled(key, repository) => {
+            let settled = sweep::settled(world, &key, &repository);
+            if let Some(facts) = world.events.get_mut(&(key.clone(), repository.clone())) {
+                facts.settled.extend(settled);
+            }
+            about_events(world, &key, &repository)
         }
         Update::OriginRead(key, facts) => {
             world.origins.insert(key.clone(), *facts);
@@ -240,6 +263,9 @@ fn forget(world: &mut World, subject: &Subject) {
         Subject::Origin(key) => {
             world.origins.remove(key);
         }
+        Subject::Events(key, repository) => {
+            world.events.remove(&(key.clone(), repository.clone()));
+        }
         Subject::Automation(_) | Subject::Task(_) => {}
     }
 }
@@ -308,6 +334,33 @@ fn pulls_listed(
     tasks.into_iter().chain([Subject::Pulls(key, repository)]).collect()
 }
 
+/// What was found replaces what was found before: each look begins at the oldest position.
+fn swept(
+    world: &mut World,
+    key: &CredentialKey,
+    repository: &Repository,
+    at: Timestamp,
+    happened: Option<Box<Happened>>,
+) -> Vec<Subject> {
+    let facts = world.events.entry((key.clone(), repository.clone())).or_default();
+    facts.checked_at = Some(at);
+    if let Some(happened) = happened {
+        facts.newest = facts.newest.max(happened.newest);
+        facts.events = happened.events;
+        let told: BTreeSet<_> = facts.events.iter().map(Event::identity).collect();
+        facts.settled.retain(|(_, identity)| told.contains(identity));
+    }
+    about_events(world, key, repository)
+}
+
+fn about_events(world: &World, key: &CredentialKey, repository: &Repository) -> Vec<Subject> {
+    let listening = sweep::listening(world, key, repository);
+    let automations = listening.map(|(name, _)| Subject::Automation(name.clone()));
+    automations
+        .chain([Subject::Events(key.clone(), repository.clone())])
+        .collect()
+}
+
 fn about_task(world: &World, task: &AgentTask) -> Vec<Subject> {
     let mut subjects = vec![
         Subject::Task(ObjectKey::of(task)),
@@ -342,6 +395,11 @@ fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
         Subject::Credential(credential.clone()),
     ];
     if let Ok(repository) = Repository::parse(&automation.spec.repository) {
+        if event::listens(automation, Source::Poll)
+            || world.events.contains_key(&(credential.clone(), repository.clone()))
+        {
+            subjects.push(Subject::Events(credential.clone(), repository.clone()));
+        }
         subjects.push(Subject::Repository(credential, repository));
     }
     subjects.extend(guardrails::of_automation(automation).map(Subject::Branch));

@@ -611,6 +611,9 @@ pub struct AutomationStatus {
     pub schedules: Vec<ScheduleStatus>,
     /// Scheduled times that were not run, over the automation's life.
     pub missed_runs: i64,
+    /// How far the controller has looked for what happens at GitHub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<EventsStatus>,
     /// Tasks that were collected from the history, and what they cost.
     pub collected: Collected,
     /// The Secret version that GitHub last refused, if any: it is not used again.
@@ -634,6 +637,17 @@ pub struct AutomationStatus {
     pub summary: Option<Summary>,
     /// Ends in failure since the last success.
     pub failures: Failures,
+}
+
+/// How far the controller has looked for what happens at GitHub.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct EventsStatus {
+    /// What happened up to then has its tasks, or fires nothing.
+    pub swept_through: Timestamp,
+    /// What would have fired and was found later than `maxEventAge`, over the automation's life.
+    #[serde(default)]
+    pub skipped: i64,
 }
 
 /// One guardrail, and what GitHub says of it.

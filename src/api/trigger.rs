@@ -142,8 +142,13 @@ pub struct Filter {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1_024))]
     pub when: Option<String>,
-    /// What is older fires nothing any more, however late it arrives.
+    /// What is older fires nothing any more, however late it arrives. What is found too late is counted in
+    /// `status.events.skipped`.
     pub max_event_age: Interval,
+    /// Who tells of what happens: GitHub by a webhook, the controller's own look at the repository each minute, or both,
+    /// which miss least and fire once.
+    #[serde(skip_serializing_if = "Source::is_default")]
+    pub source: Source,
 }
 
 impl Default for Filter {
@@ -155,7 +160,28 @@ impl Default for Filter {
             when: None,
             authors: Authors::default(),
             max_event_age: Interval::of_minutes(24 * 60),
+            source: Source::Both,
         }
+    }
+}
+
+/// Who tells of what happens at GitHub.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// A `WebhookSource` of the namespace receives it.
+    Webhook,
+    /// The controller looks for it.
+    Poll,
+    /// Either; what both tell of fires once.
+    #[default]
+    Both,
+}
+
+impl Source {
+    /// Whether it is what is meant where nothing is said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::Both
     }
 }
 

@@ -90,6 +90,9 @@ pub struct Args {
     /// Between two lists of a repository's pull requests when none has changed for long.
     #[arg(long, default_value = "10m", value_parser = interval, value_name = "DURATION")]
     pull_poll_max: SignedDuration,
+    /// Between two looks for what happens in a repository.
+    #[arg(long, default_value = "60s", value_parser = interval, value_name = "DURATION")]
+    event_poll: SignedDuration,
     /// Where GitHub's webhooks are received; without it they are not.
     #[arg(long, env = "WEBHOOK_ADDRESS", value_name = "ADDRESS")]
     webhook_address: Option<SocketAddr>,

@@ -412,7 +412,8 @@ impl<'a> Leading<'a> {
             | Subject::Repository(..)
             | Subject::Branch(_)
             | Subject::Pulls(..)
-            | Subject::Origin(_) => None,
+            | Subject::Origin(_)
+            | Subject::Events(..) => None,
         }
     }
 

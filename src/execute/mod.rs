@@ -10,6 +10,7 @@ mod kubernetes;
 mod origin;
 mod pulls;
 mod start;
+mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,6 +58,7 @@ struct Known {
     etag: Option<(Timestamp, String)>,
     kept: guardrails::Kept,
     pull_etags: BTreeMap<Repository, String>,
+    swept: BTreeMap<Repository, sweep::Swept>,
 }
 
 /// An action with the objects it is about, as they were when it was planned.
@@ -136,7 +138,8 @@ impl Step {
             | Subject::Repository(..)
             | Subject::Branch(_)
             | Subject::Pulls(..)
-            | Subject::Origin(_) => None,
+            | Subject::Origin(_)
+            | Subject::Events(..) => None,
         };
         Self {
             subject,
@@ -187,6 +190,10 @@ impl Executor {
                 Box::pin(self.close_pull(*task, number)).await
             }
             (Subject::Branch(key), _, Action::Inspect { guardrails }) => self.inspect(key, guardrails).await,
+            (Subject::Events(key, repository), _, Action::Sweep { since, reviews }) => {
+                Box::pin(self.sweep(key, repository, since, reviews)).await
+            }
+            (Subject::Events(key, repository), _, Action::Settle) => Done::with(Update::Settled(key, repository)),
             (Subject::Origin(key), _, Action::ReadOrigin) => self.read_origin(key).await,
             (Subject::Pulls(key, repository), _, Action::ListPulls) => self.list_pulls(key, repository).await,
             (Subject::Pulls(key, repository), _, Action::ListOpenPulls) => self.list_open_pulls(key, repository).await,
@@ -233,6 +240,7 @@ impl Executor {
                     etag: None,
                     kept: guardrails::Kept::default(),
                     pull_etags: BTreeMap::new(),
+                    swept: BTreeMap::new(),
                 };
                 tokens.insert(key.clone(), known);
             }

@@ -142,13 +142,13 @@ impl Client {
         self.list(call, Pages::default()).await
     }
 
-    /// What was done to any issue or pull request of a repository, the newest first, back to the event `known`, on whose
-    /// page it ends.
+    /// What was done to any issue or pull request of a repository, the newest first, back to what was done before `since`,
+    /// on whose page it ends.
     pub async fn list_events(
         &self,
         token: &Token,
         repo: &Repository,
-        known: Option<u64>,
+        since: Timestamp,
         etag: Option<&str>,
     ) -> Result<Conditional<List<IssueEvent>>, Error> {
         let url = self
@@ -158,7 +158,7 @@ impl Client {
             etag,
             ..Call::new("list_events", token, url)
         };
-        self.newest(call, |event: &IssueEvent| known.is_some_and(|known| event.id <= known))
+        self.newest(call, |event: &IssueEvent| event.created_at.is_some_and(|at| at < since))
             .await
     }
 }

@@ -172,6 +172,9 @@ pub struct GitRef {
     pub name: String,
     #[serde(default, deserialize_with = "lenient")]
     pub sha: Option<String>,
+    /// The repository that it is in; gone with a deleted fork.
+    #[serde(default, deserialize_with = "lenient")]
+    pub repo: Option<RepositoryInfo>,
 }
 
 /// A review of a pull request.
@@ -185,6 +188,9 @@ pub struct Review {
     pub user: Option<User>,
     #[serde(default, deserialize_with = "lenient")]
     pub submitted_at: Option<Timestamp>,
+    /// What its author is to the repository: `OWNER`, `MEMBER`, `COLLABORATOR`, `CONTRIBUTOR`, …
+    #[serde(default, deserialize_with = "lenient")]
+    pub author_association: Option<String>,
     /// The commit that was reviewed.
     #[serde(default, deserialize_with = "lenient")]
     pub commit_id: Option<String>,
@@ -195,6 +201,17 @@ pub struct Review {
 pub struct User {
     pub id: u64,
     pub login: String,
+    /// `User`, `Bot`, `Organization`, …
+    #[serde(default, rename = "type", deserialize_with = "lenient")]
+    pub kind: Option<String>,
+}
+
+impl User {
+    /// Apps and GitHub's own agents; the logins of Apps end alike.
+    #[must_use]
+    pub fn is_bot(&self) -> bool {
+        self.kind.as_deref() == Some("Bot") || self.login.ends_with("[bot]")
+    }
 }
 
 /// A repository.

@@ -22,6 +22,8 @@ pub enum Subject {
     Pulls(CredentialKey, Repository),
     /// An issue or a pull request that work came from.
     Origin(OriginKey),
+    /// What happens in a repository.
+    Events(CredentialKey, Repository),
 }
 
 impl Subject {
@@ -29,7 +31,9 @@ impl Subject {
     pub fn namespace(&self) -> &str {
         match self {
             Self::Automation(key) | Self::Task(key) => &key.namespace,
-            Self::Credential(key) | Self::Repository(key, _) | Self::Pulls(key, _) => &key.namespace,
+            Self::Credential(key) | Self::Repository(key, _) | Self::Pulls(key, _) | Self::Events(key, _) => {
+                &key.namespace
+            }
             Self::Branch(key) => &key.credential.namespace,
             Self::Origin(key) => &key.credential.namespace,
         }
@@ -45,6 +49,7 @@ impl fmt::Display for Subject {
             Self::Repository(key, repository) => write!(f, "repository {repository} with {key}"),
             Self::Branch(key) => write!(f, "branch {} of {} with {}", key.branch, key.repository, key.credential),
             Self::Origin(key) => write!(f, "#{} of {} with {}", key.number, key.repository, key.credential),
+            Self::Events(key, repository) => write!(f, "what happens in {repository} with {key}"),
             Self::Pulls(key, repository) => write!(f, "pull requests of {repository} with {key}"),
         }
     }
@@ -100,6 +105,10 @@ pub enum Action {
     },
     /// Close a pull request.
     ClosePull { number: i64 },
+    /// Look for what has happened in a repository since then.
+    Sweep { since: jiff::Timestamp, reviews: bool },
+    /// Take it that what was found has its tasks.
+    Settle,
     /// Look for a task whose start was not answered, by its markers.
     Search,
     /// Read a task's details, and its pull request's link where that is missing.
@@ -127,6 +136,8 @@ impl Action {
             Self::ObservePull { .. } => "ObservePull",
             Self::HandOver { .. } => "HandOver",
             Self::ClosePull { .. } => "ClosePull",
+            Self::Sweep { .. } => "Sweep",
+            Self::Settle => "Settle",
             Self::Search => "Search",
             Self::Observe { .. } => "Observe",
             Self::Poll { .. } => "Poll",

@@ -28,7 +28,9 @@ use super::room::{Binding, Room, Shared};
 use super::start::{fence, say};
 use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, again, pending};
 use super::world::{CredentialKey, ObjectKey, World, is_collected, phase};
-use super::{Action, Planned, Settings, Subject, Why, automation, duplicates, guardrails, origin, request, retry};
+use super::{
+    Action, Planned, Settings, Subject, Why, automation, duplicates, event, guardrails, origin, request, retry,
+};
 
 /// What becomes of a waiting task.
 #[derive(Debug, Clone, PartialEq)]
@@ -501,7 +503,9 @@ impl<'a> Pass<'a> {
 
     /// The world as it is, just before the start: the spec, the branch and its guardrails, and open pull requests.
     fn stale(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
-        self.outdated(automation, task)
+        event::told_twice(self.world, automation, task)
+            .map(|why| end(Phase::Skipped, why.reason, why.message))
+            .or_else(|| self.outdated(automation, task))
             .or_else(|| self.branch(task))
             .or_else(|| self.labelled(task))
             .or_else(|| self.origin(automation, task))

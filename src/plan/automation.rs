@@ -29,7 +29,7 @@ use super::schedule::{Due, due};
 use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, Retry, World, counts as counts_against_cap, phase};
-use super::{Action, Planned, Settings, Subject, Why, budget, event, guardrails, naming, request, retry};
+use super::{Action, Planned, Settings, Subject, Why, budget, event, guardrails, naming, request, retry, sweep};
 use history::add_pull;
 use standing::stalled_by;
 
@@ -464,6 +464,9 @@ impl<'a> View<'a> {
     /// Somebody deleted a task. Until status says so, only this process knows of it.
     fn is_at_risk(&self) -> bool {
         let key = ObjectKey::of(self.automation);
+        if self.world.departed(&key).next().is_some() {
+            return true;
+        }
         let Ok(parsed) = &self.parsed else { return false };
         let mut names = parsed.schedules.iter().map(|schedule| schedule.name);
         names.any(|trigger| self.world.deleted(&key, trigger).next().is_some())
@@ -489,6 +492,7 @@ impl<'a> View<'a> {
             last_successful_time: times.max().max(before.last_successful_time),
             schedules: self.schedule_statuses(&before, schedules, &collected),
             missed_runs: before.missed_runs.saturating_add(missed),
+            events: sweep::status(self.world, self.automation, now),
             rejected_credential: self.rejected_credential(),
             pull_requests: self.pull_requests(&collected),
             summary: self.summary(&collected),

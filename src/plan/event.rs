@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::api::policy::TriggerKind;
 use crate::api::task::Occurrence;
 use crate::api::trigger::{
-    Filter, IssueAction, IssueTrigger, PullRequestAction, PullRequestTrigger, ReviewState, Trigger,
+    Filter, IssueAction, IssueTrigger, PullRequestAction, PullRequestTrigger, ReviewState, Source, Trigger,
 };
-use crate::api::{AgentAutomation, AgentTask};
+use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::condition::{Condition, ConditionError};
 use crate::domain::event::{Event, Subject, What};
 use crate::domain::expression::expression;
@@ -20,13 +20,15 @@ use crate::domain::outside::{Cleaned, clean, clean_line, command};
 
 use super::spec::{Occasion, Parsed, parse};
 use super::time::add;
-use super::world::{ObjectKey, World, folded};
-use super::{automation, naming, origin};
+use super::world::{ObjectKey, World, folded, phase};
+use super::{Why, automation, naming, origin};
 
 /// The most characters of a body or a comment that a prompt can hold.
 const TEXT_MAX: usize = 16_384;
 /// The most characters of a title, a label or a branch.
 pub(super) const LINE_MAX: usize = 256;
+/// Seconds by which two may differ that tell of the same.
+const TOLD_APART: i64 = 30;
 /// What this controller writes into comments, so that it does not answer itself.
 const OWN_MARK: &str = "agentautomation.dev/";
 
@@ -38,14 +40,15 @@ pub enum Decision {
     Ignore(String),
 }
 
-/// What each automation of a namespace that works in the event's repository makes of it, by trigger.
+/// What each automation of a namespace that works in the event's repository makes of it, by trigger, where a webhook tells
+/// of it.
 #[must_use]
 pub fn decide(world: &World, namespace: &str, event: &Event, now: Timestamp) -> Vec<(ObjectKey, Decision)> {
     let automations = world.automations_in(namespace);
     let here =
         automations.filter(|(_, automation)| folded(&automation.spec.repository) == folded(event.repository.as_str()));
     here.flat_map(|(key, automation)| {
-        let decisions = of_automation(world, automation, event, now);
+        let decisions = of_automation(world, automation, event, Source::Webhook, now);
         decisions.into_iter().map(|decision| (key.clone(), decision))
     })
     .collect()
@@ -78,7 +81,15 @@ pub fn may_come_again_until(automation: &AgentAutomation, task: &AgentTask) -> O
     Some(add(cause.scheduled_time, filter.max_event_age.duration()))
 }
 
-fn of_automation(world: &World, automation: &AgentAutomation, event: &Event, now: Timestamp) -> Vec<Decision> {
+/// What an automation makes of an event that a source tells of, by trigger.
+#[must_use]
+pub fn of_automation(
+    world: &World,
+    automation: &AgentAutomation,
+    event: &Event,
+    source: Source,
+    now: Timestamp,
+) -> Vec<Decision> {
     if automation.spec.triggers.iter().all(|trigger| filter(trigger).is_none()) {
         return Vec::new();
     }
@@ -97,7 +108,7 @@ fn of_automation(world: &World, automation: &AgentAutomation, event: &Event, now
         }
     };
     let decided = parsed.events.iter().map(|trigger| {
-        let refused = refusal(automation, trigger, event, now);
+        let refused = unheard(trigger, source).or_else(|| refusal(automation, trigger, event, now));
         let made = refused.map_or_else(|| create(world, automation, &parsed, trigger, event, now), Err);
         made.map_or_else(
             |why| Decision::Ignore(format!("trigger {}: {why}", trigger.name)),
@@ -190,6 +201,73 @@ fn action(what: &What) -> &'static str {
 fn filter(trigger: &Trigger) -> Option<&Filter> {
     let issue = trigger.issue.as_ref().map(|issue| &issue.filter);
     issue.or(trigger.pull_request.as_ref().map(|pull| &pull.filter))
+}
+
+/// Whether a task is for something that another of its automation is for: GitHub's webhooks and its lists may tell different
+/// times of the same, and so lead to two names.
+#[must_use]
+pub fn told_twice(world: &World, automation: &AgentAutomation, task: &AgentTask) -> Option<Why> {
+    let (what, at) = timed(task)?;
+    let age = |task: &AgentTask| (task.creation_timestamp(), task.name_any());
+    let is_same = |other: &&AgentTask| {
+        let same = timed(other).is_some_and(|(other, then)| other == what && (then - at).abs() <= TOLD_APART);
+        same && other.spec.trigger.name == task.spec.trigger.name && other.uid() != task.uid()
+    };
+    let mut others = world.tasks_of(automation).filter(is_same);
+    let first = others.find(|other| !phase(other).is_waiting() || age(other) < age(task))?;
+    let message = format!("task {} is for the same: it was told of twice", first.name_any());
+    Some(Why::new(Reason::Duplicate, message))
+}
+
+/// What happened and when, in seconds, where that is part of what tells it from others.
+fn timed(task: &AgentTask) -> Option<(&str, i64)> {
+    task.spec.trigger.event.as_ref()?;
+    let (what, at) = task.spec.trigger.id.as_deref()?.rsplit_once(' ')?;
+    let is_timed = [" labeled ", " assigned ", " reopened", " ready"]
+        .iter()
+        .any(|word| what.contains(word));
+    Some((what, at.parse().ok().filter(|_| is_timed)?))
+}
+
+/// Whether any trigger of an automation is for what a source tells of.
+#[must_use]
+pub fn listens(automation: &AgentAutomation, source: Source) -> bool {
+    let mut triggers = automation.spec.triggers.iter();
+    triggers.any(|trigger| filter(trigger).is_some() && unheard(trigger, source).is_none())
+}
+
+/// Whether any trigger that polls is for reviews, which no list of a repository has.
+#[must_use]
+pub fn wants_reviews(automation: &AgentAutomation) -> bool {
+    let mut polled = automation
+        .spec
+        .triggers
+        .iter()
+        .filter(|trigger| unheard(trigger, Source::Poll).is_none());
+    let wants = |pull: &PullRequestTrigger| pull.actions.contains(&PullRequestAction::ReviewSubmitted);
+    polled.any(|trigger| trigger.pull_request.as_ref().is_some_and(wants))
+}
+
+/// Whether an event would have fired, had it been found in time.
+#[must_use]
+pub fn is_too_old(automation: &AgentAutomation, event: &Event, now: Timestamp) -> bool {
+    let mut polled = automation
+        .spec
+        .triggers
+        .iter()
+        .filter(|trigger| unheard(trigger, Source::Poll).is_none());
+    polled.any(|trigger| {
+        refusal(automation, trigger, event, now).is_some() && refusal(automation, trigger, event, event.at).is_none()
+    })
+}
+
+fn unheard(trigger: &Trigger, source: Source) -> Option<String> {
+    let wanted = filter(trigger)?.source;
+    let is_heard = wanted == Source::Both || wanted == source;
+    (!is_heard).then(|| match source {
+        Source::Webhook => "its source is Poll".to_owned(),
+        Source::Poll | Source::Both => "its source is Webhook".to_owned(),
+    })
 }
 
 /// Why an event is nothing to a trigger.

@@ -7,7 +7,8 @@
 //! [`room`] caps and the [`budget`] leave, which of two [`duplicates`] gives way, and whether [`guardrails`] are met,
 //! and what has become of the issue or the pull request that it came from ([`origin`]).
 //! [`start`] says what the outcome of a start means, [`search`] what it means when a lost one is looked for, [`task`] what
-//! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`credential`] when a
+//! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`event`] and [`sweep`] what happens at
+//! GitHub, [`credential`] when a
 //! Secret is read and GitHub polled.
 
 pub mod action;
@@ -38,6 +39,7 @@ pub mod search;
 pub mod settings;
 pub mod spec;
 pub mod start;
+pub mod sweep;
 #[cfg(test)]
 mod tables;
 pub mod task;
@@ -78,6 +80,7 @@ pub fn plan(world: &World, subject: &Subject, settings: &Settings, now: Timestam
         Subject::Credential(key) => credential::plan(world, key, settings, now),
         Subject::Repository(key, name) => credential::plan_verification(world, key, name, settings, now),
         Subject::Branch(key) => guardrails::plan(world, key, settings, now),
+        Subject::Events(key, repository) => sweep::plan(world, key, repository, settings, now),
         Subject::Origin(key) => origin::plan(world, key),
         Subject::Pulls(key, repository) => pulls::plan(world, key, repository, settings, now),
     }

@@ -215,7 +215,11 @@ impl<'a> Touched<'a> {
                 Subject::Pulls(_, repository) => {
                     touched.repositories.insert(folded(repository.as_str()));
                 }
-                Subject::Automation(_) | Subject::Repository(..) | Subject::Branch(_) | Subject::Origin(_) => {}
+                Subject::Automation(_)
+                | Subject::Repository(..)
+                | Subject::Branch(_)
+                | Subject::Origin(_)
+                | Subject::Events(..) => {}
             }
         }
         let waiting = concerned.iter().flat_map(|automation| world.waiting_of(automation));
@@ -272,7 +276,7 @@ fn concern(world: &World, subject: &Subject, concerned: &mut BTreeSet<ObjectKey>
             }
         }
         // What is new about these is news about their automations, or changes nothing for what waits.
-        Subject::Credential(_) | Subject::Repository(..) => {}
+        Subject::Credential(_) | Subject::Repository(..) | Subject::Events(..) => {}
     }
 }
 

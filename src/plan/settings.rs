@@ -27,6 +27,8 @@ pub struct Settings {
     pub pull_poll_min: SignedDuration,
     /// Between two lists of a repository's pull requests when none has changed for long.
     pub pull_poll_max: SignedDuration,
+    /// Between two looks for what happens in a repository.
+    pub event_poll: SignedDuration,
     /// Automations of which tasks wait that each pass looks at whatever the news, in turn.
     pub sweep: usize,
 }
@@ -45,6 +47,7 @@ impl Default for Settings {
             freshness: SignedDuration::from_secs(30),
             pull_poll_min: SignedDuration::from_secs(30),
             pull_poll_max: SignedDuration::from_mins(10),
+            event_poll: SignedDuration::from_mins(1),
             sweep: 8,
         }
     }

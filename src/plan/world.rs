@@ -15,6 +15,7 @@ use crate::api::automation::{GuardrailStatus, ScheduleStatus, SecretKeyRef};
 use crate::api::policy::TriggerKind;
 use crate::api::task::{Phase, PullRequest, TaskStatus};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
+use crate::domain::event::Event;
 use crate::domain::repository::Repository;
 use crate::domain::task_state::TaskState;
 
@@ -168,6 +169,19 @@ pub struct PullFacts {
     pub labelled: Option<Labelled>,
 }
 
+/// What happened in a repository, as a credential sees it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EventFacts {
+    /// When it was last looked for.
+    pub checked_at: Option<Timestamp>,
+    /// The newest that was seen.
+    pub newest: Option<Timestamp>,
+    /// The oldest first.
+    pub events: Vec<Event>,
+    /// Automations that have their tasks for an event, or none to make, by the event's identity.
+    pub settled: BTreeSet<(ObjectKey, String)>,
+}
+
 /// The open pull requests of a repository that have labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Labelled {
@@ -247,6 +261,7 @@ pub struct World {
     pub told_guardrails: BTreeMap<BranchKey, Vec<GuardrailStatus>>,
     pub pulls: BTreeMap<(CredentialKey, Repository), PullFacts>,
     pub origins: BTreeMap<OriginKey, OriginFacts>,
+    pub events: BTreeMap<(CredentialKey, Repository), EventFacts>,
     pub facts: BTreeMap<ObjectKey, TaskFacts>,
     /// When each automation's status was last written by this process.
     pub status_written: BTreeMap<ObjectKey, Timestamp>,

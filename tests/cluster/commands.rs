@@ -81,7 +81,7 @@ async fn for_people(team: &Team<'_>, name: &str, approval: Value) {
         spec.triggers = serde_json::from_str(MANUAL).unwrap();
         spec.inputs =
             serde_json::from_value(json!([{"name": "package", "required": true, "pattern": "[a-z]+"}])).unwrap();
-        spec.prompt.goal = "Update {{ inputs.package }}.".to_owned();
+        "Update {{ inputs.package }}.".clone_into(&mut spec.prompt.goal);
         spec.require_approval = serde_json::from_value(approval).unwrap();
     })
     .await;

@@ -220,8 +220,8 @@ async fn who_approves_a_task_is_who_it_says_and_another() {
         );
     }
     let spec = json!({"automation": {"name": "fix"}, "requester": developer});
-    let approved = desk.task(&spec, &json!({"agentautomation.dev/approved-by": approver}));
-    let said = desk.create("developer", &approved, true).await.unwrap_err();
+    let forged = desk.task(&spec, &json!({"agentautomation.dev/approved-by": approver}));
+    let said = desk.create("developer", &forged, true).await.unwrap_err();
     assert!(said.contains("an approval is the approver's own"), "{said}");
     let reason = desk
         .kubectl("approver", &["annotate", &task, "agentautomation.dev/cancel=wrong"], "")

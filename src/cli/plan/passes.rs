@@ -101,6 +101,8 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
         | Action::ListPulls
         | Action::ListOpenPulls
         | Action::ReadOrigin
+        | Action::Sweep { .. }
+        | Action::Settle
         | Action::ObservePull { .. }
         | Action::HandOver { .. }
         | Action::ClosePull { .. }
@@ -183,6 +185,8 @@ impl Passes<'_> {
             | Action::ListPulls
             | Action::ListOpenPulls
             | Action::ReadOrigin
+            | Action::Sweep { .. }
+            | Action::Settle
             | Action::ReadSecret
             | Action::Forget
             | Action::VerifyRepository

@@ -179,28 +179,30 @@ async fn who_labelled_when() {
     assert_eq!(first.actor.as_ref().unwrap().login, "octocat");
     assert_eq!(first.created_at, Some(at("2026-11-22T06:00:00Z")));
 
-    let (all, etag) = fresh(client.list_events(&token, &repo, None, None).await.unwrap());
+    let long_ago = at("2026-11-01T00:00:00Z");
+    let (all, etag) = fresh(client.list_events(&token, &repo, long_ago, None).await.unwrap());
     assert_eq!(all.len(), 150);
     assert_eq!(all[149].id, first.id, "the newest first");
     assert_eq!(all[0].issue.as_ref().unwrap().number, 1);
-    let again = client.list_events(&token, &repo, None, etag.as_deref()).await.unwrap();
+    let again = client
+        .list_events(&token, &repo, long_ago, etag.as_deref())
+        .await
+        .unwrap();
     assert_eq!(again, Conditional::NotModified);
 
+    pass(60_000).await;
+    change(&world, 1, IssueChange::Label("last".to_owned()));
+    let since = at("2026-11-22T06:00:30Z");
     world.simulator.clear_requests();
-    let (page, _) = fresh(client.list_events(&token, &repo, Some(all[99].id), None).await.unwrap());
+    let (page, _) = fresh(client.list_events(&token, &repo, since, None).await.unwrap());
     assert_eq!(
         (page.len(), world.simulator.requests().len()),
         (100, 1),
-        "one page reaches what is known"
+        "one page reaches what is older"
     );
     world.simulator.clear_requests();
-    let (pages, _) = fresh(
-        client
-            .list_events(&token, &repo, Some(all[100].id), None)
-            .await
-            .unwrap(),
-    );
-    assert_eq!((pages.len(), world.simulator.requests().len()), (150, 2));
+    let (pages, _) = fresh(client.list_events(&token, &repo, long_ago, None).await.unwrap());
+    assert_eq!((pages.len(), world.simulator.requests().len()), (151, 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,162 @@
+//! What happens in a repository, looked for: what a webhook missed, or where no webhook can arrive.
+//!
+//! A repository is looked at once for each credential, however many automations work in it, from the oldest of their
+//! positions on. Events become the tasks that a webhook would have made, under the same names. An automation's position is
+//! in its status, and moves when its tasks are in the API server; so a crash at any point loses nothing.
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use crate::api::AgentAutomation;
+use crate::api::automation::EventsStatus;
+use crate::api::trigger::Source;
+use crate::domain::event::Event;
+use crate::domain::repository::Repository;
+
+use super::credential::{Usability, limited_until, usability};
+use super::event::{Decision, is_too_old, listens, of_automation, wants_reviews};
+use super::spec::parse;
+use super::time::again;
+use super::world::{CredentialKey, EventFacts, ObjectKey, World};
+use super::{Action, Planned, Settings, Subject};
+
+/// GitHub's lists may show something only a moment after it happened.
+const LAG: SignedDuration = SignedDuration::from_secs(60);
+/// Tasks that are made in one go.
+const AT_ONCE: usize = 50;
+
+/// Makes the tasks of what was found; once they are there, looks again when that is due.
+#[must_use]
+pub fn plan(
+    world: &World,
+    key: &CredentialKey,
+    repository: &Repository,
+    settings: &Settings,
+    now: Timestamp,
+) -> Planned {
+    let mut planned = Planned::default();
+    let subject = Subject::Events(key.clone(), repository.clone());
+    if world.busy.contains(&subject) {
+        return planned;
+    }
+    let facts = world.events.get(&(key.clone(), repository.clone()));
+    let listening: Vec<_> = listening(world, key, repository).collect();
+    if listening.is_empty() {
+        planned.actions.extend(facts.map(|_| Action::Forget));
+        return planned;
+    }
+    if let Some(facts) = facts {
+        planned.actions = wanted(world, facts, &listening, now);
+        let is_open = |(name, _): &(&ObjectKey, _)| facts.events.iter().any(|event| !is_settled(facts, name, event));
+        if planned.actions.is_empty() && listening.iter().any(is_open) {
+            planned.actions.push(Action::Settle);
+        }
+        if !planned.actions.is_empty() {
+            return planned;
+        }
+    }
+    let credential = world.credentials.get(key);
+    let Usability::Usable(_) = usability(key, credential) else {
+        return planned;
+    };
+    let asked = facts.and_then(|facts| facts.checked_at);
+    let due = again(asked, settings.event_poll, now).max(limited_until(credential, now).unwrap_or(now));
+    if due > now {
+        planned.wake_at(due);
+        return planned;
+    }
+    let since = listening.iter().map(|(_, automation)| position(automation)).min();
+    let reviews = listening.iter().any(|(_, automation)| wants_reviews(automation));
+    planned
+        .actions
+        .extend(since.map(|since| Action::Sweep { since, reviews }));
+    planned
+}
+
+/// The automations that a look at a repository is for. One whose spec can't be read waits where it is.
+pub fn listening<'a>(
+    world: &'a World,
+    key: &CredentialKey,
+    repository: &Repository,
+) -> impl Iterator<Item = (&'a ObjectKey, &'a AgentAutomation)> {
+    let automations = world.automations_with(key);
+    automations.filter(move |(_, automation)| {
+        automation.spec.repository.eq_ignore_ascii_case(repository.as_str())
+            && automation.metadata.deletion_timestamp.is_none()
+            && listens(automation, Source::Poll)
+            && parse(automation).is_ok()
+    })
+}
+
+/// What an automation's status says of how far was looked.
+#[must_use]
+pub fn status(world: &World, automation: &AgentAutomation, now: Timestamp) -> Option<EventsStatus> {
+    let before = automation.status.as_ref().and_then(|status| status.events.clone());
+    if !listens(automation, Source::Poll) {
+        return None;
+    }
+    let moved = || {
+        let repository = Repository::parse(&automation.spec.repository).ok()?;
+        let facts = world
+            .events
+            .get(&(CredentialKey::of_automation(automation), repository))?;
+        let name = ObjectKey::of(automation);
+        let is_settled = facts.events.iter().all(|event| is_settled(facts, &name, event));
+        let seen = facts.checked_at?.saturating_sub(LAG).ok()?;
+        let through = facts.newest?.min(seen);
+        let from = position(automation);
+        let passed = facts
+            .events
+            .iter()
+            .filter(|event| from < event.at && event.at <= through);
+        let skipped = passed.filter(|event| is_too_old(automation, event, now)).count();
+        (is_settled && through > from).then(|| EventsStatus {
+            swept_through: through,
+            skipped: before.as_ref().map_or(0, |before| before.skipped) + i64::try_from(skipped).unwrap_or(0),
+        })
+    };
+    moved().or(before)
+}
+
+/// Who has what there is to make of an event.
+#[must_use]
+pub fn settled(world: &World, key: &CredentialKey, repository: &Repository) -> Vec<(ObjectKey, String)> {
+    let facts = world.events.get(&(key.clone(), repository.clone()));
+    let events = facts.map(|facts| facts.events.as_slice()).unwrap_or_default();
+    let pairs = listening(world, key, repository)
+        .flat_map(|(name, _)| events.iter().map(move |event| (name.clone(), event.identity())));
+    pairs.collect()
+}
+
+/// What happened after it is looked for: a new automation does not fire for the past.
+fn position(automation: &AgentAutomation) -> Timestamp {
+    let created = automation
+        .creation_timestamp()
+        .map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+    let events = automation.status.as_ref().and_then(|status| status.events.as_ref());
+    events.map_or(created, |events| events.swept_through)
+}
+
+fn is_settled(facts: &EventFacts, name: &ObjectKey, event: &Event) -> bool {
+    facts.settled.contains(&(name.clone(), event.identity()))
+}
+
+/// Tasks that are not there, the oldest cause first.
+fn wanted(
+    world: &World,
+    facts: &EventFacts,
+    listening: &[(&ObjectKey, &AgentAutomation)],
+    now: Timestamp,
+) -> Vec<Action> {
+    let open = facts.events.iter().flat_map(|event| {
+        let open = listening
+            .iter()
+            .filter(move |(name, automation)| event.at > position(automation) && !is_settled(facts, name, event));
+        open.flat_map(move |(_, automation)| of_automation(world, automation, event, Source::Poll, now))
+    });
+    let tasks = open.filter_map(|decision| match decision {
+        Decision::Create(task) => world.task(&ObjectKey::of(&*task)).is_none().then_some(task),
+        Decision::Ignore(_) => None,
+    });
+    tasks.take(AT_ONCE).map(Action::CreateTask).collect()
+}
