@@ -28,7 +28,7 @@ const TEXT_MAX: usize = 16_384;
 /// The most characters of a title, a label or a branch.
 pub(super) const LINE_MAX: usize = 256;
 /// Seconds by which two may differ that tell of the same.
-const TOLD_APART: i64 = 30;
+const TOLD_APART: i64 = 5;
 /// What this controller writes into comments, so that it does not answer itself.
 const OWN_MARK: &str = "agentautomation.dev/";
 

@@ -134,7 +134,9 @@ fn position(automation: &AgentAutomation) -> Timestamp {
         .creation_timestamp()
         .map_or(Timestamp::UNIX_EPOCH, |time| time.0);
     let events = automation.status.as_ref().and_then(|status| status.events.as_ref());
-    events.map_or(created, |events| events.swept_through)
+    // What happened in the second in which it was made may have happened after it.
+    let before = || created.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(created);
+    events.map_or_else(before, |events| events.swept_through)
 }
 
 fn is_settled(facts: &EventFacts, name: &ObjectKey, event: &Event) -> bool {

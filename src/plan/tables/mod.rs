@@ -13,6 +13,7 @@ mod request;
 mod retry;
 mod room;
 mod start;
+mod sweep;
 mod waiting;
 mod world;
 

@@ -220,6 +220,7 @@ const AUTOMATION: &[Row] = &[
     row("triggers[].issue.labelsAbsent").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.maxEventAge").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.milestone").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.source").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.titlePattern")
         .with(&[("/triggers", ON_ISSUE)])
         .only(&[(r#""^x""#, ""), (r#""(""#, "it is no regular expression")]),
@@ -261,6 +262,7 @@ const AUTOMATION: &[Row] = &[
         .with(&[("/triggers", ON_PULL_REQUEST)])
         .only(&[(r#""PullRequest""#, ""), (r#""NewBranch""#, "")]),
     row("triggers[].pullRequest.reviewState").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.source").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.titlePattern")
         .with(&[("/triggers", ON_PULL_REQUEST)])
         .only(&[(r#""^x""#, ""), (r#""(""#, "it is no regular expression")]),

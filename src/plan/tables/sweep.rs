@@ -1,0 +1,208 @@
+//! When a repository is looked at for what has happened there, and what is made of what is found.
+
+use std::collections::BTreeSet;
+
+use crate::domain::event::Event;
+use crate::domain::repository::Repository;
+use crate::plan::world::EventFacts;
+use crate::plan::{plan, sweep};
+
+use super::event::{labeled, on};
+use super::*;
+
+const POLLED: &str = "issue: {actions: [labeled], labels: [agent]}";
+
+fn repository() -> Repository {
+    Repository::parse("acme/api").unwrap()
+}
+
+fn subject() -> Subject {
+    Subject::Events(credential(0), repository())
+}
+
+/// The issue of the table of events, labelled ten seconds ago.
+fn event() -> Event {
+    Event::parse("issues", &labeled()).unwrap().unwrap()
+}
+
+fn found(world: &mut World, seconds: i64, newest: i64, events: Vec<Event>) {
+    let facts = facts(world);
+    facts.checked_at = Some(at(seconds));
+    facts.newest = Some(at(newest));
+    facts.events = events;
+}
+
+fn settle(world: &mut World) {
+    let settled = sweep::settled(world, &credential(0), &repository());
+    facts(world).settled.extend(settled);
+}
+
+fn facts(world: &mut World) -> &mut EventFacts {
+    world.events.entry((credential(0), repository())).or_default()
+}
+
+fn next(world: &World, seconds: i64) -> String {
+    let planned = plan(world, &subject(), &Settings::default(), at(seconds));
+    match planned.actions.as_slice() {
+        [Action::Sweep { since, reviews }] => {
+            format!(
+                "Sweep since {}s, reviews {reviews}",
+                since.duration_since(at(0)).as_secs()
+            )
+        }
+        _ => decision(&planned),
+    }
+}
+
+fn through(world: &World, seconds: i64) -> Option<(i64, i64)> {
+    let automation = world.automation(&key("one")).unwrap();
+    let events = sweep::status(world, automation, at(seconds))?;
+    Some((events.swept_through.duration_since(at(0)).as_secs(), events.skipped))
+}
+
+#[test]
+fn a_repository_is_looked_at_for_who_polls() {
+    let day = -86_401;
+    let reviews = "pullRequest: {actions: [review_submitted]}";
+    let table = [
+        ("nobody is for events", automation("one", 1), "wait".to_owned()),
+        (
+            "since it was made",
+            on(POLLED),
+            format!("Sweep since {day}s, reviews false"),
+        ),
+        (
+            "webhooks alone tell it",
+            on("issue: {actions: [labeled], source: Webhook}"),
+            "wait".to_owned(),
+        ),
+        (
+            "nothing else tells it",
+            on("issue: {actions: [labeled], source: Poll}"),
+            format!("Sweep since {day}s, reviews false"),
+        ),
+        (
+            "reviews are in no list",
+            on(reviews),
+            format!("Sweep since {day}s, reviews true"),
+        ),
+        (
+            "its spec can't be read",
+            on("issue: {actions: [labeled], titlePattern: '('}"),
+            "wait".to_owned(),
+        ),
+    ];
+    for (what, automation, expected) in table {
+        let world = world(vec![], |w| {
+            w.put_automation(automation);
+        });
+        assert_eq!(next(&world, 0), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_position_moves_once_the_tasks_of_what_was_found_are_there() {
+    let mut world = world(vec![], |w| {
+        w.put_automation(on(POLLED));
+    });
+    found(&mut world, 0, -10, vec![event()]);
+    let planned = plan(&world, &subject(), &Settings::default(), at(0));
+    let [Action::CreateTask(task)] = planned.actions.as_slice() else {
+        panic!("{planned:?}");
+    };
+    assert_eq!(through(&world, 0), None, "its task is not there");
+    let mut made = (**task).clone();
+    made.metadata.uid = Some("uid-made".to_owned());
+    world.put_task(made);
+    assert_eq!(next(&world, 0), "Settle");
+    settle(&mut world);
+    assert_eq!(next(&world, 0), "wait 60s");
+    assert_eq!(through(&world, 0), Some((-60, 0)), "lists may lag by a minute");
+    facts(&mut world).checked_at = Some(at(60));
+    assert_eq!(through(&world, 60), Some((-10, 0)));
+
+    let uid = "uid-made";
+    let name = world.tasks().next().unwrap().0.clone();
+    world.remove_task(&name, uid);
+    assert_eq!(
+        next(&world, 60),
+        "wait 120s",
+        "what somebody deleted does not come back"
+    );
+}
+
+#[test]
+fn what_is_found_too_late_is_counted_once() {
+    let mut world = world(vec![], |w| {
+        w.put_automation(on("issue: {actions: [labeled], labels: [agent], maxEventAge: 1m}"));
+    });
+    let stranger = Event { at: at(-11), ..event() };
+    found(
+        &mut world,
+        3_600,
+        -10,
+        vec![Event { at: at(-12), ..event() }, stranger, event()],
+    );
+    assert_eq!(next(&world, 3_600), "Settle");
+    settle(&mut world);
+    assert_eq!(through(&world, 3_600), Some((-10, 3)));
+    let mut automation = world.automation(&key("one")).unwrap().clone();
+    let status = automation.status.get_or_insert_default();
+    status.events = sweep::status(&world, world.automation(&key("one")).unwrap(), at(3_600));
+    world.put_automation(automation);
+    assert_eq!(through(&world, 3_601), Some((-10, 3)));
+    let settled: BTreeSet<_> = world.events.values().flat_map(|facts| &facts.settled).collect();
+    assert_eq!(settled.len(), 3);
+}
+
+#[test]
+fn a_label_that_is_told_of_with_two_times_starts_one_task() {
+    let told = |name: &str, seconds: i64, status: Option<TaskStatus>| {
+        let mut task = due("one", name, -10, status);
+        task.spec.trigger.name = "event".to_owned();
+        task.spec.trigger.kind = crate::api::policy::TriggerKind::Issue;
+        task.spec.trigger.id = Some(format!("issue 42 labeled agent {}", at(seconds).as_second()));
+        task.spec.trigger.event = Some(Box::default());
+        task
+    };
+    let table = vec![
+        (
+            "two seconds apart",
+            told("a", -10, None),
+            told("b", -8, None),
+            (None, Some("a")),
+        ),
+        (
+            "the other has started",
+            told("a", -10, None),
+            told("b", -8, in_phase(Phase::Running)),
+            (Some("b"), None),
+        ),
+        (
+            "a minute apart: it was set again",
+            told("a", -70, None),
+            told("b", -8, None),
+            (None, None),
+        ),
+        (
+            "another label",
+            told("a", -10, None),
+            due("one", "b", -10, None),
+            (None, None),
+        ),
+    ];
+    for (what, one, other, (of_one, of_other)) in table {
+        let world = world(vec![one.clone(), other.clone()], |_| {});
+        let automation = world.automation(&key("one")).unwrap();
+        let same = |task: &AgentTask| {
+            let waits = crate::plan::world::phase(task).is_waiting();
+            let why = crate::plan::event::told_twice(&world, automation, task).filter(|_| waits)?;
+            why.message.split(' ').nth(1).map(str::to_owned)
+        };
+        assert_eq!(
+            (same(&one).as_deref(), same(&other).as_deref()),
+            (of_one, of_other),
+            "{what}"
+        );
+    }
+}
