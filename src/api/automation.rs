@@ -79,6 +79,10 @@ pub struct AutomationSpec {
     #[serde(default)]
     pub pull_request: PullRequestRequest,
 
+    /// What is said of each task where it came from. For triggers `issue` and `pullRequest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
+
     /// How many tasks of this automation may be under way at once, and what becomes of further ones.
     #[serde(default)]
     pub concurrency: Concurrency,
@@ -257,6 +261,20 @@ pub struct PullRequestRequest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 50)))]
     pub labels: Vec<String>,
+}
+
+/// What is said of a task on the issue or the pull request that it came from.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Whether there is a comment for each task, edited in place as it goes on. The token needs "Issues: write", for pull
+    /// requests "Pull requests: write".
+    #[serde(default)]
+    pub comment: bool,
+    /// A label that is there for as long as the task waits or is at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50))]
+    pub label: Option<String>,
 }
 
 /// Who is asked for a review.

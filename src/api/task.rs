@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Reason;
 use super::automation::{
-    Agent, DuplicateWhile, OnDuplicate, PullRequestRequest, Retry, SecretKeyRef, StalePullRequest, StartPolicy,
+    Agent, DuplicateWhile, OnDuplicate, PullRequestRequest, Report, Retry, SecretKeyRef, StalePullRequest, StartPolicy,
 };
 use super::interval::Interval;
 use super::policy::{PromptSection, TriggerKind};
@@ -124,6 +124,9 @@ pub struct TaskSpec {
     /// What is asked of the agent besides commits on a branch.
     #[serde(default)]
     pub pull_request: PullRequestRequest,
+    /// What is said of it where it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
     /// The Secret with the token it is started with.
     #[serde(default, skip_serializing_if = "SecretKeyRef::is_unnamed")]
     pub secret_ref: SecretKeyRef,
@@ -470,6 +473,36 @@ pub struct TaskStatus {
     /// Who approved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// What was said of it where it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportStatus>,
+}
+
+/// What was said of a task on the issue or the pull request that it came from.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ReportStatus {
+    /// The comment's id at GitHub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment_id: Option<i64>,
+    /// A digest of what it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
+    /// When it was last edited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said_at: Option<Timestamp>,
+    /// The phase that it tells of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said_of: Option<Phase>,
+    /// Whether the label was set.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub labelled: bool,
+    /// Since when a first comment may have been written whose id is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trying_since: Option<Timestamp>,
+    /// What GitHub said to it; it is not tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// An approval, as it counted.

@@ -421,7 +421,10 @@ impl<'a> Leading<'a> {
     fn prepare(&mut self, subject: &Subject, actions: &[Action], now: Timestamp) {
         for action in actions {
             match (action, subject) {
-                (Action::Start(_) | Action::HandOver { .. } | Action::ClosePull { .. }, Subject::Task(key)) => {
+                (
+                    Action::Start(_) | Action::HandOver { .. } | Action::ClosePull { .. } | Action::Report(_),
+                    Subject::Task(key),
+                ) => {
                     let Some(task) = self.world.task(key) else { continue };
                     let credential = CredentialKey::of_task(task);
                     let next = add(now, self.controller.settings.write_interval);

@@ -205,7 +205,7 @@ impl Executor {
         Ok((whole, matches))
     }
 
-    async fn user_id(&self, credential: &CredentialKey, known: &Known) -> Result<u64, Error> {
+    pub(super) async fn user_id(&self, credential: &CredentialKey, known: &Known) -> Result<u64, Error> {
         if let Some(id) = known.user_id {
             return Ok(id);
         }

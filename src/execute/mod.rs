@@ -9,6 +9,7 @@ mod guardrails;
 mod kubernetes;
 mod origin;
 mod pulls;
+mod report;
 mod start;
 mod sweep;
 
@@ -186,6 +187,7 @@ impl Executor {
             (_, Target::Task { task, .. }, Action::HandOver { number, users, teams }) => {
                 self.hand_over(*task, number, &users, &teams).await
             }
+            (_, Target::Task { task, .. }, Action::Report(said)) => Box::pin(self.report(*task, &said)).await,
             (_, Target::Task { task, .. }, Action::ClosePull { number }) => {
                 Box::pin(self.close_pull(*task, number)).await
             }

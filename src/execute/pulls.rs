@@ -201,7 +201,7 @@ impl Executor {
         Ok(refused)
     }
 
-    async fn pace(&self) {
+    pub(super) async fn pace(&self) {
         tokio::time::sleep(span(self.settings.write_interval)).await;
     }
 
@@ -245,7 +245,7 @@ impl Executor {
 }
 
 /// Asking again would not help: the request is at fault, or the token lacks the permission.
-fn is_final(error: &Error) -> bool {
+pub(super) fn is_final(error: &Error) -> bool {
     use crate::github::RefusalKind::{BadRequest, Invalid, NotFound, PermissionMissing};
     let refusal = error.refusal();
     refusal.is_some_and(|refusal| matches!(refusal.kind, BadRequest | Invalid | NotFound | PermissionMissing))

@@ -7,6 +7,7 @@ use crate::api::automation::AutomationStatus;
 use crate::api::task::{PolicyRef, TaskStatus};
 use crate::domain::repository::Repository;
 
+use super::report::Said;
 use super::world::{BranchKey, CredentialKey, ObjectKey, OriginKey};
 
 /// What a plan is about. At most one action for a subject is under way at any time.
@@ -109,6 +110,8 @@ pub enum Action {
     Sweep { since: jiff::Timestamp, reviews: bool },
     /// Take it that what was found has its tasks.
     Settle,
+    /// Say how a task stands where it came from.
+    Report(Box<Said>),
     /// Look for a task whose start was not answered, by its markers.
     Search,
     /// Read a task's details, and its pull request's link where that is missing.
@@ -138,6 +141,7 @@ impl Action {
             Self::ClosePull { .. } => "ClosePull",
             Self::Sweep { .. } => "Sweep",
             Self::Settle => "Settle",
+            Self::Report(_) => "Report",
             Self::Search => "Search",
             Self::Observe { .. } => "Observe",
             Self::Poll { .. } => "Poll",

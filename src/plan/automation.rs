@@ -375,6 +375,7 @@ impl<'a> View<'a> {
                 create: spec.pull_request.create && occasion.push_to == PushTo::NewBranch,
                 ..spec.pull_request.clone()
             },
+            report: spec.report.clone().filter(|_| occasion.event.is_some()),
             secret_ref: spec.credentials.secret_ref.clone(),
             start_policy: spec.start_policy,
             start_before: deadline.map(|seconds| add(occasion.time, SignedDuration::from_secs(i64::from(seconds)))),

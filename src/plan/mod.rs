@@ -7,7 +7,8 @@
 //! [`room`] caps and the [`budget`] leave, which of two [`duplicates`] gives way, and whether [`guardrails`] are met,
 //! and what has become of the issue or the pull request that it came from ([`origin`]).
 //! [`start`] says what the outcome of a start means, [`search`] what it means when a lost one is looked for, [`task`] what
-//! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`event`] and [`sweep`] what happens at
+//! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`report`] what is said where
+//! the work came from, [`event`] and [`sweep`] what happens at
 //! GitHub, [`credential`] when a
 //! Secret is read and GitHub polled.
 
@@ -31,6 +32,7 @@ pub mod pulls;
 #[cfg(test)]
 mod purity;
 pub mod queue;
+pub mod report;
 pub mod request;
 pub mod retry;
 pub mod room;

@@ -198,7 +198,13 @@ fn plan_stale(world: &World, task: &AgentTask, pull: &PullRequest, number: i64, 
 }
 
 /// GitHub asks for writes one at a time and a second apart, starts included.
-fn when_it_may_write(world: &World, task: &AgentTask, now: Timestamp, planned: &mut Planned, action: Action) {
+pub(super) fn when_it_may_write(
+    world: &World,
+    task: &AgentTask,
+    now: Timestamp,
+    planned: &mut Planned,
+    action: Action,
+) {
     let key = CredentialKey::of_task(task);
     if world.writing.values().any(|writing| *writing == key) {
         planned.wake_at(add(now, SignedDuration::from_secs(2)));

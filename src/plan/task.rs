@@ -18,7 +18,7 @@ use super::observed::{ListedTask, ObservedTask};
 use super::start::{bounded, say, settle};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, TaskFacts, World, counts};
-use super::{Action, Planned, Settings, Subject, pulls, retry, search, start};
+use super::{Action, Planned, Settings, Subject, pulls, report, retry, search, start};
 
 /// A task that lists do not show (it may be archived) is read by its id this often.
 const UNLISTED: SignedDuration = SignedDuration::from_mins(5);
@@ -37,10 +37,10 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
         return Planned::default();
     };
     let mut planned = match status.phase {
-        Phase::Pending | Phase::Held => Planned::default(),
+        Phase::Pending | Phase::Held => plan_said(world, task, Planned::default(), now),
         Phase::Starting => plan_starting(status, now),
-        Phase::Unknown => plan_unknown(world, key, task, status, settings, now),
-        _ => plan_started(world, key, task, status, settings, now),
+        Phase::Unknown => plan_said(world, task, plan_unknown(world, key, task, status, settings, now), now),
+        _ => plan_said(world, task, plan_started(world, key, task, status, settings, now), now),
     };
     if let Some(until) = hindered(world, task, settings, now) {
         let wanted = planned.actions.len();
@@ -50,6 +50,14 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
         if planned.actions.len() < wanted {
             planned.wake_at(until);
         }
+    }
+    planned
+}
+
+/// What is said where it came from waits for everything else.
+fn plan_said(world: &World, task: &AgentTask, mut planned: Planned, now: Timestamp) -> Planned {
+    if planned.actions.is_empty() {
+        report::plan(world, task, now, &mut planned);
     }
     planned
 }

@@ -12,6 +12,7 @@ mod memory;
 mod network;
 mod people;
 mod planner;
+mod report;
 mod rest;
 mod soak;
 mod stage;

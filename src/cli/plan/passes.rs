@@ -101,6 +101,7 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
         | Action::ListPulls
         | Action::ListOpenPulls
         | Action::ReadOrigin
+        | Action::Report(_)
         | Action::Sweep { .. }
         | Action::Settle
         | Action::ObservePull { .. }
@@ -185,6 +186,7 @@ impl Passes<'_> {
             | Action::ListPulls
             | Action::ListOpenPulls
             | Action::ReadOrigin
+            | Action::Report(_)
             | Action::Sweep { .. }
             | Action::Settle
             | Action::ReadSecret

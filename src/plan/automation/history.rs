@@ -15,7 +15,7 @@ use crate::api::policy::TriggerKind;
 use crate::api::task::{Phase, Usage};
 use crate::plan::time::add;
 use crate::plan::world::{ObjectKey, RATE_WINDOW, counts as counts_against_cap, open_pull, phase};
-use crate::plan::{Action, budget, duplicates, event, retry};
+use crate::plan::{Action, budget, duplicates, event, report, retry};
 
 /// Deleted tasks that one write of a status accounts for.
 const DEPARTED: usize = 100;
@@ -112,6 +112,7 @@ impl<'a> View<'a> {
         !counts_against_cap(task)
             && !open_pull(task)
             && self.remembered_until(task).is_none()
+            && !report::keeps(task, self.now)
             && (cause.kind != TriggerKind::Schedule || self.is_past(&cause.name, cause.scheduled_time, schedules))
     }
 

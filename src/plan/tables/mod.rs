@@ -9,6 +9,7 @@ mod mended;
 mod origin;
 mod pulls;
 mod queue;
+mod report;
 mod request;
 mod retry;
 mod room;

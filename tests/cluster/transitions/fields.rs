@@ -220,6 +220,9 @@ const AUTOMATION: &[Row] = &[
     row("triggers[].issue.labelsAbsent").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.maxEventAge").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.milestone").with(&[("/triggers", ON_ISSUE)]),
+    row("report").with(&[("/triggers", ON_ISSUE)]).only(&[(r#"{"comment": true}"#, "")]),
+    row("report.comment").with(&[("/triggers", ON_ISSUE), ("/report", "{}")]),
+    row("report.label").with(&[("/triggers", ON_ISSUE), ("/report", "{}")]),
     row("triggers[].issue.source").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.titlePattern")
         .with(&[("/triggers", ON_ISSUE)])

@@ -1,0 +1,189 @@
+//! Back to where the work came from: one comment on the issue or the pull request that says how the task stands, edited in
+//! place, and a label for as long as it waits or is at work.
+//!
+//! GitHub has no key by which a comment would be written once. So it is written down first that one is about to be, and after
+//! an answer that was lost the comment is looked for by its marker before another is written.
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use sha2::{Digest, Sha256};
+
+use crate::api::AgentTask;
+use crate::api::task::{Phase, ReportStatus, TaskStatus};
+use crate::domain::outside::clean_line;
+use crate::domain::prompt::hex;
+
+use super::pulls::when_it_may_write;
+use super::start::bounded;
+use super::time::add;
+use super::world::{World, counts, phase};
+use super::{Action, Planned};
+
+/// Between two edits that tell of the same phase.
+const PACE: SignedDuration = SignedDuration::from_secs(60);
+/// A comment is on its way for so long at most, and shown in lists by then.
+const SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(75);
+/// What is still to be said of a task that has ended keeps its object for so long.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(1);
+/// The most characters of a sentence in a comment.
+const SENTENCE_MAX: usize = 500;
+
+/// What is to be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    pub number: u64,
+    /// The comment that says it so far.
+    pub comment: Option<i64>,
+    /// Whether there may be one that is not known.
+    pub look: bool,
+    pub body: Option<String>,
+    /// The label, and whether it has to be there.
+    pub label: Option<(String, bool)>,
+    pub phase: Phase,
+}
+
+/// Says it when that is due.
+pub fn plan(world: &World, task: &AgentTask, now: Timestamp, planned: &mut Planned) {
+    let Some(said) = due(task) else { return };
+    let known = report(task).cloned().unwrap_or_default();
+    if let Some(time) = not_before(&known, &said).filter(|time| *time > now) {
+        planned.wake_at(time);
+        return;
+    }
+    when_it_may_write(world, task, now, planned, Action::Report(Box::new(said)));
+}
+
+/// Whether something is still to be said of a task that has ended; not for ever.
+#[must_use]
+pub fn keeps(task: &AgentTask, now: Timestamp) -> bool {
+    let ended = task.status.as_ref().and_then(|status| status.ended_at);
+    let is_recent = ended.is_some_and(|ended| add(ended, KEPT_FOR) > now);
+    is_recent && due(task).is_some()
+}
+
+/// The status before a first comment is written.
+#[must_use]
+pub fn trying(status: &TaskStatus, now: Timestamp) -> TaskStatus {
+    let known = status.report.clone().unwrap_or_default();
+    TaskStatus {
+        report: Some(ReportStatus {
+            trying_since: Some(now),
+            ..known
+        }),
+        ..status.clone()
+    }
+}
+
+/// The status after it was said, or after GitHub refused.
+#[must_use]
+pub fn told(status: &TaskStatus, said: &Said, outcome: Result<Option<i64>, String>, now: Timestamp) -> TaskStatus {
+    let known = status.report.clone().unwrap_or_default();
+    let report = match outcome {
+        Ok(comment) => ReportStatus {
+            comment_id: comment.or(known.comment_id),
+            said: said.body.as_deref().map(digest),
+            said_at: Some(now),
+            said_of: Some(said.phase),
+            labelled: said.label.as_ref().is_some_and(|(_, there)| *there),
+            trying_since: None,
+            refused: None,
+        },
+        Err(refused) => ReportStatus {
+            refused: Some(bounded(&refused)),
+            trying_since: None,
+            ..known
+        },
+    };
+    TaskStatus {
+        report: Some(report),
+        ..status.clone()
+    }
+}
+
+/// The line by which a task's comment is found again; nobody sees it.
+#[must_use]
+pub fn marker(task: &AgentTask) -> String {
+    format!(
+        "<!-- agentautomation.dev/report: {} -->",
+        task.uid().unwrap_or_default()
+    )
+}
+
+/// What differs from what was said.
+fn due(task: &AgentTask) -> Option<Said> {
+    let (terms, event) = (task.spec.report.as_ref()?, task.spec.trigger.event.as_ref()?);
+    let known = report(task).cloned().unwrap_or_default();
+    // A start is under way: what comes of it is said.
+    if known.refused.is_some() || phase(task) == Phase::Starting || task.status.is_none() {
+        return None;
+    }
+    let body = terms.comment.then(|| body(task));
+    let is_news = body.as_deref().map(digest) != known.said;
+    let wanted = phase(task).is_waiting() || counts(task);
+    let label = terms.label.as_ref().filter(|_| wanted != known.labelled);
+    (is_news || label.is_some()).then(|| Said {
+        number: u64::try_from(event.number).unwrap_or_default(),
+        comment: known.comment_id,
+        look: known.trying_since.is_some(),
+        body,
+        label: terms.label.clone().map(|label| (label, wanted)),
+        phase: phase(task),
+    })
+}
+
+fn not_before(known: &ReportStatus, said: &Said) -> Option<Timestamp> {
+    let same_phase = known.said_of == Some(said.phase);
+    let paced = known.said_at.filter(|_| same_phase).map(|at| add(at, PACE));
+    let shown = known.trying_since.map(|since| add(since, SHOWN_AFTER));
+    paced.max(shown)
+}
+
+fn report(task: &AgentTask) -> Option<&ReportStatus> {
+    task.status.as_ref()?.report.as_ref()
+}
+
+/// Sentences may quote what people and GitHub wrote: as code they mention nobody and link to nothing.
+fn body(task: &AgentTask) -> String {
+    let status = task.status.clone().unwrap_or_default();
+    let quoted = |text: &str| format!("`{}`", clean_line(text, SENTENCE_MAX).text.replace('`', "'"));
+    let mut lines = vec![format!("**{}**", headline(status.phase))];
+    let reason = status.reason.map_or("", crate::api::Reason::as_str);
+    let pull = status.pull_request.as_ref().and_then(|pull| pull.url.as_deref());
+    if status.phase == Phase::Running {
+        lines.extend(status.task.as_ref().and_then(|task| task.url.clone()));
+    } else {
+        let message = status.message.as_deref().unwrap_or_default();
+        lines.push(quoted(&format!("{reason}: {message}")));
+    }
+    lines.extend(pull.map(|pull| format!("Pull request: {pull}")));
+    let by = task.spec.requester.as_deref().unwrap_or("schedule");
+    lines.push(format!(
+        "Task {} of the automation {}, asked for by {}.",
+        quoted(&task.name_any()),
+        quoted(&task.spec.automation.name),
+        quoted(by)
+    ));
+    lines.push(marker(task));
+    lines.join("\n\n")
+}
+
+fn headline(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending | Phase::Held => "Queued",
+        Phase::Starting => "Starting",
+        Phase::Running => "At work",
+        Phase::Unknown => "It can't be told whether it started",
+        Phase::Succeeded => "Finished",
+        Phase::Failed => "Failed",
+        Phase::TimedOut => "Timed out",
+        Phase::Cancelled => "Cancelled",
+        Phase::Denied => "Denied",
+        Phase::Superseded => "Superseded",
+        Phase::Skipped => "Skipped",
+        Phase::Expired => "Expired",
+    }
+}
+
+fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text)[..8])
+}

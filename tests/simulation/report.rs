@@ -1,0 +1,178 @@
+//! What is said where the work came from: one comment, right at the end, whatever gets lost and whoever dies.
+
+use std::time::Duration;
+
+use agent_automation::api::task::Phase;
+use agent_automation::simulator::{
+    Access, Association, CommentRecord, Effect, Failure, Fault, IssueChange, NewIssue, Operation, Repository, When,
+};
+use serde_json::json;
+
+use crate::network::{Moment, Network};
+use crate::stage::{REPOSITORY, Stage, TOKEN, Team, alone};
+
+const MINUTE: u64 = 60;
+
+/// A stage with an issue whose label asks for work that is told of.
+async fn asked() -> (Stage, u64) {
+    let stage = Stage::new(1);
+    stage.policy_with(json!({"triggers": ["Issue"]})).await;
+    stage.secret().await;
+    stage.github.add_user("mallory", 3);
+    let repository = Repository {
+        associations: [("octocat".to_owned(), Association::Member)].into(),
+        ..Repository::new(REPOSITORY)
+    };
+    stage.github.add_repository(repository).unwrap();
+    stage
+        .github
+        .change_token(TOKEN, |token| token.permissions.issues = Access::Write)
+        .unwrap();
+    let more = json!({
+        "triggers": [{"name": "label", "issue": {"actions": ["labeled"], "labels": ["agent"]}}],
+        "report": {"comment": true, "label": "agent-at-work"},
+    });
+    let team = Team {
+        more,
+        ..Team::new("fix")
+    };
+    stage.automation(&team).await;
+    stage.until(Duration::from_secs(5)).await;
+    let issue = NewIssue {
+        repository: REPOSITORY.to_owned(),
+        by: "mallory".to_owned(),
+        title: "It is slow".to_owned(),
+        body: None,
+        labels: Vec::new(),
+    };
+    let number = stage.github.open_issue(issue).unwrap();
+    let label = IssueChange::Label("agent".to_owned());
+    stage.github.change_issue(REPOSITORY, number, "octocat", label).unwrap();
+    (stage, number)
+}
+
+fn seen(stage: &Stage, number: u64) -> (Vec<CommentRecord>, Vec<String>) {
+    let issues = stage.github.issues();
+    let issue = issues.into_iter().find(|issue| issue.number == number).unwrap();
+    (issue.comments, issue.labels)
+}
+
+/// What is wrong with what is said at the end.
+fn wrong(stage: &Stage, number: u64) -> Option<String> {
+    let (comments, labels) = seen(stage, number);
+    let tasks = stage.tasks();
+    let status = tasks[0].status.clone().unwrap();
+    let headline = match status.phase {
+        Phase::Succeeded => "**Finished**",
+        Phase::Unknown => "**It can't be told whether it started**",
+        phase => return Some(format!("it is {phase:?}")),
+    };
+    let ours: Vec<_> = comments
+        .iter()
+        .filter(|comment| comment.body.contains("agentautomation.dev/report: "))
+        .collect();
+    let is_right = ours.len() == 1 && ours[0].body.starts_with(headline);
+    let counts = status.phase == Phase::Unknown;
+    let label_is_right = labels.contains(&"agent-at-work".to_owned()) == counts;
+    (!is_right || !label_is_right).then(|| format!("{comments:#?} {labels:?}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_told_of_in_one_comment_and_a_label() {
+    let (mut stage, number) = asked().await;
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(5 * MINUTE)).await;
+    assert_eq!(wrong(&stage, number), None);
+    let body = &seen(&stage, number).0[0].body;
+    assert!(
+        body.contains("Pull request: https://github.com/acme/payments-api/pull/"),
+        "{body}"
+    );
+    assert!(body.contains("asked for by `octocat`"), "{body}");
+    let writes = stage.server.history(0).len();
+    stage.until(Duration::from_secs(30 * MINUTE)).await;
+    let writes = stage.server.history(0).split_off(writes);
+    assert_eq!(writes.iter().filter(|write| write.kind != "Lease").count(), 0);
+    process.terminate().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_comment_whose_answer_is_lost_is_found_again() {
+    let (mut stage, number) = asked().await;
+    stage.github.add_fault(Fault {
+        on: vec![Operation::CreateComment],
+        when: When::Next(1),
+        effect: Effect::LoseAnswer(Failure::Reset),
+    });
+    // Somebody forges the marker, as far as it can be known.
+    stage
+        .github
+        .comment(REPOSITORY, number, "mallory", "<!-- agentautomation.dev/report: x -->")
+        .unwrap();
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(10 * MINUTE)).await;
+    let (comments, _) = seen(&stage, number);
+    let own = comments.iter().filter(|comment| comment.author == "octocat").count();
+    assert_eq!((comments.len(), own), (2, 1), "{comments:#?}");
+    assert!(
+        comments.iter().any(|comment| comment.body.starts_with("**Finished**")),
+        "{comments:#?}"
+    );
+    process.terminate().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_github_refuses_is_written_down_and_not_tried_for_ever() {
+    let (mut stage, number) = asked().await;
+    stage
+        .github
+        .change_token(TOKEN, |token| token.permissions.issues = Access::Read)
+        .unwrap();
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(20 * MINUTE)).await;
+    let status = stage.tasks()[0].status.clone().unwrap();
+    assert_eq!(
+        status.phase,
+        Phase::Succeeded,
+        "the work itself needs no such permission"
+    );
+    let refused = status.report.unwrap().refused.unwrap();
+    assert!(refused.contains("403"), "{refused}");
+    assert_eq!(seen(&stage, number).0.len(), 0);
+    process.terminate().await;
+}
+
+#[test]
+fn a_controller_that_dies_at_any_write_says_it_once() {
+    let play = |death: Option<(usize, Moment)>| {
+        alone(async move {
+            let (mut stage, number) = asked().await;
+            let mut died = false;
+            if let Some(death) = death {
+                let process = stage.process(Network::new(Some(death)));
+                died = tokio::time::timeout(Duration::from_secs(4 * MINUTE), process.network.death())
+                    .await
+                    .is_ok();
+                process.kill();
+            }
+            let process = stage.process(Network::new(None));
+            tokio::time::sleep(Duration::from_secs(12 * MINUTE)).await;
+            process.kill();
+            (died, wrong(&stage, number))
+        })
+    };
+    let mut deaths = 0;
+    for write in 1..200 {
+        let mut any = false;
+        for moment in Moment::THREE {
+            let (died, wrong) = play(Some((write, moment)));
+            any |= died;
+            assert_eq!(wrong, None, "{write} {moment:?}");
+        }
+        if !any {
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 15, "only {deaths} writes were died at");
+}
