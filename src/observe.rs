@@ -22,7 +22,7 @@ use crate::plan::world::{
     BranchFacts, BranchKey, Credential, Labelled, OriginFacts, OriginKey, SecretState, TaskFacts, Verification,
     automation_key, open_pull,
 };
-use crate::plan::{CredentialKey, ObjectKey, Subject, World, event, guardrails, origin, sweep};
+use crate::plan::{CredentialKey, ObjectKey, Subject, World, event, guardrails, origin, retry, sweep};
 
 /// The first wait where GitHub asks to wait and does not say for how long; each further one is twice as long.
 const UNSTATED_WAIT: SignedDuration = SignedDuration::from_secs(60);
@@ -464,8 +464,14 @@ fn about_automations_in(world: &World, namespaces: impl IntoIterator<Item = Stri
         return Vec::new();
     }
     let namespaces: BTreeSet<_> = namespaces.into_iter().collect();
-    let automations = namespaces.iter().flat_map(|namespace| world.automations_in(namespace));
-    automations.flat_map(|(key, _)| about_automation(world, key)).collect()
+    let automations = || namespaces.iter().flat_map(|namespace| world.automations_in(namespace));
+    // A policy may allow by now what it did not when the task ended.
+    let retried = automations().flat_map(|(_, automation)| {
+        let tasks = world.tasks_of(automation).filter(|task| retry::is_wanted(world, task));
+        tasks.map(|task| Subject::Task(ObjectKey::of(task)))
+    });
+    let about = automations().flat_map(|(key, _)| about_automation(world, key));
+    about.chain(retried).collect()
 }
 
 /// A task as the planner reads it.

@@ -28,7 +28,7 @@ use super::policy::{Policy, prompt_sections};
 use super::schedule::{Due, due};
 use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
-use super::world::{CredentialKey, ObjectKey, Retry, World, counts as counts_against_cap, phase};
+use super::world::{CredentialKey, ObjectKey, Retry, SecretState, World, counts as counts_against_cap, phase};
 use super::{Action, Planned, Settings, Subject, Why, budget, event, guardrails, naming, request, retry, sweep};
 use history::add_pull;
 use standing::stalled_by;
@@ -527,8 +527,13 @@ impl<'a> View<'a> {
 
     fn rejected_credential(&self) -> Option<RejectedCredential> {
         let key = CredentialKey::of_automation(self.automation);
-        let resource_version = self.world.credentials.get(&key)?.rejected.clone()?;
-        Some(RejectedCredential {
+        let credential = self.world.credentials.get(&key)?;
+        let resource_version = credential.rejected.clone()?;
+        let is_replaced = matches!(
+            &credential.secret,
+            Some(SecretState::Present { resource_version: present }) if *present != resource_version
+        );
+        (!is_replaced).then_some(RejectedCredential {
             secret: key.secret.name,
             resource_version,
         })

@@ -51,6 +51,8 @@ struct Decision {
     automation: AutomationSpec,
     /// What tasks had cost, of those whose end it had heard of.
     costs: BTreeMap<String, i64>,
+    /// How much of the log it had heard.
+    heard: usize,
 }
 
 #[derive(Default)]
@@ -69,6 +71,9 @@ pub struct Checks {
     rated: BTreeMap<String, Timestamp>,
     /// Creates of each automation that arrived after their time was decided.
     late: BTreeMap<String, i64>,
+    /// How much of the log each leader has heard, and where in it people edited policies and automations.
+    known: BTreeMap<Actor, usize>,
+    edits: Vec<usize>,
     /// Up to when the times of each automation are decided.
     decided: BTreeMap<String, Timestamp>,
     /// Of each subject, since when and how often something was done for it.
@@ -96,8 +101,15 @@ impl Checks {
         }
     }
 
-    /// A process has decided to start a task.
-    pub fn decide(&mut self, actor: Actor, world: &World, key: &ObjectKey, github: &GitHub, now: Timestamp) {
+    /// A process that has heard so much of the log has decided to start a task.
+    pub fn decide(
+        &mut self,
+        (actor, heard): (Actor, usize),
+        world: &World,
+        key: &ObjectKey,
+        github: &GitHub,
+        now: Timestamp,
+    ) {
         let Some(task) = world.task(key) else { return };
         let policies: Vec<_> = world
             .policies()
@@ -123,13 +135,17 @@ impl Checks {
             policies,
             automation: automation.spec.clone(),
             costs,
+            heard,
         };
         self.decisions.insert((actor, task.uid().unwrap_or_default()), decision);
     }
 
     /// Hears what was written.
-    pub fn hear(&mut self, log: &[Write]) {
-        for write in &log[self.heard..] {
+    pub fn hear(&mut self, log: &[Write], known: BTreeMap<Actor, usize>) {
+        self.known = known;
+        for (index, write) in log.iter().enumerate().skip(self.heard) {
+            let is_edit = write.actor == PEOPLE && !matches!(write.changed, Changed::Task(_));
+            self.edits.extend(is_edit.then_some(index));
             match &write.changed {
                 Changed::Automation(change) => self.automation(change),
                 Changed::Task(change) => self.task(write, change),
@@ -380,9 +396,14 @@ impl Checks {
             self.breaks(format!("4: {} was written ahead undecided", task.name_any()));
             return;
         };
+        // What was loosened since may have let others start, and this one was decided by what was there before.
+        let known = self.known.get(&actor).copied().unwrap_or(usize::MAX);
+        if self.edits.iter().any(|edit| (decision.heard..known).contains(edit)) {
+            return;
+        }
         let mut problems = self.over_own_caps(task, &decision);
         for (name, policy) in &decision.policies {
-            problems.extend(self.over_caps(task, policy));
+            problems.extend(self.over_caps(task, policy, decision.at));
             problems.extend(self.over_rate(name, policy, at));
             let budget = policy.budget.as_ref();
             let limits = budget.map(|budget| (budget.credits_per_day, budget.credits_per_month));
@@ -393,7 +414,7 @@ impl Checks {
         let limits = own.map(|budget| (budget.credits_per_day, budget.credits_per_month));
         let within = |known: &Known| is_of_same(&known.task, task);
         problems.extend(limits.and_then(|limits| self.over_budget(limits, within, &decision)));
-        problems.extend(self.duplicate(task));
+        problems.extend(self.duplicate(task, decision.at));
         let name = task.name_any();
         for problem in problems {
             self.breaks(format!("3: {name} starts: {problem}"));
@@ -426,11 +447,14 @@ impl Checks {
         over(&table)
     }
 
-    fn over_caps(&self, task: &AgentTask, policy: &PolicySpec) -> Vec<String> {
+    fn over_caps(&self, task: &AgentTask, policy: &PolicySpec, decided_at: Timestamp) -> Vec<String> {
         let all = |other: &AgentTask| holds(policy, other);
         let own = |other: &AgentTask| all(other) && is_of_same(other, task);
         let here = |other: &AgentTask| all(other) && other.spec.repository == task.spec.repository;
-        let anywhere = |other: &AgentTask| other.spec.repository == task.spec.repository;
+        // What the policy does not hold for may start in the repository after this was decided.
+        let anywhere = |other: &AgentTask| {
+            other.spec.repository == task.spec.repository && (all(other) || was_there(other, decided_at))
+        };
         let table = [
             ("maxActive", self.active(all), policy.max_active),
             (
@@ -500,14 +524,17 @@ impl Checks {
     }
 
     /// Nothing that is about the same is under way.
-    fn duplicate(&self, task: &AgentTask) -> Option<String> {
+    fn duplicate(&self, task: &AgentTask, decided_at: Timestamp) -> Option<String> {
         let terms = task.spec.deduplicate.as_ref()?;
         if !terms.during.contains(&DuplicateWhile::Active) {
             return None;
         }
+        // What does not give way itself may start after this was decided.
         let about_the_same = |other: &AgentTask| {
-            let key = other.spec.deduplicate.as_ref().map(|terms| &terms.key);
-            key == Some(&terms.key)
+            let others = other.spec.deduplicate.as_ref();
+            let gives_way = others.is_some_and(|terms| terms.during.contains(&DuplicateWhile::Active));
+            others.map(|terms| &terms.key) == Some(&terms.key)
+                && (gives_way || was_there(other, decided_at))
                 && other.metadata.namespace == task.metadata.namespace
                 && other.spec.repository == task.spec.repository
                 && !(is_of_same(other, task) && other.spec.trigger == task.spec.trigger)
@@ -693,6 +720,11 @@ fn charge(known: &Known, cost: Option<&i64>, since: Timestamp) -> i64 {
         None if known.is_collected => status.usage.as_ref().map_or(held, |usage| usage.nano_ai_credits),
         None => held,
     }
+}
+
+fn was_there(task: &AgentTask, at: Timestamp) -> bool {
+    let written = status(task).attempts.last().map(|attempt| attempt.written_at);
+    written.is_none_or(|written| written <= at)
 }
 
 fn holds(policy: &PolicySpec, task: &AgentTask) -> bool {

@@ -266,7 +266,9 @@ impl Life {
                 let written = self.cluster.log.len();
                 self.happen(due.event);
                 self.tell_writes(written);
-                self.checks.hear(&self.cluster.log);
+                let heard = self.processes.iter();
+                let heard = heard.filter_map(|process| Some((process.id, process.leading.as_ref()?.heard)));
+                self.checks.hear(&self.cluster.log, heard.collect());
             }
             for index in 0..self.processes.len() {
                 self.plan(index);
@@ -326,7 +328,8 @@ impl Life {
             for one in dispatched {
                 let leading = self.processes[index].leading.as_mut().unwrap();
                 if let Some(key) = one.starts {
-                    self.checks.decide(id, &leading.world, &key, &self.github, now);
+                    self.checks
+                        .decide((id, leading.heard), &leading.world, &key, &self.github, now);
                 }
                 let mut errand = leading.errands.remove(&one.errand).unwrap();
                 self.checks.dispatched(id, &errand.subject, self.now);
