@@ -217,6 +217,7 @@ impl Args {
             freshness: self.freshness,
             pull_poll_min: self.pull_poll_min,
             pull_poll_max: self.pull_poll_max.max(self.pull_poll_min),
+            event_poll: self.event_poll,
             ..Settings::default()
         }
     }

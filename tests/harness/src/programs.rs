@@ -91,6 +91,17 @@ impl GitHub {
         })
     }
 
+    /// Has things happen, in order.
+    ///
+    /// # Errors
+    /// When it refuses one of them.
+    pub async fn tell(&self, commands: &[Value]) -> Result<(), Error> {
+        let request = http::Request::post("/commands").header("content-type", "application/json");
+        let request = request.body(serde_json::to_vec(commands)?)?;
+        self.client.request_text(request).await?;
+        Ok(())
+    }
+
     /// What the control API says under a path: `/tasks`, `/pulls`, `/requests`.
     ///
     /// # Errors

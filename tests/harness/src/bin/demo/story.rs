@@ -131,6 +131,27 @@ const SCENES: &[Scene] = &[
             },
         }],
     },
+    Scene {
+        automation: "triage",
+        what: "an issue gets a label: a task starts, and one comment on the issue tells of it and of its pull request",
+        shows: |sight| {
+            let report = &sight.task["status"]["report"];
+            succeeded(sight.task)
+                && sight.task["spec"]["requester"] == "mona"
+                && report["saidOf"] == "Succeeded"
+                && report["commentId"].is_number()
+        },
+        asks: &[],
+    },
+    Scene {
+        automation: "upgrade",
+        what: "a person runs one by a command, and is named",
+        shows: |sight| succeeded(sight.task) && sight.task["spec"]["requester"].is_string() && sight.is_same(),
+        asks: &[Question {
+            arguments: |_| words("history upgrade --namespace support"),
+            is_answered: |task, said| said.contains(text(&task["spec"]["requester"])) && is_narrow(said),
+        }],
+    },
 ];
 
 /// A scene as it was when it was seen.
@@ -402,7 +423,7 @@ fn is_narrow(table: &str) -> bool {
     table.lines().all(|line| line.chars().count() <= WIDEST)
 }
 
-fn words(text: &str) -> Vec<String> {
+pub fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
