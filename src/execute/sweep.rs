@@ -96,6 +96,9 @@ impl Executor {
         let Conditional::Fresh { value, etag } = github.list_issues(token, repository, since, etag).await? else {
             return Ok(None);
         };
+        if !value.is_whole() {
+            tracing::warn!(%repository, "more has happened than one look can list; what is beyond is found by the next");
+        }
         let newest = value.items.iter().filter_map(|issue| issue.updated_at).max();
         let issues: BTreeMap<_, _> = value.items.into_iter().map(|issue| (issue.number, issue)).collect();
         let done = fresh(github.list_events(token, repository, since, None).await?);
@@ -237,9 +240,13 @@ fn pushed(read: &Read, pull: &models::PullRequest, heads: &BTreeMap<u64, String>
 }
 
 fn heads(read: &Read, mut heads: BTreeMap<u64, String>) -> BTreeMap<u64, String> {
-    let seen = read.pulls.values().filter(|pull| pull.state.as_deref() == Some("open"));
-    let seen = seen.filter_map(|pull| Some((pull.number, pull.head.as_ref()?.sha.clone()?)));
-    heads.extend(seen);
+    for pull in read.pulls.values() {
+        let sha = pull.head.as_ref().and_then(|head| head.sha.clone());
+        match sha.filter(|_| pull.state.as_deref() == Some("open")) {
+            Some(sha) => heads.insert(pull.number, sha),
+            None => heads.remove(&pull.number),
+        };
+    }
     heads
 }
 
