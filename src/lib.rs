@@ -26,14 +26,14 @@
 //! |---|---|
 //! | `main.rs` | command line; wiring only |
 //! | [`api`] | the four kinds, one file each, and triggers; `crds/` is generated from them |
-//! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template, inputs, events of GitHub, text from outside. Parse once |
-//! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, room and its limits, budget, duplicates, guardrails), request (what a person asks for, and approvals), event (what happens at GitHub), start, search, task, retry, pulls, credential, conditions, naming; pinned by `plan/tables/` |
+//! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template, inputs, events of GitHub, conditions over them (`when`), text from outside. Parse once |
+//! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, room and its limits, budget, duplicates, guardrails), request (what a person asks for, and approvals), event and sweep (what happens at GitHub), origin (what has become of where work came from), report (what is said there), start, search, task, retry, pulls, credential, conditions, naming; pinned by `plan/tables/` |
 //! | [`observe`], [`execute`] | news → world; one action → its API calls |
 //! | [`controller`] | watches, event loop, timers, leader lease and ledger, Events, metrics and counted requests, the HTTP endpoints |
 //! | [`webhook`] | the receiver of GitHub's webhooks: signature, bounds, and one write for each task that an event causes |
 //! | [`github`] | the client: agent tasks, pull requests, limits; "unknown outcome" is a result of its own |
 //! | `simulator` | the stand-in for GitHub, behind a feature of the same name |
-//! | [`cli`] | subcommands: `controller`, `webhook`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status` (also of policies), `history`; `completion` |
+//! | [`cli`] | subcommands: `controller`, `webhook`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status` (also of policies), `history`; in `act` those that change something: `run`, `approve`, `adopt`, `abandon`, `cancel`, `open`, `suspend`, `resume`; `completion` |
 //! | `tests/` | `cli/`, `github/`; `cluster/` on a real API server; `simulation/` of the whole shell, and of the planner alone; `mutants/`; `decisions/` measures the planner; `harness/` has the control plane, the in-memory API server, demo and bench |
 //!
 //! Dependencies point one way: `api ← domain ← plan ← {observe, execute, github} ← controller ← main`.
@@ -41,7 +41,7 @@
 //! # Invariants
 //!
 //! 1. One cause, at most one task at GitHub.
-//! 2. No cause is lost: a scheduled time has an object or a recorded reason.
+//! 2. No cause is lost: a scheduled time, and what happens at GitHub, has an object or a recorded reason.
 //! 3. Caps hold at every instant, across automations, replicas and restarts.
 //! 4. Nothing outside the policy is started, and the policy is checked again at the moment of the start.
 //! 5. At rest the controller writes nothing.
