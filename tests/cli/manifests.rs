@@ -91,7 +91,7 @@ pub const EDITS: &[Edit] = &[
         to: "  suspended: true\n  prompt:",
         refused: Apply,
         findings: &[
-            "16: spec.suspended: there is no such field; here are activeDeadlineSeconds, agent, branches, budget, concurrency, credentials, deduplicate, failureThreshold, historyLimits, inputs, maxOpenPullRequests, onSpecChange, priority, prompt, pullRequest, repository, requireApproval, retry, stalePullRequest, startPolicy, suspend, triggers, waitingDeadlineSeconds",
+            "16: spec.suspended: there is no such field; here are activeDeadlineSeconds, agent, branches, budget, concurrency, credentials, deduplicate, failureThreshold, historyLimits, inputs, maxOpenPullRequests, onSpecChange, priority, prompt, pullRequest, report, repository, requireApproval, retry, stalePullRequest, startPolicy, suspend, triggers, waitingDeadlineSeconds",
         ],
     },
     Edit {
