@@ -176,3 +176,27 @@ fn a_controller_that_dies_at_any_write_says_it_once() {
     }
     assert!(deaths > 15, "only {deaths} writes were died at");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_marker_that_somebody_else_wrote_is_none() {
+    let (mut stage, number) = asked().await;
+    stage.github.add_fault(Fault {
+        on: vec![Operation::CreateComment],
+        when: When::Next(1),
+        effect: Effect::FailBefore(Failure::Reset),
+    });
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(30)).await;
+    let uid = stage.tasks()[0].metadata.uid.clone().unwrap();
+    let forged = format!("<!-- agentautomation.dev/report: {uid} -->");
+    stage.github.comment(REPOSITORY, number, "mallory", &forged).unwrap();
+    stage.until(Duration::from_secs(10 * MINUTE)).await;
+    let (comments, _) = seen(&stage, number);
+    let by = |login: &str| comments.iter().filter(|comment| comment.author == login).count();
+    assert_eq!(
+        (by("octocat"), by("mallory"), comments[0].body.as_str()),
+        (1, 1, forged.as_str()),
+        "{comments:#?}"
+    );
+    process.terminate().await;
+}
