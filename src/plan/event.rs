@@ -3,6 +3,8 @@
 //! Every automation of the namespace that works in the event's repository is asked, and each says what it makes of it: a
 //! task, or why none. The task's name follows from what happened, so that an event that is told twice makes one object.
 
+use std::cell::OnceCell;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -18,7 +20,7 @@ use crate::domain::event::{Event, Subject, What};
 use crate::domain::expression::expression;
 use crate::domain::outside::{Cleaned, clean, clean_line, command};
 
-use super::spec::{Occasion, Parsed, parse};
+use super::spec::{Occasion, Parsed, Problem, parse};
 use super::time::add;
 use super::world::{ObjectKey, World, folded, phase};
 use super::{Why, automation, naming, origin};
@@ -100,22 +102,33 @@ pub fn of_automation(
     if automation.spec.suspend {
         return ignore("the automation is suspended".to_owned());
     }
-    let parsed = match parse(automation) {
-        Ok(parsed) => parsed,
-        Err(problems) => {
-            let first = problems.first().map(ToString::to_string).unwrap_or_default();
-            return ignore(format!("the automation's spec can't be read: {first}"));
-        }
-    };
-    let decided = parsed.events.iter().map(|trigger| {
+    let triggers = automation
+        .spec
+        .triggers
+        .iter()
+        .filter(|trigger| filter(trigger).is_some());
+    // Reading the whole spec costs a hundred times what its filters do, and most events are nothing to most automations.
+    let parsed = OnceCell::new();
+    let decided = triggers.map(|trigger| {
         let refused = unheard(trigger, source).or_else(|| refusal(automation, trigger, event, now));
-        let made = refused.map_or_else(|| create(world, automation, &parsed, trigger, event, now), Err);
+        let made = refused.map_or(Ok(()), Err).and_then(|()| {
+            let parsed = parsed
+                .get_or_init(|| parse(automation))
+                .as_ref()
+                .map_err(|problems| unreadable(problems))?;
+            create(world, automation, parsed, trigger, event, now)
+        });
         made.map_or_else(
             |why| Decision::Ignore(format!("trigger {}: {why}", trigger.name)),
             |task| Decision::Create(Box::new(task)),
         )
     });
     decided.collect()
+}
+
+fn unreadable(problems: &[Problem]) -> String {
+    let first = problems.first().map(ToString::to_string).unwrap_or_default();
+    format!("the automation's spec can't be read: {first}")
 }
 
 fn create(
@@ -287,7 +300,7 @@ fn refusal(automation: &AgentAutomation, trigger: &Trigger, event: &Event, now: 
 
 /// What can't be told of an event is not true of it.
 fn unless(filter: &Filter, event: &Event) -> Option<String> {
-    // One that can't be read is a problem of the spec, which is told before.
+    // As with patterns.
     let condition = Condition::parse(filter.when.as_ref()?).ok()?;
     match condition.holds(&happened(&occurrence(event), event)) {
         Ok(true) => None,
@@ -461,7 +474,7 @@ fn unfiltered(filter: &Filter, event: &Event) -> Option<String> {
     (!finds(pattern, &subject.title)).then(|| format!("the title has nothing like {pattern}"))
 }
 
-/// A pattern that can't be read is a problem of the spec, which is told before.
+/// A pattern that can't be read is a problem of the spec, which is told where everything else fits.
 fn finds(pattern: &str, text: &str) -> bool {
-    expression(pattern).is_ok_and(|pattern| pattern.is_match(text))
+    expression(pattern).map_or(true, |pattern| pattern.is_match(text))
 }

@@ -403,15 +403,13 @@ fn an_automation_that_can_not_run_says_why() {
         (
             "it can't be read",
             on("issue: {actions: [labeled], when: issue.titel == ''}"),
-            vec![
-                "the automation's spec can't be read: spec.triggers[0].issue.when: there is no titel in what happened",
-            ],
+            vec!["trigger event: its when says nothing of it: there is no titel in what happened"],
         ),
         (
             "a pattern that is none",
             on("issue: {actions: [labeled], titlePattern: '('}"),
             vec![
-                "the automation's spec can't be read: spec.triggers[0].issue.titlePattern: it is no regular expression: error: \
+                "trigger event: the automation's spec can't be read: spec.triggers[0].issue.titlePattern: it is no regular expression: error: \
                  unclosed group",
             ],
         ),

@@ -43,11 +43,13 @@ async fn bench() -> Result<()> {
     eprintln!("bench: starting the control plane and the receiver");
     let plane = ControlPlane::start(Options::default()).await?;
     plane.deploy().await?;
-    let cluster = Cluster::prepare(&plane, FAN_OUT).await?;
+    let mut cluster = Cluster::prepare(&plane, FAN_OUT).await?;
     let receiver = Receiver::start(&plane).await?;
     let client = Client::try_from(kube::Config::new(receiver.url.parse()?))?;
     let deliveries = Arc::new(Deliveries::new(client));
     deliveries.known().await?;
+    deliveries.one(0).await?;
+    cluster.learn().await?;
 
     println!("{:<56} | {:>8} | {:>8} | {:>8}", "ms", "p50", "p99", "most");
     let nothing = steadily(RATE, SECONDS, |number| {
@@ -55,7 +57,7 @@ async fn bench() -> Result<()> {
         async move { deliveries.nothing(number).await }
     });
     row(&format!("{RATE}/s, each causes nothing"), &nothing.await?);
-    for rate in [50, 100, RATE] {
+    for rate in [50, 100, 200, RATE] {
         let writes = steadily(rate, SECONDS, |number| {
             let cluster = cluster.clone();
             async move { cluster.create(number).await }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::hmac;
-use harness::control_plane::ControlPlane;
+use harness::control_plane::{ControlPlane, client_for};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use kube::{Api, Client};
@@ -23,6 +23,10 @@ const ALL: &str = "all";
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    /// The receiver's name and rights.
+    writer: Client,
+    /// What the receiver wrote.
+    task: Value,
 }
 
 /// Who delivers.
@@ -37,6 +41,8 @@ impl Cluster {
     pub async fn prepare(plane: &ControlPlane, wide: usize) -> Result<Self> {
         let cluster = Self {
             client: plane.admin_client().await?,
+            writer: client_for(&plane.controller_kubeconfig().await?).await?,
+            task: Value::Null,
         };
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         let namespaces: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource("", "v1", "Namespace"));
@@ -56,25 +62,35 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Takes the one task that the receiver has made, to write such ones.
+    pub async fn learn(&mut self) -> Result<()> {
+        let made = self.tasks().list(&ListParams::default()).await?;
+        let made = made.items.into_iter().next().ok_or("the receiver has made no task")?;
+        let labels = made.metadata.labels.clone();
+        self.task = serde_json::to_value(made)?;
+        self.task["metadata"] = json!({"labels": labels});
+        self.clear().await
+    }
+
     /// Creates a task as the receiver does.
     pub async fn create(&self, number: u32) -> Result<()> {
-        let task = json!({"apiVersion": "agentautomation.dev/v1alpha1", "kind": "AgentTask",
-            "metadata": {"name": format!("alone-{number}"), "labels": {"app.kubernetes.io/managed-by": "agent-automation"}},
-            "spec": {
-                "automation": {"name": "one", "uid": "none", "generation": 1}, "requester": "bob", "repository": "acme/api",
-                "trigger": {"name": "label", "kind": "Issue", "scheduledTime": Timestamp::now(), "id": number.to_string()},
-                "baseBranch": "main", "prompt": "Look at it. ".repeat(60), "templateDigest": "none",
-                "secretRef": {"name": "token", "key": "token"}}});
-        self.put(&ours("AgentTask"), task).await
+        let mut task = self.task.clone();
+        task["metadata"]["name"] = format!("alone-{number}").into();
+        let api: Api<DynamicObject> = Api::namespaced_with(self.writer.clone(), NAMESPACE, &ours("AgentTask"));
+        api.create(&PostParams::default(), &serde_json::from_value(task)?)
+            .await?;
+        Ok(())
     }
 
     /// Deletes all tasks.
     pub async fn clear(&self) -> Result<()> {
-        let tasks: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), NAMESPACE, &ours("AgentTask"));
-        tasks
-            .delete_collection(&DeleteParams::default(), &ListParams::default())
-            .await?;
+        let all = ListParams::default();
+        self.tasks().delete_collection(&DeleteParams::default(), &all).await?;
         Ok(())
+    }
+
+    fn tasks(&self) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), NAMESPACE, &ours("AgentTask"))
     }
 
     async fn put(&self, resource: &ApiResource, object: Value) -> Result<()> {
