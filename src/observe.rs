@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use crate::api::task::{Checks, PullRequest, ReviewDecision, Usage};
+use crate::api::task::{Checks, CredentialIdentity, PullRequest, ReviewDecision, Usage};
 use crate::api::trigger::Source;
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use crate::domain::event::Event;
@@ -50,6 +50,8 @@ pub enum Update {
     Secret(CredentialKey, SecretState, Timestamp),
     /// GitHub refused this version of the Secret.
     Rejected(CredentialKey, String),
+    /// Whose this version of the Secret is.
+    Identified(CredentialKey, String, CredentialIdentity),
     /// GitHub asked to wait.
     Limited(CredentialKey, RetryAfter, Timestamp),
     /// GitHub answered a request with this credential.
@@ -191,7 +193,11 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             Vec::new()
         }
         Update::Listed(key, at, tasks) => listed(world, &key, at, tasks.unwrap_or_default()),
-        Update::Secret(..) | Update::Rejected(..) | Update::Limited(..) | Update::Answered(..) => about(world, update),
+        Update::Secret(..)
+        | Update::Rejected(..)
+        | Update::Identified(..)
+        | Update::Limited(..)
+        | Update::Answered(..) => about(world, update),
     }
 }
 
@@ -224,6 +230,12 @@ fn about(world: &mut World, update: Update) -> Vec<Subject> {
         Update::Rejected(key, version) => {
             world.credentials.entry(key.clone()).or_default().rejected = Some(version);
             (key, true)
+        }
+        Update::Identified(key, version, identity) => {
+            let credential = world.credentials.entry(key.clone()).or_default();
+            let told = credential.identity.replace((version, identity));
+            let changed = credential.identity != told;
+            (key, changed)
         }
         Update::Limited(key, wait, now) => {
             limit(world.credentials.entry(key.clone()).or_default(), wait, now);

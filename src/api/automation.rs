@@ -637,6 +637,9 @@ pub struct AutomationStatus {
     /// The Secret version that GitHub last refused, if any: it is not used again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejected_credential: Option<RejectedCredential>,
+    /// Whose token its Secret holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<super::task::CredentialIdentity>,
     /// Tasks by how they ended, over the automation's life.
     pub counts: Counts,
     /// What the tasks cost, over the automation's life.

@@ -120,6 +120,8 @@ pub enum Reason {
     WaitingDeadline,
     /// Nobody has dealt with the pull request for long.
     PullRequestStale,
+    /// GitHub did not let reviewers be asked, labels be set, or the pull request be closed.
+    PullRequestRefused,
     /// The automation asks for more than its policies allow.
     PolicyNarrows,
     /// Nobody says on whose authority the task would run.
@@ -202,6 +204,7 @@ impl Reason {
             Self::ActiveDeadline => "ActiveDeadline",
             Self::WaitingDeadline => "WaitingDeadline",
             Self::PullRequestStale => "PullRequestStale",
+            Self::PullRequestRefused => "PullRequestRefused",
             Self::PolicyNarrows => "PolicyNarrows",
             Self::RequesterMissing => "RequesterMissing",
             Self::NoManualTrigger => "NoManualTrigger",

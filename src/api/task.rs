@@ -476,6 +476,54 @@ pub struct TaskStatus {
     /// What was said of it where it came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportStatus>,
+    /// Whose token its newest attempt was made with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialIdentity>,
+}
+
+/// Whose a token is, as GitHub told for the Secret's version that was in use.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialIdentity {
+    /// The Secret's name.
+    pub secret: String,
+    /// What kind of token it is, by its prefix.
+    pub kind: CredentialKind,
+    /// The login of its user; missing where GitHub does not let the token ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+    /// When it expires; missing where it does not, or GitHub does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A kind of token, by the prefixes of *GitHub's token formats* (docs.github.com, *About authentication to GitHub*).
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// A fine-grained personal access token, `github_pat_`.
+    FineGrained,
+    /// A classic personal access token, `ghp_`.
+    Classic,
+    /// A user token of a GitHub App, `ghu_`.
+    AppUser,
+    /// A token of an OAuth app, `gho_`.
+    OAuth,
+    /// None of these.
+    Unknown,
+}
+
+impl CredentialKind {
+    /// The name in objects.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FineGrained => "FineGrained",
+            Self::Classic => "Classic",
+            Self::AppUser => "AppUser",
+            Self::OAuth => "OAuth",
+            Self::Unknown => "Unknown",
+        }
+    }
 }
 
 /// What was said of a task on the issue or the pull request that it came from.

@@ -149,6 +149,18 @@ pub struct Filter {
     /// which miss least and fire once.
     #[serde(skip_serializing_if = "Source::is_default")]
     pub source: Source,
+    /// Whether a new automation fires for what happened before it was made, as far back as `maxEventAge`. Without it, it does
+    /// not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<Backfill>,
+}
+
+/// What a new automation does about the past.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Backfill {
+    /// It fires for so many of what happened before at most, the newest.
+    #[schemars(range(min = 1, max = 100))]
+    pub limit: i32,
 }
 
 impl Default for Filter {
@@ -161,6 +173,7 @@ impl Default for Filter {
             authors: Authors::default(),
             max_event_age: Interval::of_minutes(24 * 60),
             source: Source::Both,
+            backfill: None,
         }
     }
 }

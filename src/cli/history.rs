@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::api::AgentTask;
 use crate::api::policy::TriggerKind;
-use crate::api::task::{Approval, Bound, PolicyRef};
+use crate::api::task::{Approval, Bound, CredentialIdentity, PolicyRef};
 use crate::plan::automation::credits;
 use crate::plan::world::phase;
 
@@ -81,6 +81,8 @@ pub struct Past {
     pub ended_at: Option<Timestamp>,
     pub template_digest: String,
     pub secret: String,
+    /// Whose token it was started with.
+    pub credential: Option<CredentialIdentity>,
     pub allowed_by: Vec<PolicyRef>,
     pub bound_by: Option<Bound>,
     #[serde(skip)]
@@ -166,6 +168,7 @@ fn past(view: &View, task: &AgentTask) -> Past {
         ended_at: status.ended_at,
         template_digest: task.spec.template_digest.clone(),
         secret: task.spec.secret_ref.name.clone(),
+        credential: status.credential,
         allowed_by: status.allowed_by,
         bound_by: status.bound_by,
         age: relative(Some(cause.scheduled_time), view.now),

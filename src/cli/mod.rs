@@ -5,6 +5,7 @@ mod cluster;
 pub mod completion;
 pub mod controller;
 pub mod crds;
+mod credentials;
 mod decision;
 pub mod history;
 pub mod manifest;

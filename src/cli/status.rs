@@ -18,24 +18,28 @@ use crate::plan::world::{counts, open_pull, phase};
 use super::cluster::{self, Error, View};
 use super::output::refuse;
 use super::table::{Format, Row, dash, print_rows, relative, write_rows};
-use super::{decision, policies};
+use super::{credentials, decision, policies};
 
 /// Changes that are told together: a burst is shown once.
 const BURST: usize = 1_000;
 
 /// Print automations with their last outcome, their next run, their open pull requests and what they cost; or what the
-/// limits of policies stand at.
+/// limits of policies stand at; or whose tokens are in use.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     cluster: cluster::Args,
     /// Print them again whenever something in them changes.
-    #[arg(short, long, conflicts_with_all = ["filenames", "policies"])]
+    #[arg(short, long, conflicts_with_all = ["filenames", "policies", "credentials"])]
     watch: bool,
     /// Print what the limits of the policies that hold there stand at: tasks, pull requests, starts, and AI credits, spent
     /// and held.
     #[arg(long)]
     policies: bool,
+    /// Print the credentials that automations use: the kind of token, its user's login, when it expires, and why it can't be
+    /// used.
+    #[arg(long, conflicts_with = "policies")]
+    credentials: bool,
 }
 
 /// Runs the command.
@@ -49,6 +53,9 @@ fn show(args: &Args) -> Result<ExitCode, Error> {
     let view = args.cluster.view()?;
     if args.policies {
         return Ok(policies::print(&view, &args.cluster));
+    }
+    if args.credentials {
+        return Ok(credentials::print(&view, &args.cluster));
     }
     Ok(print_rows(
         &rows(&view),

@@ -9,6 +9,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use crate::api::task::{Phase, TaskStatus};
 use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::plan::pulls::refusal;
 
 /// The most bytes of an Event's note.
 const NOTE_MAX: usize = 1_000;
@@ -38,6 +39,12 @@ impl Teller {
     /// The Event for a pull request that nobody has dealt with for long.
     pub(super) fn tell_of_stale(&self, task: &AgentTask) -> Option<BoxFuture<'static, ()>> {
         let event = event_of_stale(task.status.as_ref()?)?;
+        Some(self.publish(event, task.object_ref(&())))
+    }
+
+    /// The Event for what GitHub would not let be done about a pull request.
+    pub(super) fn tell_of_refusal(&self, task: &AgentTask) -> Option<BoxFuture<'static, ()>> {
+        let event = event_of_refusal(task.status.as_ref()?)?;
         Some(self.publish(event, task.object_ref(&())))
     }
 
@@ -110,6 +117,13 @@ fn event_of_stale(status: &TaskStatus) -> Option<Event> {
     let link = status.pull_request.as_ref()?.url.as_ref()?;
     let note = format!("nobody has dealt with {link} for long: review, merge or close it");
     Some(warning(Reason::PullRequestStale, &note, "Follow"))
+}
+
+fn event_of_refusal(status: &TaskStatus) -> Option<Event> {
+    let pull = status.pull_request.as_ref()?;
+    let link = pull.url.as_deref().unwrap_or("the pull request");
+    let note = format!("{link}: {}", refusal(pull)?);
+    Some(warning(Reason::PullRequestRefused, &note, "Follow"))
 }
 
 fn warning(reason: Reason, note: &str, action: &str) -> Event {
@@ -207,5 +221,31 @@ mod tests {
         let event = event_of_stale(&status).unwrap();
         assert_eq!(event.reason, "PullRequestStale");
         assert!(event.note.unwrap().contains("https://github.com/acme/api/pull/1"));
+    }
+
+    #[test]
+    fn what_github_refuses_about_a_pull_request_is_told() {
+        let table = [
+            ("reviewers were asked", "handedOver: done", None),
+            (
+                "a reviewer is unknown",
+                "handedOver: 'GitHub refused: 422'",
+                Some("https://github.com/acme/api/pull/1: GitHub refused: 422"),
+            ),
+            (
+                "it can't be closed",
+                "handedOver: done, closeRefused: 'GitHub refused: 403'",
+                Some("https://github.com/acme/api/pull/1: GitHub refused: 403"),
+            ),
+        ];
+        for (what, pull, expected) in table {
+            let status = format!(
+                "{{phase: Succeeded, pullRequest: {{id: 1, url: 'https://github.com/acme/api/pull/1', {pull}}}}}"
+            );
+            let event = event_of_refusal(&serde_saphyr::from_str(&status).unwrap());
+            let told = event.map(|event| (event.reason, event.note.unwrap()));
+            let expected = expected.map(|note| ("PullRequestRefused".to_owned(), note.to_owned()));
+            assert_eq!(told, expected, "{what}");
+        }
     }
 }

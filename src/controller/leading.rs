@@ -328,8 +328,11 @@ impl<'a> Leading<'a> {
         if let Some(said) = said {
             let created = task.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
             self.metrics().wrote(said, seen, self.now().duration_since(created));
-            if seen.is_stale && !said.is_stale {
+            if seen.pull.is_stale && !said.pull.is_stale {
                 self.telling.extend(self.teller.tell_of_stale(task));
+            }
+            if seen.pull.is_refused && !said.pull.is_refused {
+                self.telling.extend(self.teller.tell_of_refusal(task));
             }
         }
         if said.map(|said| (said.phase, said.reason)) == Some((status.phase, status.reason)) {

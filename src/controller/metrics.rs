@@ -16,6 +16,7 @@ use crate::api::task::Phase;
 use crate::api::{AgentTask, Reason};
 use crate::github::Exchange;
 use crate::plan::automation::seconds_to_review;
+use crate::plan::pulls::refusal;
 use crate::plan::world::{open_pull, phase};
 
 /// All metrics of a process.
@@ -63,10 +64,17 @@ pub(super) struct Seen {
     pub reason: Option<Reason>,
     pub has_open_pull: bool,
     pub is_merged: bool,
-    pub is_stale: bool,
+    pub pull: PullNews,
     pub nano_credits: i64,
     /// Seconds from its pull request's creation to the first review of it.
     pub review_seconds: Option<i64>,
+}
+
+/// What Events tell of a task's pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PullNews {
+    pub is_stale: bool,
+    pub is_refused: bool,
 }
 
 impl Seen {
@@ -78,7 +86,10 @@ impl Seen {
             reason: status.and_then(|status| status.reason),
             has_open_pull: open_pull(task),
             is_merged: pull.is_some_and(|pull| pull.merged),
-            is_stale: pull.is_some_and(|pull| pull.stale),
+            pull: PullNews {
+                is_stale: pull.is_some_and(|pull| pull.stale),
+                is_refused: pull.is_some_and(|pull| refusal(pull).is_some()),
+            },
             nano_credits: status
                 .and_then(|status| status.usage.as_ref())
                 .map_or(0, |usage| usage.nano_ai_credits),

@@ -14,6 +14,7 @@ use crate::plan::world::Verification;
 use crate::plan::{CredentialKey, ObjectKey, search, task as following};
 
 use super::guardrails::is_not_found;
+use super::identity::told;
 use super::{Done, Executor, Failure, Known};
 use crate::api::Reason;
 
@@ -28,6 +29,10 @@ impl Executor {
         };
         let answer = self.github.get_repository(&known.token, &repository).await;
         let mut updates = self.lessons(&key, &known, answer.as_ref().err());
+        if answer.is_ok() {
+            let identity = self.identify(&key, &known).await.ok();
+            updates.extend(identity.map(|identity| told(&key, &known, identity)));
+        }
         let result = match answer {
             Ok(_) => Ok(()),
             Err(error) => Err(self.refused(&error)),
@@ -169,7 +174,7 @@ impl Executor {
         let since = attempts
             .first()
             .and_then(|first| first.written_at.checked_sub(CLOCKS_DIFFER).ok());
-        let creator_id = Some(self.user_id(credential, known).await?);
+        let creator_id = Some(self.holder(credential, known).await?.user_id);
         let scope = Scope::Repository {
             repo: repository,
             creator_id,
@@ -203,15 +208,6 @@ impl Executor {
             }
         }
         Ok((whole, matches))
-    }
-
-    pub(super) async fn user_id(&self, credential: &CredentialKey, known: &Known) -> Result<u64, Error> {
-        if let Some(id) = known.user_id {
-            return Ok(id);
-        }
-        let id = self.github.get_user(&known.token).await?.id;
-        self.learn(credential, &known.version, |known| known.user_id = Some(id));
-        Ok(id)
     }
 
     /// What an answer says of the credential itself.

@@ -6,6 +6,7 @@
 
 mod github;
 mod guardrails;
+mod identity;
 mod kubernetes;
 mod origin;
 mod pulls;
@@ -21,6 +22,9 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 pub(crate) use kubernetes::failure;
 
+use tokio::sync::OnceCell;
+
+use self::identity::Holder;
 use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::repository::Repository;
 use crate::github::{Client as GitHub, Token};
@@ -55,7 +59,7 @@ pub struct Executor {
 struct Known {
     version: String,
     token: Token,
-    user_id: Option<u64>,
+    holder: Arc<OnceCell<Holder>>,
     etag: Option<(Timestamp, String)>,
     kept: guardrails::Kept,
     pull_etags: BTreeMap<Repository, String>,
@@ -183,7 +187,9 @@ impl Executor {
             (_, Target::Task { task, .. }, Action::Start(admitted)) => Box::pin(self.start(*task, &admitted)).await,
             (_, Target::Task { task, taken }, Action::Search) => self.search(&task, &taken).await,
             (_, Target::Task { task, .. }, Action::Observe { id }) => Box::pin(self.observe(*task, &id)).await,
-            (_, Target::Task { task, .. }, Action::ObservePull { number }) => self.observe_pull(*task, number).await,
+            (_, Target::Task { task, .. }, Action::ObservePull { number }) => {
+                Box::pin(self.observe_pull(*task, number)).await
+            }
             (_, Target::Task { task, .. }, Action::HandOver { number, users, teams }) => {
                 self.hand_over(*task, number, &users, &teams).await
             }
@@ -238,7 +244,7 @@ impl Executor {
                 let known = Known {
                     version,
                     token,
-                    user_id: None,
+                    holder: Arc::default(),
                     etag: None,
                     kept: guardrails::Kept::default(),
                     pull_etags: BTreeMap::new(),

@@ -125,7 +125,7 @@ impl Executor {
             .await;
         let mut updates = self.lessons(&credential, &known, answer.as_ref().err());
         let said = match answer {
-            Ok(()) => "done".to_owned(),
+            Ok(()) => pulls::HANDED_OVER.to_owned(),
             Err(error) if is_final(&error) => format!("GitHub refused: {error}"),
             Err(error) => {
                 let failure = Some(github_failure(&error));
@@ -213,7 +213,7 @@ impl Executor {
         let closed = u64::try_from(number).unwrap_or_default();
         let answer = self.github.close_pull(&known.token, &repository, closed).await;
         match answer {
-            Ok(()) => self.observe_pull(task, number).await,
+            Ok(()) => Box::pin(self.observe_pull(task, number)).await,
             Err(error) => {
                 let updates = self.lessons(&credential, &known, Some(&error));
                 let status = task.status.clone().unwrap_or_default();

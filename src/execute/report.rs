@@ -87,7 +87,7 @@ impl Executor {
         let (github, token) = (&self.github, &known.token);
         let mut own = said.comment;
         if own.is_none() && said.look {
-            let me = self.user_id(credential, known).await?;
+            let me = self.holder(credential, known).await?.user_id;
             let marker = marker(task);
             let since = task.metadata.creation_timestamp.as_ref().map(|time| time.0);
             let comments = github

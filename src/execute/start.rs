@@ -16,6 +16,8 @@ use crate::plan::observed::StartOutcome;
 use crate::plan::time::add;
 use crate::plan::{CredentialKey, ObjectKey, start};
 
+use super::github::github_failure;
+use super::identity::told;
 use super::kubernetes::{failure, gone, replace_status};
 use super::{Done, Executor, Failure, Known, span};
 
@@ -37,17 +39,47 @@ impl Executor {
             Ok(known) => known,
             Err(failure) => return Done::failed(failure),
         };
-        let permit = match self.permit(task, admitted).await {
+        let mut admitted = admitted.clone();
+        let identified = match self.identified(&credential, &known, &mut admitted).await {
+            Ok(update) => update,
+            Err(done) => return done,
+        };
+        let permit = match self.permit(task, &admitted).await {
             Ok(permit) => permit,
             Err(done) => return done,
         };
         let (task, attempt, answer) = self.send(permit, &known).await;
         let (outcome, mut updates) = self.outcome(&credential, &known, answer);
         let recorded = self.record(task, &attempt, &outcome).await;
+        updates.extend(identified);
         updates.extend(recorded.updates);
         Done {
             updates,
             failure: recorded.failure,
+        }
+    }
+
+    /// Nothing is started on the authority of somebody whom GitHub was not asked about.
+    async fn identified(
+        &self,
+        key: &CredentialKey,
+        known: &Known,
+        admitted: &mut Admitted,
+    ) -> Result<Option<Update>, Done> {
+        if admitted.credential.is_some() {
+            return Ok(None);
+        }
+        match self.identify(key, known).await {
+            Ok(identity) => {
+                admitted.credential = Some(identity.clone());
+                Ok(Some(told(key, known, identity)))
+            }
+            Err(error) => {
+                let updates = self.lessons(key, known, Some(&error));
+                // What is known of the credential itself is in the way by itself.
+                let failure = updates.is_empty().then(|| github_failure(&error));
+                Err(Done { updates, failure })
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use super::base_url::BaseUrl;
 use super::error::Error;
 use super::limits::RateSnapshot;
 use super::list::{List, Pages};
-use super::models::{BranchInfo, PullRequest, RepositoryInfo, Review, Task, User};
+use super::models::{BranchInfo, PullRequest, RepositoryInfo, Review, Task};
 use super::refusal::{Verdict, judge};
 use super::text;
 use super::token::Token;
@@ -99,12 +99,6 @@ impl Client {
     pub async fn get_branch(&self, token: &Token, repo: &Repository, branch: &str) -> Result<BranchInfo, Error> {
         let url = self.url(&["repos", repo.owner(), repo.name(), "branches", branch])?;
         self.read("get_branch", token, url).await
-    }
-
-    /// The user whose token it is.
-    pub async fn get_user(&self, token: &Token) -> Result<User, Error> {
-        let url = self.url(&["user"])?;
-        self.read("get_user", token, url).await
     }
 
     /// The primary limit of the token's user; asking costs nothing.

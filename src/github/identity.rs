@@ -24,7 +24,7 @@ pub struct Identity {
 impl Client {
     /// The user whose token it is, and what GitHub tells of the token.
     pub async fn identify(&self, token: &Token) -> Result<Identity, Error> {
-        let call = Call::new("identify", token, self.url(&["user"])?);
+        let call = Call::new("get_user", token, self.url(&["user"])?);
         let answer = self.get(&call).await?.unwrap_or_default();
         Ok(Identity {
             user: decode(&call, answer.body())?,

@@ -5,6 +5,8 @@ use std::fmt;
 
 use http::HeaderValue;
 
+use crate::api::task::CredentialKind;
+
 /// A user's token: fine-grained or classic personal access token, or user token of an app. Prints as `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Box<str>);
@@ -28,6 +30,19 @@ impl Token {
             token if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Self(token.into())),
             _ => Err(TokenError::Characters),
         }
+    }
+
+    /// What kind of token it is.
+    #[must_use]
+    pub fn kind(&self) -> CredentialKind {
+        let kinds = [
+            ("github_pat_", CredentialKind::FineGrained),
+            ("ghp_", CredentialKind::Classic),
+            ("ghu_", CredentialKind::AppUser),
+            ("gho_", CredentialKind::OAuth),
+        ];
+        let known = kinds.iter().find(|(prefix, _)| self.0.starts_with(prefix));
+        known.map_or(CredentialKind::Unknown, |(_, kind)| *kind)
     }
 
     /// The value of the Authorization header, marked so that no layer below prints it.
@@ -62,6 +77,20 @@ impl fmt::Display for Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds() {
+        let table = [
+            ("ghp_abc", CredentialKind::Classic),
+            ("github_pat_1", CredentialKind::FineGrained),
+            ("ghu_1", CredentialKind::AppUser),
+            ("gho_1", CredentialKind::OAuth),
+            ("v1.abc", CredentialKind::Unknown),
+        ];
+        for (text, expected) in table {
+            assert_eq!(Token::parse(text).unwrap().kind(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn parsed() {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::api::AgentTask;
 use crate::api::automation::AutomationStatus;
-use crate::api::task::{PolicyRef, TaskStatus};
+use crate::api::task::{CredentialIdentity, PolicyRef, TaskStatus};
 use crate::domain::repository::Repository;
 
 use super::report::Said;
@@ -67,6 +67,8 @@ pub struct Admitted {
     pub reserved_nano_credits: i64,
     /// The pull request's branch that it goes on with.
     pub head_branch: Option<String>,
+    /// Whose token it is made with, if that is known.
+    pub credential: Option<CredentialIdentity>,
 }
 
 /// One step.

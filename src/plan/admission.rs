@@ -18,13 +18,13 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::repository::Repository;
 
 use super::action::Admitted;
-use super::credential::{Usability, limited_until, usability};
+use super::credential::{Usability, identity, limited_until, usability};
 use super::observed::SeenOrigin;
 use super::order::in_order;
 use super::origin::Judgement;
 use super::policy::{Policy, Request, Ruling, may_push, open_windows, rule};
 use super::request::{Approved, Asked};
-use super::room::{Binding, Room, Shared};
+use super::room::{Binding, Room, Shared, bound_to};
 use super::start::{fence, say};
 use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, again, pending};
 use super::world::{CredentialKey, ObjectKey, World, is_collected, phase};
@@ -267,7 +267,7 @@ impl<'a> Pass<'a> {
             .or_else(|| self.stopped(automation))
             .or_else(|| self.ruled(task))
             .or_else(|| self.frozen(task))
-            .or_else(|| self.given_way(task))
+            .or_else(|| self.given_way(automation, task))
             .or_else(|| self.room.starts_the_same(task).then_some(Verdict::Wait(None)))
             .or_else(|| self.unapproved(automation, task))
             .or_else(|| self.early(task))
@@ -291,12 +291,14 @@ impl<'a> Pass<'a> {
             self.world
                 .holding(task.metadata.namespace.as_deref().unwrap_or_default())
         };
+        let key = CredentialKey::of_task(task);
         let ceilings = policies().filter_map(|policy| policy.spec().max_active_deadline_seconds);
         Verdict::Start(Box::new(Admitted {
             allowed_by: policies().map(Policy::reference).collect(),
             active_deadline_seconds: ceilings.chain(task.spec.active_deadline_seconds).min(),
             reserved_nano_credits: self.room.estimate(task),
             head_branch: origin::head(task, self.origin_of(task)).map(str::to_owned),
+            credential: identity(&key, self.world.credentials.get(&key)).cloned(),
         }))
     }
 
@@ -354,7 +356,7 @@ impl<'a> Pass<'a> {
             retry::stopped(automation, &failures)
         });
         let message = stopped.clone()?;
-        let bound = super::room::bound_to(automation, "failureThreshold");
+        let bound = bound_to(automation, "failureThreshold");
         Some(Verdict::Hold(Binding::new(
             Reason::FailureThreshold,
             format!("the automation has stopped itself: {message}"),
@@ -391,9 +393,15 @@ impl<'a> Pass<'a> {
         }))
     }
 
-    fn given_way(&self, task: &AgentTask) -> Option<Verdict> {
+    fn given_way(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
         let (phase, why) = duplicates::gives_way(self.world, task, self.now)?;
-        Some(end(phase, why.reason, why.message))
+        Some(Verdict::End(
+            phase,
+            Binding {
+                bound: Some(bound_to(automation, "deduplicate")),
+                ..why.into()
+            },
+        ))
     }
 
     /// Somebody has to approve it.
@@ -507,7 +515,7 @@ impl<'a> Pass<'a> {
             .map(|why| end(Phase::Skipped, why.reason, why.message))
             .or_else(|| self.outdated(automation, task))
             .or_else(|| self.branch(task))
-            .or_else(|| self.labelled(task))
+            .or_else(|| self.labelled(automation, task))
             .or_else(|| self.origin(automation, task))
     }
 
@@ -642,7 +650,7 @@ impl<'a> Pass<'a> {
         Some(end(Phase::Superseded, Reason::Replaced, message))
     }
 
-    fn labelled(&self, task: &AgentTask) -> Option<Verdict> {
+    fn labelled(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
         let terms = task.spec.deduplicate.as_ref()?;
         if !duplicates::asks_for_pulls(task) {
             return None;
@@ -656,7 +664,11 @@ impl<'a> Pass<'a> {
         }
         let page = labelled?.pages.get(&terms.key.to_lowercase())?;
         let message = format!("{page} is open and has the label {}", terms.key);
-        Some(end(Phase::Skipped, Reason::Duplicate, message))
+        let bound = Some(bound_to(automation, "deduplicate"));
+        Some(Verdict::End(
+            Phase::Skipped,
+            Binding::new(Reason::Duplicate, message, bound),
+        ))
     }
 }
 
@@ -676,7 +688,7 @@ fn suspended(automation: &AgentAutomation) -> Option<Verdict> {
                 "the automation is suspended{}: set spec.suspend to false",
                 automation::because(automation)
             ),
-            Some(super::room::bound_to(automation, "suspend")),
+            Some(bound_to(automation, "suspend")),
         ))
     })
 }

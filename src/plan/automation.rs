@@ -17,7 +17,9 @@ use crate::api::automation::{
     RejectedCredential, Retry as RetryTerms, SUSPENDED_FOR_ANNOTATION, ScheduleStatus, TaskSummary, WhenFull,
 };
 use crate::api::policy::TriggerKind;
-use crate::api::task::{AUTOMATION_LABEL, AutomationRef, Cause, DeduplicationTerms, Phase, PullRequest, TaskSpec};
+use crate::api::task::{
+    AUTOMATION_LABEL, AutomationRef, Cause, CredentialIdentity, DeduplicationTerms, Phase, PullRequest, TaskSpec,
+};
 use crate::api::trigger::PushTo;
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::outside::clean_line;
@@ -29,7 +31,9 @@ use super::schedule::{Due, due};
 use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, Retry, SecretState, World, counts as counts_against_cap, phase};
-use super::{Action, Planned, Settings, Subject, Why, budget, event, guardrails, naming, request, retry, sweep};
+use super::{
+    Action, Planned, Settings, Subject, Why, budget, credential, event, guardrails, naming, request, retry, sweep,
+};
 use history::add_pull;
 use standing::stalled_by;
 
@@ -495,6 +499,7 @@ impl<'a> View<'a> {
             missed_runs: before.missed_runs.saturating_add(missed),
             events: sweep::status(self.world, self.automation, now),
             rejected_credential: self.rejected_credential(),
+            credential: self.credential(&before),
             pull_requests: self.pull_requests(&collected),
             summary: self.summary(&collected),
             collected,
@@ -523,6 +528,14 @@ impl<'a> View<'a> {
     fn recent(&self) -> Vec<TaskSummary> {
         let ended = self.tasks.iter().rev().filter(|task| phase(task).is_ended());
         ended.take(RECENT_SHOWN).map(|task| summary(task)).collect()
+    }
+
+    /// What was told of a Secret stands until more is known.
+    fn credential(&self, before: &AutomationStatus) -> Option<CredentialIdentity> {
+        let key = CredentialKey::of_automation(self.automation);
+        let known = credential::identity(&key, self.world.credentials.get(&key)).cloned();
+        let told = before.credential.clone().filter(|told| told.secret == key.secret.name);
+        known.or(told)
     }
 
     fn rejected_credential(&self) -> Option<RejectedCredential> {

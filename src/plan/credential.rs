@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Reason;
+use crate::api::task::CredentialIdentity;
 use crate::domain::repository::Repository;
 
 use super::observed::Refused;
@@ -145,6 +146,13 @@ pub fn verification<'a>(
 ) -> Option<&'a Result<(), Refused>> {
     let known = world.repositories.get(&(key.clone(), repository.clone()))?;
     (known.resource_version == version).then_some(&known.result)
+}
+
+/// Whose a credential is, if GitHub told for the Secret's present version.
+#[must_use]
+pub fn identity<'a>(key: &CredentialKey, credential: Option<&'a Credential>) -> Option<&'a CredentialIdentity> {
+    let (version, identity) = credential?.identity.as_ref()?;
+    (usability(key, credential) == Usability::Usable(version.clone())).then_some(identity)
 }
 
 /// Until when GitHub asked not to be asked with this credential.

@@ -5,7 +5,7 @@
 
 use std::cell::OnceCell;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -110,7 +110,7 @@ pub fn of_automation(
     // Reading the whole spec costs a hundred times what its filters do, and most events are nothing to most automations.
     let parsed = OnceCell::new();
     let decided = triggers.map(|trigger| {
-        let refused = unheard(trigger, source).or_else(|| refusal(automation, trigger, event, now));
+        let refused = unheard(trigger, source).or_else(|| refusal(automation, trigger, event, source, now));
         let made = refused.map_or(Ok(()), Err).and_then(|()| {
             let parsed = parsed
                 .get_or_init(|| parse(automation))
@@ -270,8 +270,35 @@ pub fn is_too_old(automation: &AgentAutomation, event: &Event, now: Timestamp) -
         .iter()
         .filter(|trigger| unheard(trigger, Source::Poll).is_none());
     polled.any(|trigger| {
-        refusal(automation, trigger, event, now).is_some() && refusal(automation, trigger, event, event.at).is_none()
+        let refused = |now| refusal(automation, trigger, event, Source::Poll, now).is_some();
+        refused(now) && !refused(event.at)
     })
+}
+
+/// The triggers that fire for the past: for how many, and how long ago.
+pub fn backfills(automation: &AgentAutomation) -> impl Iterator<Item = (&str, usize, SignedDuration)> {
+    let triggers = automation.spec.triggers.iter();
+    let polled = triggers.filter(|trigger| unheard(trigger, Source::Poll).is_none());
+    polled.filter_map(|trigger| {
+        let filter = filter(trigger)?;
+        let limit = usize::try_from(filter.backfill.as_ref()?.limit).ok()?;
+        Some((trigger.name.as_str(), limit, filter.max_event_age.duration()))
+    })
+}
+
+/// What is wrong with what a trigger says of the past.
+#[must_use]
+pub fn backfill_problem(trigger: &Trigger) -> Option<&'static str> {
+    let filter = filter(trigger)?;
+    let is_deaf = filter.backfill.is_some() && filter.source == Source::Webhook;
+    is_deaf.then_some("a webhook tells nothing of the past: leave out source, or write Poll")
+}
+
+/// When it was made.
+#[must_use]
+pub fn created(automation: &AgentAutomation) -> Timestamp {
+    let created = automation.creation_timestamp();
+    created.map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }
 
 fn unheard(trigger: &Trigger, source: Source) -> Option<String> {
@@ -284,7 +311,13 @@ fn unheard(trigger: &Trigger, source: Source) -> Option<String> {
 }
 
 /// Why an event is nothing to a trigger.
-fn refusal(automation: &AgentAutomation, trigger: &Trigger, event: &Event, now: Timestamp) -> Option<String> {
+fn refusal(
+    automation: &AgentAutomation,
+    trigger: &Trigger,
+    event: &Event,
+    source: Source,
+    now: Timestamp,
+) -> Option<String> {
     let filter = filter(trigger)?;
     let of_kind = match (&trigger.issue, &trigger.pull_request) {
         (Some(issue), _) => unwanted_by_issue(issue, event),
@@ -292,7 +325,7 @@ fn refusal(automation: &AgentAutomation, trigger: &Trigger, event: &Event, now: 
         (None, None) => None,
     };
     of_kind
-        .or_else(|| untimely(automation, filter, event, now))
+        .or_else(|| untimely(automation, filter, event, source, now))
         .or_else(|| unauthorized(filter, event))
         .or_else(|| unfiltered(filter, event))
         .or_else(|| unless(filter, event))
@@ -413,12 +446,16 @@ fn uncommanded(commands: &[String], body: &str) -> Option<String> {
     (!is_given).then(|| "the comment does not begin with one of its commands".to_owned())
 }
 
-/// A new automation does not fire for the past, and none for what is too old.
-fn untimely(automation: &AgentAutomation, filter: &Filter, event: &Event, now: Timestamp) -> Option<String> {
-    let created = automation
-        .creation_timestamp()
-        .map_or(Timestamp::UNIX_EPOCH, |time| time.0);
-    if event.at < created {
+/// A new automation does not fire for the past but where it says so and looks itself, and none for what is too old.
+fn untimely(
+    automation: &AgentAutomation,
+    filter: &Filter,
+    event: &Event,
+    source: Source,
+    now: Timestamp,
+) -> Option<String> {
+    let reaches_back = source == Source::Poll && filter.backfill.is_some();
+    if event.at < created(automation) && !reaches_back {
         return Some("it happened before the automation was made".to_owned());
     }
     let ends = add(event.at, filter.max_event_age.duration());

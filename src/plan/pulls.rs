@@ -26,6 +26,9 @@ const UNLISTED_EVERY: SignedDuration = SignedDuration::from_mins(15);
 /// Pull requests are polled this many times more often than the age of the newest change.
 const AGE_PER_POLL: i32 = 20;
 
+/// What is kept where GitHub did all that was asked about a pull request.
+pub const HANDED_OVER: &str = "done";
+
 /// Lists a repository's pull requests while a task's waits for people; forgets them when none does.
 #[must_use]
 pub fn plan(
@@ -109,6 +112,13 @@ pub fn observe(status: &TaskStatus, seen: &PullRequest) -> Option<TaskStatus> {
         ..seen.clone()
     });
     (next != *status).then_some(next)
+}
+
+/// What GitHub would not let be done about a pull request.
+#[must_use]
+pub fn refusal(pull: &PullRequest) -> Option<&str> {
+    let handed_over = pull.handed_over.as_deref().filter(|said| *said != HANDED_OVER);
+    pull.close_refused.as_deref().or(handed_over)
 }
 
 /// The status after reviewers were asked and labels set, or GitHub said no.

@@ -21,7 +21,7 @@ use crate::domain::prompt::{Context, EventContext, PromptError, Sections, render
 use crate::domain::repository::Repository;
 use crate::domain::schedule::Schedule;
 
-use super::event::condition_problem;
+use super::event::{backfill_problem, condition_problem};
 
 /// Something in the spec that only a parser can find. [`Display`](fmt::Display) says it with its field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -305,13 +305,16 @@ fn event_problems(spec: &AutomationSpec) -> Vec<Problem> {
             let field = format!("triggers[{index}].{field}");
             problems.push(problem(field, Reason::InvalidSpec, error));
         };
+        let kind = if trigger.issue.is_some() {
+            "issue"
+        } else {
+            "pullRequest"
+        };
         if let Some(error) = condition_problem(trigger) {
-            let kind = if trigger.issue.is_some() {
-                "issue"
-            } else {
-                "pullRequest"
-            };
             found(&format!("{kind}.when"), error.to_string());
+        }
+        if let Some(error) = backfill_problem(trigger) {
+            found(&format!("{kind}.backfill"), error.to_owned());
         }
         if let Some(issue) = &trigger.issue {
             expressions("issue.titlePattern", issue.filter.title_pattern.as_ref(), &mut found);

@@ -49,6 +49,7 @@ pub fn write_ahead(
     keep_newest(&mut status.attempts);
     status.not_before = None;
     status.allowed_by.clone_from(&admitted.allowed_by);
+    status.credential.clone_from(&admitted.credential);
     status.active_deadline_seconds = admitted.active_deadline_seconds;
     status.reserved_nano_credits = Some(admitted.reserved_nano_credits).filter(|nano| *nano > 0);
     say(

@@ -4,17 +4,18 @@
 //! positions on. Events become the tasks that a webhook would have made, under the same names. An automation's position is
 //! in its status, and moves when its tasks are in the API server; so a crash at any point loses nothing.
 
-use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt;
+use std::collections::BTreeMap;
 
-use crate::api::AgentAutomation;
+use jiff::{SignedDuration, Timestamp};
+
 use crate::api::automation::EventsStatus;
 use crate::api::trigger::Source;
+use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::event::Event;
 use crate::domain::repository::Repository;
 
 use super::credential::{Usability, limited_until, usability};
-use super::event::{Decision, is_too_old, listens, of_automation, wants_reviews};
+use super::event::{Decision, backfills, created, is_too_old, listens, of_automation, wants_reviews};
 use super::spec::parse;
 use super::time::again;
 use super::world::{CredentialKey, EventFacts, ObjectKey, World};
@@ -128,15 +129,14 @@ pub fn settled(world: &World, key: &CredentialKey, repository: &Repository) -> V
     pairs.collect()
 }
 
-/// What happened after it is looked for: a new automation does not fire for the past.
+/// What happened after it is looked for: a new automation does not fire for the past, unless it says how much of it.
 fn position(automation: &AgentAutomation) -> Timestamp {
-    let created = automation
-        .creation_timestamp()
-        .map_or(Timestamp::UNIX_EPOCH, |time| time.0);
     let events = automation.status.as_ref().and_then(|status| status.events.as_ref());
+    let ages = backfills(automation).map(|(_, _, age)| age);
     // What happened in the second in which it was made may have happened after it.
-    let before = || created.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(created);
-    events.map_or_else(before, |events| events.swept_through)
+    let before = ages.chain([SignedDuration::from_secs(1)]).max().unwrap_or_default();
+    let begins = || created(automation).saturating_sub(before).unwrap_or(Timestamp::MIN);
+    events.map_or_else(begins, |events| events.swept_through)
 }
 
 fn is_settled(facts: &EventFacts, name: &ObjectKey, event: &Event) -> bool {
@@ -151,14 +151,58 @@ fn wanted(
     now: Timestamp,
 ) -> Vec<Action> {
     let open = facts.events.iter().flat_map(|event| {
-        let open = listening
-            .iter()
-            .filter(move |(name, automation)| event.at > position(automation) && !is_settled(facts, name, event));
+        let open = listening.iter().filter(move |(name, automation)| {
+            let reached = event.at >= created(automation) && event.at > position(automation);
+            reached && !is_settled(facts, name, event)
+        });
         open.flat_map(move |(_, automation)| of_automation(world, automation, event, Source::Poll, now))
     });
-    let tasks = open.filter_map(|decision| match decision {
-        Decision::Create(task) => world.task(&ObjectKey::of(&*task)).is_none().then_some(task),
-        Decision::Ignore(_) => None,
+    let past = listening
+        .iter()
+        .flat_map(|(name, automation)| backfill(world, facts, name, automation, now));
+    let tasks = open.filter_map(|decision| missing(world, decision)).chain(past);
+    tasks.take(AT_ONCE).map(Box::new).map(Action::CreateTask).collect()
+}
+
+/// Tasks for what happened before the automation was made, the newest first, as many as it asks for in all.
+fn backfill(
+    world: &World,
+    facts: &EventFacts,
+    name: &ObjectKey,
+    automation: &AgentAutomation,
+    now: Timestamp,
+) -> Vec<AgentTask> {
+    let (made, begins) = (created(automation), position(automation));
+    if begins >= made {
+        return Vec::new();
+    }
+    let is_past = |task: &AgentTask, trigger: &str| {
+        let cause = &task.spec.trigger;
+        cause.name == trigger && cause.event.is_some() && cause.scheduled_time < made
+    };
+    let mut left: BTreeMap<&str, usize> = backfills(automation)
+        .map(|(trigger, limit, _)| {
+            let there = world.tasks_of(automation).filter(|task| is_past(task, trigger));
+            (trigger, limit.saturating_sub(there.count()))
+        })
+        .collect();
+    let events = facts.events.iter().rev();
+    let open = events.filter(|event| begins < event.at && event.at < made && !is_settled(facts, name, event));
+    let decided = open.flat_map(|event| of_automation(world, automation, event, Source::Poll, now));
+    let tasks = decided.filter_map(|decision| {
+        let task = missing(world, decision)?;
+        let left = left
+            .get_mut(task.spec.trigger.name.as_str())
+            .filter(|left| **left > 0)?;
+        *left -= 1;
+        Some(task)
     });
-    tasks.take(AT_ONCE).map(Action::CreateTask).collect()
+    tasks.collect()
+}
+
+fn missing(world: &World, decision: Decision) -> Option<AgentTask> {
+    match decision {
+        Decision::Create(task) => world.task(&ObjectKey::of(&*task)).is_none().then_some(*task),
+        Decision::Ignore(_) => None,
+    }
 }

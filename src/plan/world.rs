@@ -13,7 +13,7 @@ use kube::ResourceExt;
 
 use crate::api::automation::{GuardrailStatus, ScheduleStatus, SecretKeyRef};
 use crate::api::policy::TriggerKind;
-use crate::api::task::{Phase, PullRequest, TaskStatus};
+use crate::api::task::{CredentialIdentity, Phase, PullRequest, TaskStatus};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use crate::domain::event::Event;
 use crate::domain::repository::Repository;
@@ -100,6 +100,8 @@ pub struct Credential {
     pub next_write: Option<Timestamp>,
     /// When the user's tasks were last listed.
     pub polled_at: Option<Timestamp>,
+    /// The Secret version that GitHub was asked about, and whose it is.
+    pub identity: Option<(String, CredentialIdentity)>,
 }
 
 /// What a look at a Secret found.

@@ -284,6 +284,41 @@ fn what_policies_limits_stand_at() {
 }
 
 #[test]
+fn whose_tokens_are_in_use() {
+    let known = OBJECTS.replace(
+        "  usage: {nanoAiCredits: 12300000000}\n---",
+        "  credential: {secret: token, kind: FineGrained, login: octocat, expiresAt: \"2026-04-01T06:10:00Z\"}\n---",
+    );
+    let known = known.replace(
+        "  schedules: [{trigger: daily",
+        "  conditions: [{type: Ready, status: \"False\", reason: CredentialRejected, message: put a valid one, \
+         observedGeneration: 1, lastTransitionTime: \"2026-03-30T00:00:00Z\"}]\n  schedules: [{trigger: daily",
+    );
+    let arguments = ["status", "--credentials", "-f", "-", "--now", NOW];
+    let (code, out, err) = run(&arguments, &known);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(
+        lines(&out),
+        [
+            "NAMESPACE   SECRET   KIND          LOGIN     EXPIRES   REFUSAL              WAITING   AUTOMATIONS",
+            "payments    token    FineGrained   octocat   in 2d     CredentialRejected   2         deps,docs",
+        ]
+    );
+    let (_, json, _) = run(&[&arguments[..], &["-o", "json"]].concat(), &known);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["expiresAt"], "2026-04-01T06:10:00Z", "{json}");
+    assert_eq!(json[0]["refusal"]["since"], "2026-03-30T00:00:00Z", "{json}");
+    assert_eq!(json[0]["automations"], serde_json::json!(["deps", "docs"]), "{json}");
+    let (_, unknown, _) = run(&arguments, OBJECTS);
+    assert!(
+        lines(&unknown)[1].starts_with("payments    token    -      -       -         -         2         deps,docs"),
+        "{unknown}"
+    );
+    let (_, elsewhere, _) = run(&[&arguments[..], &["-n", "web"]].concat(), &known);
+    assert_eq!(elsewhere, "No automations in namespace web; -A shows all namespaces.\n");
+}
+
+#[test]
 fn what_only_the_cluster_knows_is_told_as_it_was_written() {
     let condition = "  conditions: [{type: Ready, status: \"False\", reason: SecretMissing, message: create it, \
                      observedGeneration: 1, lastTransitionTime: \"2026-03-30T00:00:00Z\"}]\n  guardrails:\n    - {policy: \

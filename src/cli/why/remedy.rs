@@ -89,6 +89,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         }
         Reason::WaitingDeadline => "answer the agent on the task's page sooner, or raise spec.waitingDeadlineSeconds",
         Reason::PullRequestStale => "review, merge or close the pull request",
+        Reason::PullRequestRefused => {
+            "ask the reviewers, set the labels or close it by hand; name whom GitHub knows, or let the token write"
+        }
         Reason::RequesterMissing => "make the task again with spec.requester",
         Reason::NoManualTrigger => "add a trigger with manual: {} to the automation, and make the task again",
         Reason::InvalidInput => "make the task again with inputs that the automation takes",

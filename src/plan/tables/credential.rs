@@ -1,6 +1,6 @@
 //! When a Secret is read, a repository asked for and a user's tasks listed, and when all that is forgotten.
 
-use crate::api::task::PullRequest;
+use crate::api::task::{CredentialIdentity, CredentialKind, PullRequest};
 use crate::domain::repository::Repository;
 use crate::plan::credential as planner;
 use crate::plan::guardrails;
@@ -30,6 +30,69 @@ fn unnamed(world: &mut World) {
 fn with_open_pull(mut task: AgentTask) -> AgentTask {
     task.status.as_mut().unwrap().pull_request = Some(PullRequest::default());
     task
+}
+
+#[test]
+fn whose_it_is_counts_for_the_version_that_was_asked_about() {
+    type Row = (
+        &'static str,
+        Option<(&'static str, &'static str)>,
+        Option<(&'static str, &'static str)>,
+        Option<&'static str>,
+        Option<&'static str>,
+    );
+    let told = |secret: &str, login: &str| CredentialIdentity {
+        secret: secret.to_owned(),
+        kind: CredentialKind::Classic,
+        login: Some(login.to_owned()),
+        expires_at: None,
+    };
+    // What GitHub told of which version, what the automation's status says, what it says then, what a start records.
+    let table: [Row; 6] = [
+        ("nothing is known", None, None, None, None),
+        ("it was asked", Some(("7", "bob")), None, Some("bob"), Some("bob")),
+        ("of another version", Some(("6", "bob")), None, None, None),
+        (
+            "a controller has just begun",
+            None,
+            Some(("token", "bob")),
+            Some("bob"),
+            None,
+        ),
+        ("it names another Secret", None, Some(("other", "bob")), None, None),
+        (
+            "a token was replaced",
+            Some(("7", "eve")),
+            Some(("token", "bob")),
+            Some("eve"),
+            Some("eve"),
+        ),
+    ];
+    for (what, known, before, status, start) in table {
+        let world = world(vec![due("one", "a", 0, None)], |w| {
+            let (key, known) = (
+                credential(0),
+                known.map(|(version, login)| (version.to_owned(), told("token", login))),
+            );
+            w.credentials.get_mut(&key).unwrap().identity = known;
+            let mut automation = automation("one", 1);
+            automation.status.get_or_insert_default().credential = before.map(|(secret, login)| told(secret, login));
+            w.put_automation(automation);
+        });
+        let one = Subject::Automation(key("one"));
+        let settings = Settings::default();
+        let actions = crate::plan::plan(&world, &one, &settings, at(1)).actions;
+        let Some(Action::WriteAutomationStatus(written)) = actions.first() else {
+            panic!("{what}: {actions:?}")
+        };
+        let login = |told: &Option<CredentialIdentity>| told.as_ref().and_then(|told| told.login.clone());
+        assert_eq!(login(&written.credential).as_deref(), status, "{what}");
+        let admitted = crate::plan::admission::plan(&world, &settings, at(1));
+        let Some(Action::Start(admitted)) = admitted.first().and_then(|(_, planned)| planned.actions.first()) else {
+            panic!("{what}: {admitted:?}")
+        };
+        assert_eq!(login(&admitted.credential).as_deref(), start, "{what}");
+    }
 }
 
 #[test]

@@ -100,6 +100,69 @@ fn a_repository_is_looked_at_for_who_polls() {
     }
 }
 
+/// The issue was labelled ten seconds ago; the others a second before each other.
+fn labelled_before(count: u64) -> Vec<Event> {
+    let events = (0..count).map(|number| {
+        let mut event = event();
+        event.subject.number = 100 + number;
+        event.at = at(-10 - i64::try_from(number).unwrap());
+        event
+    });
+    let mut events: Vec<_> = events.collect();
+    events.reverse();
+    events
+}
+
+#[test]
+fn a_new_automation_fires_for_as_much_of_the_past_as_it_says() {
+    type Row = (&'static str, &'static str, &'static [u64], &'static [u64]);
+    // What it says, which of the four of the past have a task already, and for which tasks are made.
+    let table: [Row; 6] = [
+        ("nothing", "", &[], &[]),
+        ("two of four, the newest", ", backfill: {limit: 2}", &[], &[100, 101]),
+        ("a crash came between", ", backfill: {limit: 2}", &[101], &[100]),
+        ("all are there", ", backfill: {limit: 2}", &[100, 101], &[]),
+        (
+            "more than there are",
+            ", backfill: {limit: 9}",
+            &[],
+            &[100, 101, 102, 103],
+        ),
+        (
+            "not what is too old",
+            ", backfill: {limit: 9}, maxEventAge: 11s",
+            &[],
+            &[100, 101],
+        ),
+    ];
+    for (what, says, there, expected) in table {
+        let mut automation = on(&format!("issue: {{actions: [labeled], labels: [agent]{says}}}"));
+        automation.metadata.creation_timestamp = Some(Time(at(-5)));
+        let mut world = world(vec![], |w| {
+            w.put_automation(automation);
+        });
+        found(&mut world, 0, -10, labelled_before(4));
+        let numbers = |world: &World| {
+            let planned = plan(world, &subject(), &Settings::default(), at(0));
+            let tasks = planned.actions.into_iter().filter_map(|action| match action {
+                Action::CreateTask(task) => Some(*task),
+                _ => None,
+            });
+            let number = |task: &AgentTask| u64::try_from(task.spec.trigger.event.as_ref().unwrap().number).unwrap();
+            tasks.map(|task| (number(&task), task)).collect::<Vec<_>>()
+        };
+        let everything = numbers(&world);
+        for (number, mut task) in everything {
+            if there.contains(&number) {
+                task.metadata.uid = Some(format!("uid-{number}"));
+                world.put_task(task);
+            }
+        }
+        let made: Vec<_> = numbers(&world).into_iter().map(|(number, _)| number).collect();
+        assert_eq!(made, expected, "{what}");
+    }
+}
+
 #[test]
 fn a_position_moves_once_the_tasks_of_what_was_found_are_there() {
     let mut world = world(vec![], |w| {

@@ -521,6 +521,32 @@ fn automations_take_turns_and_a_burst_starves_nobody() {
     }
 }
 
+/// A rule that held it before is not what it is skipped for.
+#[test]
+fn a_duplicate_names_the_rule_that_makes_it_one() {
+    let mut held = in_phase(Phase::Held).unwrap();
+    held.bound_by = Some(crate::plan::room::bound_to(
+        &automation("one", 1),
+        "concurrency.maxActive",
+    ));
+    let same = |task| with_key(task, "deps", |_| ());
+    for status in [None, Some(held)] {
+        let world = world(
+            vec![same(due("one", "a", 0, status)), same(running("two", "r"))],
+            |_| (),
+        );
+        let planned = admission::plan(&world, &Settings::default(), at(0));
+        let [Action::WriteTaskStatus(status)] = planned[0].1.actions.as_slice() else {
+            panic!("{planned:?}")
+        };
+        let rule = status
+            .bound_by
+            .as_ref()
+            .map(|bound| (bound.name.as_str(), bound.rule.as_str()));
+        assert_eq!(rule, Some(("one", "spec.deduplicate")));
+    }
+}
+
 /// What is told is the rule: figures in its sentence alone are no news.
 #[test]
 fn a_held_task_is_written_to_when_another_rule_binds_it() {

@@ -219,6 +219,8 @@ const AUTOMATION: &[Row] = &[
     row("triggers[].issue.labels").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.labelsAbsent").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.maxEventAge").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.backfill").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.backfill.limit").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.milestone").with(&[("/triggers", ON_ISSUE)]),
     row("report").with(&[("/triggers", ON_ISSUE)]).only(&[(r#"{"comment": true}"#, "")]),
     row("report.comment").with(&[("/triggers", ON_ISSUE), ("/report", "{}")]),
@@ -258,6 +260,8 @@ const AUTOMATION: &[Row] = &[
     row("triggers[].pullRequest.labels").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.labelsAbsent").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.maxEventAge").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.backfill").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.backfill.limit").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.paths")
         .with(&[("/triggers", ON_PULL_REQUEST)])
         .only(&[(r#"["src/**"]"#, ""), ("[]", "")]),

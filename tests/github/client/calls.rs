@@ -53,7 +53,7 @@ pub const CALLS: [(Call, &str, &str, &str); 9] = [
         "release/1",
     ),
     (
-        |client| async move { client.get_user(&token()).await.map(|user| user.login) }.boxed(),
+        |client| async move { client.identify(&token()).await.map(|told| told.user.login) }.boxed(),
         "/user",
         r#"{"id":1,"login":"octocat"}"#,
         "octocat",
@@ -157,7 +157,7 @@ async fn each_read_fails_in_a_category() {
 #[tokio::test]
 async fn a_refusal_tells_what_to_do() {
     let transport = Scripted::answering([answer(401, &[], r#"{"message":"Bad credentials"}"#)]);
-    let error = transport.client().get_user(&token()).await.unwrap_err();
+    let error = transport.client().identify(&token()).await.unwrap_err();
     assert_eq!(
         error.refusal().map(|refusal| &refusal.kind),
         Some(&RefusalKind::BadCredentials)
@@ -187,7 +187,7 @@ async fn the_observer_hears_of_every_exchange() {
         move |exchange| heard.lock().unwrap().push(exchange.clone())
     });
     for _ in 0..4 {
-        let _ = client.get_user(&token()).await;
+        let _ = client.identify(&token()).await;
     }
     let rate = Some(RateSnapshot {
         limit: 5000,

@@ -178,7 +178,7 @@ async fn a_task_from_start_to_review() {
         .unwrap();
     assert!(client.get_pull(&token, &repo, number).await.unwrap().is_merged());
 
-    assert_eq!(client.get_user(&token).await.unwrap().login, "octocat");
+    assert_eq!(client.identify(&token).await.unwrap().user.login, "octocat");
     assert_eq!(
         client.get_repository(&token, &repo).await.unwrap().full_name,
         "acme/payments-api"
@@ -381,9 +381,9 @@ async fn reads_that_are_refused() {
         .simulator
         .change_token(TOKEN, |token| token.revoked = true)
         .unwrap();
-    assert_eq!(category(client.get_user(&token).await.map(drop)), "bad_credentials");
+    assert_eq!(category(client.identify(&token).await.map(drop)), "bad_credentials");
     let unknown = Token::parse("ghp_unknown").unwrap();
-    assert_eq!(category(client.get_user(&unknown).await.map(drop)), "bad_credentials");
+    assert_eq!(category(client.identify(&unknown).await.map(drop)), "bad_credentials");
 }
 
 /// The documented answer to each read is read, and its elements all come through.

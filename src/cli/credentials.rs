@@ -1,0 +1,146 @@
+//! `agent-automation status --credentials`: whose tokens are in use, how long they last, and for what.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde::Serialize;
+
+use crate::api::{AgentAutomation, Reason};
+use crate::plan::CredentialKey;
+use crate::plan::world::phase;
+
+use super::cluster::{self, View};
+use super::table::{Row, dash, print_rows, relative};
+
+/// Prints the credentials that automations and waiting tasks name.
+#[must_use]
+pub fn print(view: &View, args: &cluster::Args) -> ExitCode {
+    let none = format!("No automations {}.", view.whereabouts());
+    print_rows(&rows(view), args.output, args.color, &none)
+}
+
+/// One Secret's token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Line {
+    pub namespace: String,
+    pub secret: String,
+    pub key: String,
+    /// Missing until GitHub was asked.
+    pub kind: Option<&'static str>,
+    pub login: Option<String>,
+    pub expires_at: Option<Timestamp>,
+    /// What keeps it from being used, as an automation's condition says.
+    pub refusal: Option<Refusal>,
+    /// The automations that use it.
+    pub automations: Vec<String>,
+    /// Tasks that wait for it.
+    pub waiting: usize,
+    #[serde(skip)]
+    expires_in: String,
+}
+
+/// Why a credential can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    pub reason: String,
+    pub since: Timestamp,
+    pub message: String,
+}
+
+impl Row for Line {
+    const HEADERS: &'static [&'static str] = &[
+        "NAMESPACE",
+        "SECRET",
+        "KIND",
+        "LOGIN",
+        "EXPIRES",
+        "REFUSAL",
+        "WAITING",
+        "AUTOMATIONS",
+        "MESSAGE",
+    ];
+    const NARROW: usize = 8;
+
+    fn cells(&self) -> Vec<String> {
+        let refusal = self.refusal.as_ref();
+        vec![
+            self.namespace.clone(),
+            self.secret.clone(),
+            dash(self.kind.map(str::to_owned)),
+            dash(self.login.clone()),
+            self.expires_in.clone(),
+            dash(refusal.map(|refusal| refusal.reason.clone())),
+            self.waiting.to_string(),
+            some_of(&self.automations),
+            dash(refusal.map(|refusal| refusal.message.clone())),
+        ]
+    }
+
+    fn is_alarming(&self) -> bool {
+        self.refusal.is_some()
+    }
+}
+
+fn rows(view: &View) -> Vec<Line> {
+    let mut used: BTreeMap<CredentialKey, Vec<&AgentAutomation>> = BTreeMap::new();
+    let shown = view.world.automations().filter(|(key, _)| view.shows(&key.namespace));
+    for (_, automation) in shown {
+        used.entry(CredentialKey::of_automation(automation))
+            .or_default()
+            .push(automation);
+    }
+    used.into_iter()
+        .map(|(key, automations)| line(view, &key, &automations))
+        .collect()
+}
+
+fn line(view: &View, key: &CredentialKey, automations: &[&AgentAutomation]) -> Line {
+    let statuses = automations.iter().filter_map(|automation| automation.status.as_ref());
+    let mut told = statuses.filter_map(|status| status.credential.as_ref());
+    let identity = told.find(|told| told.secret == key.secret.name);
+    let expires_at = identity.and_then(|identity| identity.expires_at);
+    let tasks = view.world.tasks().map(|(_, task)| task);
+    let waiting = tasks.filter(|task| phase(task).is_waiting() && CredentialKey::of_task(task) == *key);
+    Line {
+        namespace: key.namespace.clone(),
+        secret: key.secret.name.clone(),
+        key: key.secret.key.clone(),
+        kind: identity.map(|identity| identity.kind.as_str()),
+        login: identity.and_then(|identity| identity.login.clone()),
+        expires_at,
+        refusal: automations.iter().find_map(|automation| refusal(automation)),
+        automations: automations.iter().map(|automation| automation.name_any()).collect(),
+        waiting: waiting.count(),
+        expires_in: relative(expires_at, view.now),
+    }
+}
+
+fn refusal(automation: &AgentAutomation) -> Option<Refusal> {
+    let mut conditions = automation.status.iter().flat_map(|status| &status.conditions);
+    let ready = conditions.find(|condition| condition.type_ == "Ready")?;
+    let about = [
+        Reason::SecretMissing,
+        Reason::SecretForbidden,
+        Reason::SecretKeyMissing,
+        Reason::CredentialRejected,
+        Reason::RateLimited,
+    ];
+    let is_about = about.iter().any(|reason| reason.as_str() == ready.reason);
+    is_about.then(|| Refusal {
+        reason: ready.reason.clone(),
+        since: ready.last_transition_time.0,
+        message: ready.message.clone(),
+    })
+}
+
+/// The names that a line has room for.
+fn some_of(names: &[String]) -> String {
+    match names {
+        [] | [_] | [_, _] => names.join(","),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+    }
+}
