@@ -375,7 +375,7 @@ impl<'a> Pass<'a> {
     /// What came due in a window that skips is skipped, even if it is looked at after the window's end.
     fn frozen(&self, task: &AgentTask) -> Option<Verdict> {
         let namespace = task.namespace().unwrap_or_default();
-        let due = task.spec.trigger.scheduled_time.min(self.now);
+        let due = task.spec.trigger.scheduled_time;
         let bound = |policy: &Policy, window: &str| Some(policy.bound(&format!("freezeWindows[{window}]")));
         let mut skipping = open_windows(self.world, &namespace, due).filter(|(_, open)| open.due == WhenFrozen::Skip);
         if let Some((policy, open)) = skipping.next() {

@@ -106,8 +106,9 @@ fn in_the_way(terms: &DeduplicationTerms, task: &AgentTask, other: &AgentTask, n
     }
     let cooldown = terms.cooldown?;
     let at = budget::started(other.status.as_ref()?)?;
-    let until = add(at, cooldown.duration());
-    (at <= now && now < until).then(|| format!("started at {at}, less than {cooldown} ago"))
+    // Another's clock may be ahead.
+    let is_recent = at < add(now, cooldown.duration()) && now < add(at, cooldown.duration());
+    is_recent.then(|| format!("started at {at}, less than {cooldown} ago"))
 }
 
 fn sentence(terms: &DeduplicationTerms, other: &AgentTask, how: &str) -> String {

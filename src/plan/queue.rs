@@ -28,6 +28,8 @@ pub struct Queue {
     automations: BTreeMap<ObjectKey, Vec<(Shared, Member)>>,
     /// The automation that was the last to be looked at in turn.
     turn: Option<ObjectKey>,
+    /// When it was asked last.
+    asked_at: Option<Timestamp>,
 }
 
 /// The first task of an automation that waits for something.
@@ -51,14 +53,19 @@ impl Queue {
         now: Timestamp,
     ) -> Vec<(Subject, Planned)> {
         let mut concerned = self.take_turn(world, settings.sweep);
+        // What a time had decided is undecided again once the clock was set back.
+        if self.asked_at.replace(now).is_some_and(|before| now < before) {
+            concerned.extend(world.automations_that_wait(Bound::Unbounded).cloned());
+        }
         for subject in news {
             concern(world, subject, &mut concerned);
         }
         let touched = Touched::by(world, news, &concerned);
         let mut pass = Pass::new(world, settings, now);
         let looked = self.look(world, concerned, &touched, &mut pass);
+        let waits: BTreeSet<_> = looked.iter().filter_map(|looked| looked.shared.clone()).collect();
         let mut plans: Vec<_> = looked.into_iter().flat_map(Looked::into_plans).collect();
-        plans.extend(self.wakes(world, &touched, &pass));
+        plans.extend(self.wakes(world, &pass, |shared| touched.is(shared) || waits.contains(shared)));
         plans
     }
 
@@ -153,8 +160,8 @@ impl Queue {
     }
 
     /// Room that comes with the time wakes the first that waits for it.
-    fn wakes(&self, world: &World, touched: &Touched, pass: &Pass) -> Vec<(Subject, Planned)> {
-        let shared = self.shared.iter().filter(|(shared, _)| touched.is(shared));
+    fn wakes(&self, world: &World, pass: &Pass, is_meant: impl Fn(&Shared) -> bool) -> Vec<(Subject, Planned)> {
+        let shared = self.shared.iter().filter(|(shared, _)| is_meant(shared));
         let first = shared.filter_map(|(shared, members)| {
             let until = pass.room().is_used_up(shared)??;
             let (place, _) = members.first()?;
@@ -193,6 +200,8 @@ struct Touched<'a> {
     policies: BTreeSet<&'a str>,
     repositories: BTreeSet<String>,
     credentials: BTreeSet<CredentialKey>,
+    /// A task is gone, and nothing tells any more which repository and credential it had.
+    has_gone: bool,
 }
 
 impl<'a> Touched<'a> {
@@ -201,14 +210,19 @@ impl<'a> Touched<'a> {
             policies: BTreeSet::new(),
             repositories: BTreeSet::new(),
             credentials: BTreeSet::new(),
+            has_gone: false,
         };
         let mut namespaces: BTreeSet<&str> = concerned.iter().map(|key| key.namespace.as_str()).collect();
         for subject in news {
             namespaces.insert(subject.namespace());
             match subject {
-                Subject::Task(key) => {
-                    touched.credentials.extend(world.task(key).map(CredentialKey::of_task));
-                }
+                Subject::Task(key) => match world.task(key) {
+                    Some(task) => {
+                        touched.credentials.insert(CredentialKey::of_task(task));
+                        touched.repositories.insert(folded(&task.spec.repository));
+                    }
+                    None => touched.has_gone = true,
+                },
                 Subject::Credential(key) => {
                     touched.credentials.insert(key.clone());
                 }
@@ -238,9 +252,9 @@ impl<'a> Touched<'a> {
             | Shared::Starts(policy)
             | Shared::Budget(policy, _) => self.policies.contains(policy.as_str()),
             Shared::ReviewsIn(policy, repository) => {
-                self.policies.contains(policy.as_str()) || self.repositories.contains(repository)
+                self.has_gone || self.policies.contains(policy.as_str()) || self.repositories.contains(repository)
             }
-            Shared::Writes(credential) => self.credentials.contains(credential),
+            Shared::Writes(credential) => self.has_gone || self.credentials.contains(credential),
         }
     }
 }

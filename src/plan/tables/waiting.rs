@@ -130,6 +130,12 @@ fn what_becomes_of_a_task_that_waits() {
             ],
         ),
         (
+            "what a clock that is ahead made is skipped by the window that it came due in",
+            vec![due("one", "a", 3_610, None)],
+            Box::new(frozen("[{name: day, cron: '0 7 * * *', duration: 1h, due: Skip}]")),
+            &["a: Skipped PolicyFrozen: it came due in the freeze window day of AgentPolicy default, which skips it"],
+        ),
+        (
             "the same key, and the other is under way",
             vec![same(due("one", "a", 0, None)), same(running("two", "r"))],
             nothing(),
@@ -198,6 +204,26 @@ fn what_becomes_of_a_task_that_waits() {
             nothing(),
             &[
                 "a: Skipped Duplicate: task r has the same key (deps) and started at 2026-11-22T05:59:10Z, less than 1m ago, \
+               id-1 at GitHub",
+            ],
+        ),
+        (
+            "the other started less than its cooldown ago, by a clock that is ahead",
+            vec![
+                with_key(due("one", "a", 0, None), "deps", |terms| {
+                    terms.cooldown = Some("1m".to_owned().try_into().unwrap());
+                }),
+                {
+                    let mut other = same(running("two", "r"));
+                    let status = other.status.as_mut().unwrap();
+                    status.started_at = Some(at(20));
+                    (status.phase, status.task) = (Phase::Succeeded, Some(at_github("completed")));
+                    other
+                },
+            ],
+            nothing(),
+            &[
+                "a: Skipped Duplicate: task r has the same key (deps) and started at 2026-11-22T06:00:20Z, less than 1m ago, \
                id-1 at GitHub",
             ],
         ),

@@ -39,6 +39,8 @@ struct Known {
     task: Rc<AgentTask>,
     /// The history let go of it: it still counts for rates and budgets.
     is_collected: bool,
+    /// What it had cost when the history accounted for it: nobody follows what it does after that.
+    accounted: Option<i64>,
     /// It came to count against caps, or to have an open pull request, by itself or by a person, and not by a start.
     is_unforeseen: bool,
     has_unforeseen_pull: bool,
@@ -275,6 +277,7 @@ impl Checks {
         let known = self.tasks.entry(uid.to_owned()).or_insert_with(|| Known {
             task: after.clone(),
             is_collected: false,
+            accounted: None,
             is_unforeseen: false,
             has_unforeseen_pull: false,
         });
@@ -330,6 +333,7 @@ impl Checks {
             after.status.clone().unwrap_or_default(),
         );
         let name = after.name_any();
+        self.let_go(after, &is.collected.deleting);
         let created = created(after);
         let decided = |schedules: &[_]| {
             let first: Option<&agent_automation::api::automation::ScheduleStatus> = schedules.first();
@@ -355,6 +359,17 @@ impl Checks {
         let is_here = |(of, time, _): &Cause| *of == uid && *time > from && *time <= to;
         if self.causes.values().any(is_here) {
             *self.late.entry(uid).or_default() += counted - without;
+        }
+    }
+
+    /// The history accounts for tasks that it deletes next.
+    fn let_go(&mut self, automation: &AgentAutomation, names: &[String]) {
+        let own = |known: &&mut Known| known.task.spec.automation.uid == automation.uid().unwrap_or_default();
+        let named = |known: &&mut Known| names.contains(&known.task.name_any());
+        for known in self.tasks.values_mut().filter(own).filter(named) {
+            let held = status(&known.task).reserved_nano_credits.unwrap_or(0);
+            let cost = cost(&known.task).unwrap_or(held);
+            known.accounted.get_or_insert(cost);
         }
     }
 
@@ -715,7 +730,7 @@ fn charge(known: &Known, cost: Option<&i64>, since: Timestamp) -> i64 {
         return 0;
     }
     let held = status.reserved_nano_credits.unwrap_or(0);
-    match cost {
+    match known.accounted.as_ref().or(cost) {
         Some(cost) => *cost,
         None if known.is_collected => status.usage.as_ref().map_or(held, |usage| usage.nano_ai_credits),
         None => held,
