@@ -437,26 +437,27 @@ pub struct Retry {
     /// The wait before the first retry; each further one is twice as long, up to six hours, and varied by up to a fifth.
     #[serde(default = "five_minutes")]
     pub backoff: Interval,
-    /// Which ends are retried.
+    /// Which ends are retried: the agent's failure alone by default. What passed a deadline here is `TimedOut` as well, and
+    /// is retried once it has ended at GitHub.
     #[serde(default = "failed")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
-    pub on: Vec<RetryOn>,
+    pub ends: Vec<RetriedEnd>,
 }
 
 fn five_minutes() -> Interval {
     Interval::of_minutes(5)
 }
 
-fn failed() -> Vec<RetryOn> {
-    vec![RetryOn::Failed]
+fn failed() -> Vec<RetriedEnd> {
+    vec![RetriedEnd::Failed]
 }
 
 /// An end that is retried.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryOn {
+pub enum RetriedEnd {
     /// The agent failed.
     Failed,
-    /// The agent ran out of time at GitHub. What only passed a deadline here may go on there, and is not retried.
+    /// The agent ran out of time at GitHub, or passed a deadline here and has ended there since.
     TimedOut,
     /// Somebody cancelled it at GitHub.
     Cancelled,
@@ -830,6 +831,9 @@ pub struct Collected {
     /// Uids of the last tasks that somebody else deleted after they had started, and that are counted here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub departed: Vec<String>,
+    /// When tasks that somebody else deleted started, those of the last hour: `maxStartsPerHour` counts them still.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<DepartedStart>,
     /// Of those that ended after the last success, how many ended in failure.
     #[serde(skip_serializing_if = "is_zero")]
     pub failures: i32,
@@ -846,6 +850,16 @@ pub struct Collected {
     /// Their pull requests.
     #[serde(skip_serializing_if = "PullRequestCounts::is_empty")]
     pub pull_requests: PullRequestCounts,
+}
+
+/// That a task started which is not there any more.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DepartedStart {
+    /// The `AgentTask`'s name.
+    pub name: String,
+    /// When it started.
+    pub at: Timestamp,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

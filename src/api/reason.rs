@@ -46,6 +46,8 @@ pub enum Reason {
     Suspended,
     /// The automation's own cap is reached.
     AutomationCap,
+    /// As many of its tasks wait as may.
+    QueueFull,
     /// A policy's cap is reached.
     PolicyCap,
     /// GitHub asked to wait.
@@ -167,6 +169,7 @@ impl Reason {
             Self::PolicyUnreadable => "PolicyUnreadable",
             Self::Suspended => "Suspended",
             Self::AutomationCap => "AutomationCap",
+            Self::QueueFull => "QueueFull",
             Self::PolicyCap => "PolicyCap",
             Self::RateLimited => "RateLimited",
             Self::GitHubUnavailable => "GitHubUnavailable",

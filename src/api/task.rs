@@ -81,7 +81,9 @@ pub const AUTOMATION_LABEL: &str = "agentautomation.dev/automation";
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self == oldSelf").message("a task is a record of what was decided and can't be changed: change the automation, and its next task follows"),
-    validation = Rule::new("[has(self.trigger), has(self.repository), has(self.baseBranch), has(self.templateDigest), has(self.secretRef)].all(it, it == has(self.prompt))").message("a task made by hand names its automation, who asks and the inputs; the controller decides the rest: leave out trigger, repository, baseBranch, prompt, templateDigest and secretRef")
+    validation = Rule::new("[has(self.trigger), has(self.repository), has(self.baseBranch), has(self.templateDigest), has(self.secretRef)].all(it, it == has(self.prompt))").message("a task made by hand names its automation, who asks and the inputs; the controller decides the rest: leave out trigger, repository, baseBranch, prompt, templateDigest and secretRef"),
+    validation = Rule::new("has(self.prompt) || ![has(self.startBefore), has(self.startAfter), has(self.retry), has(self.activeDeadlineSeconds), has(self.waitingDeadlineSeconds), has(self.deduplicate), has(self.report), has(self.stalePullRequest), has(self.pushTo), has(self.follows), has(self.policies), has(self.promptSections)].exists(it, it)").message("of a task made by hand the automation says when it may start, its deadlines, retries and what becomes of its pull request: leave out startBefore, startAfter, retry, activeDeadlineSeconds, waitingDeadlineSeconds, deduplicate, report, stalePullRequest, pushTo, follows, policies and promptSections"),
+    validation = Rule::new("has(self.prompt) || (self.agent.model == '' && self.agent.customAgent == '' && self.startPolicy == 'AtMostOnce')").message("of a task made by hand the automation says which agent works on it and what a lost answer leads to: leave out agent and startPolicy")
 )]
 pub struct TaskSpec {
     /// The automation it belongs to. Whoever makes a task by hand gives its name alone.
@@ -139,9 +141,11 @@ pub struct TaskSpec {
     /// It may not start before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_after: Option<Timestamp>,
-    /// Higher ones start first.
-    #[serde(default)]
-    pub priority: i32,
+    /// Higher ones start first. Whoever makes a task by hand may give one of their own, up to the policies' `maxPriority`;
+    /// the automation's counts else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1_000, max = 1_000))]
+    pub priority: Option<i32>,
     /// What makes it a duplicate of another task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deduplicate: Option<DeduplicationTerms>,
@@ -169,6 +173,11 @@ pub struct TaskSpec {
 }
 
 impl TaskSpec {
+    #[must_use]
+    pub fn priority(&self) -> i32 {
+        self.priority.unwrap_or(0)
+    }
+
     /// Whether it says what to do. That of a task made by hand does not, until the controller has decided.
     #[must_use]
     pub fn is_decided(&self) -> bool {
@@ -177,12 +186,18 @@ impl TaskSpec {
 }
 
 impl AgentTask {
-    /// The task with what the controller decided for it as its spec, where it was made by hand.
+    /// The task with what the controller decided for it as its spec, where it was made by hand; it is due from when it was
+    /// made.
     #[must_use]
     pub fn completed(mut self) -> Self {
         let decided = self.status.as_ref().and_then(|status| status.decided.as_deref());
-        if let Some(decided) = decided.filter(|_| !self.spec.is_decided()) {
+        if self.spec.is_decided() {
+            return self;
+        }
+        if let Some(decided) = decided {
             self.spec = decided.clone();
+        } else if let Some(made) = &self.metadata.creation_timestamp {
+            self.spec.trigger.scheduled_time = made.0;
         }
         self
     }
@@ -442,7 +457,8 @@ pub struct TaskStatus {
     /// What it cost, as far as it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    /// When GitHub had it.
+    /// When the attempt that started it was written down, just before it was sent. Caps on starts, budgets and deadlines
+    /// count from then, however late its answer was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When its end was seen.

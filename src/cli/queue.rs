@@ -143,7 +143,7 @@ fn row(
         reason: reason.to_owned(),
         message,
         bound_by,
-        priority: task.spec.priority,
+        priority: task.spec.priority(),
         repository: task.spec.repository.clone(),
     }
 }

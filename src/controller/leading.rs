@@ -349,7 +349,8 @@ impl<'a> Leading<'a> {
         );
         self.controller.metrics.decided(status.phase.as_str(), reason);
         if action == "Start" && status.phase == Phase::Running {
-            let delay = self.now().duration_since(task.spec.trigger.scheduled_time);
+            let due = task.clone().completed().spec.trigger.scheduled_time;
+            let delay = self.now().duration_since(due);
             self.controller.metrics.started_after(delay.as_secs_f64());
         }
         if let Some(event) = self.teller.tell(task) {

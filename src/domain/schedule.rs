@@ -163,8 +163,11 @@ fn parse_rule(expression: &str) -> Result<Parsed, ScheduleError> {
     Ok(Parsed::Fields(Fields::parse(fields)?))
 }
 
-/// The API server takes a name letter by letter, while jiff disregards case.
-fn parse_zone(name: &str) -> Result<TimeZone, ScheduleError> {
+/// The IANA time zone of that name. The API server takes a name letter by letter, while jiff disregards case.
+///
+/// # Errors
+/// When there is none, or when it is written otherwise.
+pub fn parse_zone(name: &str) -> Result<TimeZone, ScheduleError> {
     if name.is_empty() {
         return Err(ScheduleError::ZoneEmpty);
     }

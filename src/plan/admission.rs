@@ -19,6 +19,7 @@ use crate::domain::repository::Repository;
 
 use super::action::Admitted;
 use super::credential::{Usability, identity, limited_until, usability};
+use super::crowd::Crowd;
 use super::observed::SeenOrigin;
 use super::order::in_order;
 use super::origin::Judgement;
@@ -106,7 +107,7 @@ fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Planned, Opti
                 planned.wake_at(until);
             }
             planned.actions.extend(told(task, Phase::Held, &binding, now));
-            planned.reasons.push(binding.why);
+            planned.reasons.push(with_figures(binding));
         }
         Verdict::End(phase, binding) => {
             planned.actions.extend(told(task, phase, &binding, now));
@@ -147,6 +148,15 @@ fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Planned, Opti
     (planned, None)
 }
 
+/// What is told to whoever asks now.
+fn with_figures(binding: Binding) -> Why {
+    let Some(figures) = binding.figures else {
+        return binding.why;
+    };
+    let why = binding.why;
+    Why::new(why.reason, format!("{} ({figures})", why.message))
+}
+
 fn deadline(task: &AgentTask, now: Timestamp) -> Option<Timestamp> {
     task.spec.start_before.filter(|deadline| *deadline > now)
 }
@@ -162,8 +172,7 @@ fn told(task: &AgentTask, phase: Phase, binding: &Binding, now: Timestamp) -> Op
         same && status.bound_by == binding.bound
     };
     let same_words = |status: &TaskStatus| status.message.as_ref() == Some(&binding.why.message);
-    // The figures in a rule's sentence change with every start; what is told is the rule.
-    if before.is_some_and(|status| same_rule(status) && (binding.bound.is_some() || same_words(status))) {
+    if before.is_some_and(|status| same_rule(status) && same_words(status)) {
         return None;
     }
     let mut status = before.cloned().unwrap_or_default();
@@ -175,7 +184,12 @@ fn told(task: &AgentTask, phase: Phase, binding: &Binding, now: Timestamp) -> Op
 fn ended(task: &AgentTask, phase: Phase, binding: &Binding, now: Timestamp) -> TaskStatus {
     let mut status = task.status.clone().unwrap_or_default();
     say(&mut status, phase, binding.why.reason, binding.why.message.clone());
-    status.bound_by = binding.bound.clone().or(status.bound_by);
+    // What passes a deadline ends for what held it until then.
+    let held_by = status
+        .bound_by
+        .take()
+        .filter(|_| binding.why.reason == Reason::DeadlineExceeded);
+    status.bound_by = binding.bound.clone().or(held_by);
     status.ended_at = Some(now);
     status.not_before = None;
     status
@@ -193,6 +207,7 @@ pub(super) struct Pass<'a> {
     room: Room<'a>,
     /// Why each automation has stopped itself, if it has.
     stopped: BTreeMap<ObjectKey, Option<String>>,
+    crowds: BTreeMap<ObjectKey, Crowd>,
 }
 
 impl<'a> Pass<'a> {
@@ -203,6 +218,7 @@ impl<'a> Pass<'a> {
             now,
             room: Room::new(world, settings, now),
             stopped: BTreeMap::new(),
+            crowds: BTreeMap::new(),
         }
     }
 
@@ -253,16 +269,16 @@ impl<'a> Pass<'a> {
                 Asked::Held(why) => Verdict::Hold(why.into()),
             };
         }
-        let automation = self.world.automation_of(task);
-        let Some(automation) = automation.filter(|automation| automation.metadata.deletion_timestamp.is_none()) else {
-            return hold(
-                Reason::AutomationGone,
-                "its automation is gone, and it will be collected with it",
-            );
+        let Some(automation) = self.world.automation_of(task) else {
+            return gone(task);
         };
+        if automation.metadata.deletion_timestamp.is_some() {
+            return goes_with_it();
+        }
         self.over(automation, task)
             .or_else(|| self.follows(task))
             .or_else(|| self.followed(automation, task))
+            .or_else(|| self.surplus(automation, task))
             .or_else(|| suspended(automation))
             .or_else(|| self.stopped(automation))
             .or_else(|| self.ruled(task))
@@ -275,6 +291,7 @@ impl<'a> Pass<'a> {
             .or_else(|| self.retried(task))
             .or_else(|| self.full(automation, task))
             .or_else(|| self.room.binds(automation, task).map(Verdict::Hold))
+            .or_else(|| self.limited(task))
             .or_else(|| self.paced(task))
             .or_else(|| self.stale(automation, task))
             .unwrap_or_else(|| self.start(task))
@@ -342,10 +359,21 @@ impl<'a> Pass<'a> {
         if automation.metadata.generation == Some(task.spec.automation.generation) {
             return None;
         }
-        let name = task.name_any();
-        let follows = |other: &&AgentTask| other.spec.follows.as_ref().is_some_and(|follows| follows.name == name);
-        let successor = self.world.tasks_of(automation).find(follows)?;
+        let is_of_same = |other: &&AgentTask| other.spec.automation.uid == task.spec.automation.uid;
+        let successor = self.world.followers_of(&ObjectKey::of(task)).find(is_of_same)?;
         Some(Verdict::GiveWay(successor.name_any()))
+    }
+
+    /// More of its automation's tasks wait than may.
+    fn surplus(&mut self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+        let (phase, binding) = self.crowd(automation).gives_way(automation, task)?;
+        Some(Verdict::End(phase, binding))
+    }
+
+    fn crowd(&mut self, automation: &AgentAutomation) -> &Crowd {
+        let (world, now) = (self.world, self.now);
+        let known = self.crowds.entry(ObjectKey::of(automation));
+        known.or_insert_with(|| Crowd::of(world, automation, now))
     }
 
     fn stopped(&mut self, automation: &AgentAutomation) -> Option<Verdict> {
@@ -430,7 +458,7 @@ impl<'a> Pass<'a> {
         }))
     }
 
-    /// GitHub, or the Secret, keeps it waiting. A changed spec may name another Secret.
+    /// The Secret, or what GitHub said of this very task, keeps it waiting. A changed spec may name another Secret.
     fn waits(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
         let key = CredentialKey::of_task(task);
         let credential = self.world.credentials.get(&key);
@@ -442,24 +470,25 @@ impl<'a> Pass<'a> {
             }
             Usability::Usable(_) => {}
         }
-        let status = task.status.as_ref();
-        let says = |reason| status.is_some_and(|status| status.reason == Some(reason));
-        let limited = limited_until(credential, self.now);
-        if limited.is_some() {
-            let message = "GitHub's rate limit is used up for this credential; it is tried again when GitHub allows";
-            return Some(if says(Reason::RateLimited) {
-                Verdict::Wait(limited)
-            } else {
-                Verdict::Hold(Binding {
-                    until: limited,
-                    ..Binding::new(Reason::RateLimited, message, None)
-                })
-            });
-        }
-        let not_before = status.and_then(|status| status.not_before);
+        let not_before = task.status.as_ref().and_then(|status| status.not_before);
         pending(not_before, LONGEST_ASKED, self.now)
-            .filter(|_| !says(Reason::CredentialRejected))
+            .filter(|_| !says(task, Reason::CredentialRejected))
             .map(|time| Verdict::Wait(Some(time)))
+    }
+
+    /// GitHub asks everything with its credential to wait. Only what nothing else holds is told so.
+    fn limited(&self, task: &AgentTask) -> Option<Verdict> {
+        let credential = self.world.credentials.get(&CredentialKey::of_task(task));
+        let until = limited_until(credential, self.now)?;
+        let message = "GitHub's rate limit is used up for this credential; it is tried again when GitHub allows";
+        Some(if says(task, Reason::RateLimited) {
+            Verdict::Wait(Some(until))
+        } else {
+            Verdict::Hold(Binding {
+                until: Some(until),
+                ..Binding::new(Reason::RateLimited, message, None)
+            })
+        })
     }
 
     /// What does not get through to the API server leaves its turn to the next.
@@ -469,7 +498,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Its automation's own cap, and what that means for it.
-    fn full(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+    fn full(&mut self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
         let binding = self.room.own_cap(automation)?;
         Some(match automation.spec.concurrency.when_full {
             WhenFull::Queue => Verdict::Hold(binding),
@@ -485,7 +514,7 @@ impl<'a> Pass<'a> {
                     },
                 )
             }
-            WhenFull::KeepLatest => match self.newest_waiting(automation, task) {
+            WhenFull::KeepLatest => match self.crowd(automation).newer_than(task) {
                 Some(newest) => {
                     let message = format!("task {newest} came later, and spec.concurrency.whenFull is KeepLatest");
                     Verdict::End(
@@ -496,17 +525,6 @@ impl<'a> Pass<'a> {
                 None => Verdict::Hold(binding),
             },
         })
-    }
-
-    /// The newest waiting task of the automation, if that is another and newer.
-    fn newest_waiting(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<String> {
-        let waiting = self
-            .world
-            .tasks_of(automation)
-            .filter(|other| phase(other).is_waiting());
-        let newest = waiting.max_by_key(|other| (other.spec.trigger.scheduled_time, other.name_any()))?;
-        let newer = newest.spec.trigger.scheduled_time > task.spec.trigger.scheduled_time;
-        newer.then(|| newest.name_any())
     }
 
     /// The world as it is, just before the start: the spec, the branch and its guardrails, and open pull requests.
@@ -670,6 +688,25 @@ impl<'a> Pass<'a> {
             Binding::new(Reason::Duplicate, message, bound),
         ))
     }
+}
+
+/// The API server collects a task with its automation, unless a person made it.
+fn gone(task: &AgentTask) -> Verdict {
+    if task.owner_references().is_empty() {
+        return end(Phase::Expired, Reason::AutomationGone, "its automation is gone");
+    }
+    goes_with_it()
+}
+
+fn goes_with_it() -> Verdict {
+    hold(
+        Reason::AutomationGone,
+        "its automation is gone, and it will be collected with it",
+    )
+}
+
+fn says(task: &AgentTask, reason: Reason) -> bool {
+    task.status.as_ref().is_some_and(|status| status.reason == Some(reason))
 }
 
 fn hold(reason: Reason, message: impl Into<String>) -> Verdict {

@@ -13,8 +13,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 use crate::api::automation::{
-    AutomationStatus, Collected, Deduplicate, Failures, OnDuplicate, PullRequestCounts, PullRequestRequest,
-    RejectedCredential, Retry as RetryTerms, SUSPENDED_FOR_ANNOTATION, ScheduleStatus, TaskSummary, WhenFull,
+    AutomationStatus, Collected, Failures, PullRequestCounts, PullRequestRequest, RejectedCredential,
+    Retry as RetryTerms, SUSPENDED_FOR_ANNOTATION, ScheduleStatus, TaskSummary,
 };
 use crate::api::policy::TriggerKind;
 use crate::api::task::{
@@ -26,6 +26,7 @@ use crate::domain::outside::clean_line;
 use crate::domain::prompt::PromptError;
 
 use super::conditions::{Standing, conditions};
+use super::crowd::newest_wins;
 use super::policy::{Policy, prompt_sections};
 use super::schedule::{Due, due};
 use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
@@ -307,11 +308,8 @@ impl<'a> View<'a> {
     fn queue_room(&self) -> usize {
         let waiting = self.tasks.iter().filter(|task| phase(task).is_waiting()).count();
         let most = usize::try_from(self.automation.spec.concurrency.max_queued).unwrap_or(0);
-        let spec = &self.automation.spec;
-        let replaces = |terms: &Deduplicate| terms.on_duplicate == OnDuplicate::Replace;
-        let newest_wins =
-            spec.concurrency.when_full == WhenFull::KeepLatest || spec.deduplicate.as_ref().is_some_and(replaces);
-        most.saturating_sub(waiting).max(usize::from(newest_wins))
+        most.saturating_sub(waiting)
+            .max(usize::from(newest_wins(self.automation)))
     }
 
     fn existing(&self, trigger: &str) -> BTreeSet<Timestamp> {
@@ -384,7 +382,7 @@ impl<'a> View<'a> {
             start_policy: spec.start_policy,
             start_before: deadline.map(|seconds| add(occasion.time, SignedDuration::from_secs(i64::from(seconds)))),
             start_after: None,
-            priority: spec.priority,
+            priority: Some(occasion.priority.unwrap_or(spec.priority)),
             deduplicate: self.deduplication(parsed, occasion).ok()?,
             retry: self.retry_terms(),
             active_deadline_seconds: self.active_deadline(),

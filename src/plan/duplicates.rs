@@ -97,7 +97,10 @@ fn may_start(world: &World, task: &AgentTask, now: Timestamp) -> bool {
 
 fn in_the_way(terms: &DeduplicationTerms, task: &AgentTask, other: &AgentTask, now: Timestamp) -> Option<String> {
     let state = terms.during.iter().find_map(|during| match during {
-        DuplicateWhile::Queued => (phase(other).is_waiting() && is_older(other, task)).then_some("waits"),
+        // What it takes the place of is not in its way.
+        DuplicateWhile::Queued => {
+            (phase(other).is_waiting() && is_older(other, task) && !replaces(task, other)).then_some("waits")
+        }
         DuplicateWhile::Active => counts(other).then_some("is under way"),
         DuplicateWhile::PullRequestOpen => open_pull(other).then_some("has an open pull request"),
     });

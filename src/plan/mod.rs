@@ -18,6 +18,7 @@ pub mod automation;
 pub mod budget;
 pub mod conditions;
 pub mod credential;
+pub mod crowd;
 mod decided;
 pub mod duplicates;
 pub mod event;

@@ -1,8 +1,10 @@
 //! The order in which waiting tasks are looked at: priority, then turns, then age.
 //!
 //! An automation's turn is the number of its tasks that are under way or come before: so automations of the same priority
-//! take turns, and a burst of one does not starve the others. Within an automation the oldest comes first. So where a
-//! task stands follows from its automation alone, and the lines of automations can be merged one step at a time.
+//! take turns, and a burst of one does not starve the others. Of those with the same turn the one comes first whose task
+//! has been the next of its automation for the longest: age counts from when the automation last started another. Within
+//! an automation the oldest comes first. So where a task stands follows from its automation alone, and the lines of
+//! automations can be merged one step at a time.
 
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -11,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::api::AgentTask;
 
+use super::budget;
 use super::world::{ObjectKey, World, counts};
 
 /// Where a task stands among all that wait. The smallest is looked at first.
@@ -19,6 +22,8 @@ pub struct Place {
     /// The priority, with the highest first. It counts as what the policies allow at most.
     urgency: i32,
     turn: usize,
+    /// Since when it is due and its automation has started no other.
+    since: Timestamp,
     due: Timestamp,
     pub task: ObjectKey,
 }
@@ -40,18 +45,21 @@ pub fn line<'a>(world: &'a World, automation: &ObjectKey) -> VecDeque<(Place, &'
     let mut waiting: Vec<_> = world
         .waiting_of(automation)
         .map(|(key, task)| {
-            let priority = task.spec.priority.min(allowed.unwrap_or(i32::MAX));
+            let priority = task.spec.priority().min(allowed.unwrap_or(i32::MAX));
             ((-priority, task.spec.trigger.scheduled_time, key), task)
         })
         .collect();
     waiting.sort_unstable_by_key(|(place, _)| *place);
     let under_way = world.named_by(automation).filter(|task| counts(task)).count();
+    let started = |task: &AgentTask| budget::started(task.status.as_ref()?);
+    let last_start = world.named_by(automation).filter_map(started).max();
     let in_turn = waiting.into_iter().zip(under_way..);
     in_turn
         .map(|(((urgency, due, key), task), turn)| {
             let place = Place {
                 urgency,
                 turn,
+                since: last_start.map_or(due, |start| start.max(due)),
                 due,
                 task: key.clone(),
             };

@@ -13,6 +13,7 @@ use crate::api::task::{Bound, PolicyRef, TaskSpec};
 use crate::api::trigger::{PushTo, Trigger};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
 use crate::domain::pattern::{Case, Pattern};
+use crate::domain::schedule::parse_zone;
 
 use super::freeze::{self, Window};
 use super::{Why, World};
@@ -130,11 +131,8 @@ impl Rules {
     #[must_use]
     pub fn parse(spec: &PolicySpec) -> Self {
         let mut problem = None;
-        let zone = TimeZone::get(&spec.time_zone).unwrap_or_else(|_| {
-            let zone = &spec.time_zone;
-            problem.get_or_insert(format!(
-                "spec.timeZone: {zone} is no IANA time zone, as in Europe/Berlin"
-            ));
+        let zone = parse_zone(&spec.time_zone).unwrap_or_else(|error| {
+            problem.get_or_insert(format!("spec.timeZone: {error}"));
             TimeZone::UTC
         });
         let windows = spec.freeze_windows.iter().enumerate().filter_map(|(index, window)| {
@@ -733,7 +731,7 @@ mod tests {
             (
                 one(|p| p.time_zone = "Mars/Olympus".to_owned()),
                 plain,
-                "AgentPolicy a, spec.timeZone: Mars/Olympus is no IANA time zone, as in Europe/Berlin: nothing starts \
+                "AgentPolicy a, spec.timeZone: \"Mars/Olympus\" is no time zone that is known: write an IANA name such as Europe/Berlin or Etc/UTC: nothing starts \
                  until it is corrected",
             ),
             (

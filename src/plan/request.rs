@@ -79,6 +79,7 @@ pub fn occasion<'a>(
         id,
         requester: task.spec.requester.clone(),
         requested_via: task.spec.requested_via.clone(),
+        priority: task.spec.priority,
         ..Occasion::new(trigger, TriggerKind::Manual, time, given)
     }))
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
-use crate::api::automation::{Failures, RESUME_ANNOTATION, RetryOn};
+use crate::api::automation::{Failures, RESUME_ANNOTATION, RetriedEnd};
 use crate::api::task::{Follows, FollowsBecause, Phase};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 
@@ -47,7 +47,7 @@ pub fn is_wanted(world: &World, task: &AgentTask) -> bool {
     let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
     let ceilings = || world.holding(namespace).filter_map(|policy| policy.spec().max_retries);
     let is_allowed = || done < retry.limit && ceilings().all(|most| done < most);
-    has_ended && is_allowed() && end(task).is_some_and(|end| retry.on.contains(&end))
+    has_ended && is_allowed() && end(task).is_some_and(|end| retry.ends.contains(&end))
 }
 
 /// The ends in failure of an automation since its last success, as they are now.
@@ -115,11 +115,11 @@ pub fn is_failure(task: &AgentTask) -> bool {
     matches!(phase(task), Phase::Failed | Phase::TimedOut) && reason != Some(Reason::Abandoned)
 }
 
-fn end(task: &AgentTask) -> Option<RetryOn> {
+fn end(task: &AgentTask) -> Option<RetriedEnd> {
     match task.status.as_ref()?.reason? {
-        Reason::SessionFailed => Some(RetryOn::Failed),
-        Reason::SessionTimedOut => Some(RetryOn::TimedOut),
-        Reason::SessionCancelled => Some(RetryOn::Cancelled),
+        Reason::SessionFailed => Some(RetriedEnd::Failed),
+        Reason::SessionTimedOut | Reason::ActiveDeadline | Reason::WaitingDeadline => Some(RetriedEnd::TimedOut),
+        Reason::SessionCancelled => Some(RetriedEnd::Cancelled),
         _ => None,
     }
 }
@@ -129,11 +129,9 @@ fn retry_of(world: &World, task: &AgentTask) -> Option<AgentTask> {
     let ended_at = task.status.as_ref()?.ended_at?;
     let number = task.spec.follows.as_ref().map_or(0, |follows| follows.retries) + 1;
     let after = add(ended_at, backoff(task, terms.backoff.duration(), number));
-    let cause = &task.spec.trigger;
     let mut spec = task.spec.clone();
-    let allowed = spec
-        .start_before
-        .map(|before| before.duration_since(cause.scheduled_time));
+    let could_start = spec.start_after.unwrap_or(spec.trigger.scheduled_time);
+    let allowed = spec.start_before.map(|before| before.duration_since(could_start));
     spec.start_after = Some(after);
     spec.start_before = allowed.map(|allowed| add(after, allowed));
     spec.policies = world

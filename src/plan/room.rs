@@ -4,6 +4,7 @@
 //! told: the automation's own, then active tasks, review queues, the rate of starts, budgets.
 
 mod limits;
+mod taking;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use super::world::{
     CredentialKey, ObjectKey, RATE_WINDOW, World, automation_key, counts, folded, is_in_review, open_pull,
 };
 use super::{Settings, Why, duplicates};
+use taking::Taking;
 
 pub use limits::{Limit, Unit};
 
@@ -30,6 +32,8 @@ pub use limits::{Limit, Unit};
 pub struct Binding {
     pub why: Why,
     pub bound: Option<Bound>,
+    /// How things stand, for whoever asks. They change with every start, so they are not written.
+    pub figures: Option<String>,
     /// When it may be out of the way by the passing of time alone.
     pub until: Option<Timestamp>,
     /// What it waits for together with tasks of other automations.
@@ -60,18 +64,13 @@ pub struct Room<'a> {
     settings: &'a Settings,
     now: Timestamp,
     /// Tasks that will start and are not written ahead yet.
-    taken: Vec<Taken<'a>>,
+    taking: Taking<'a>,
     credentials: BTreeSet<CredentialKey>,
     known: RefCell<Known<'a>>,
 }
 
 /// What is under way in the namespaces of a policy, by repository. That of a task that can't be read is not known.
 type Active = BTreeMap<Option<String>, i64>;
-
-struct Taken<'a> {
-    task: &'a AgentTask,
-    nano: i64,
-}
 
 /// What was worked out in this pass, by policy or by automation.
 #[derive(Default)]
@@ -99,7 +98,7 @@ impl<'a> Room<'a> {
             world,
             settings,
             now,
-            taken: Vec::new(),
+            taking: Taking::default(),
             credentials: world.writing.values().cloned().collect(),
             known: RefCell::default(),
         };
@@ -112,7 +111,7 @@ impl<'a> Room<'a> {
     /// The task starts.
     pub fn take(&mut self, task: &'a AgentTask) {
         let nano = self.estimate(task);
-        self.taken.push(Taken { task, nano });
+        self.taking.enter(task, nano);
         self.credentials.insert(CredentialKey::of_task(task));
     }
 
@@ -166,8 +165,8 @@ impl<'a> Room<'a> {
     /// Whether a task that is about the same is about to start. It does not count as under way yet.
     #[must_use]
     pub fn starts_the_same(&self, task: &AgentTask) -> bool {
-        let mut starting = self.taken.iter();
-        starting.any(|taken| duplicates::would_give_way(task, taken.task))
+        let mut starting = self.taking.like(task);
+        starting.any(|other| duplicates::would_give_way(task, other))
     }
 
     /// Until when the credential writes something else; `Some(None)` when that is not known. GitHub asks for writes one at
@@ -213,8 +212,7 @@ impl<'a> Room<'a> {
     }
 
     fn active_of(&self, automation: &ObjectKey) -> i64 {
-        let taken = self.taken.iter().map(|taken| automation_key(taken.task));
-        self.under_way_of(automation) + number(taken.filter(|key| key == automation).count())
+        self.under_way_of(automation) + self.taking.of(automation).tasks
     }
 
     /// What was under way before this pass.
@@ -231,16 +229,12 @@ impl<'a> Room<'a> {
     }
 
     fn active_under(&self, policy: &Policy) -> i64 {
-        self.active(policy, |active| active.values().sum::<i64>()) + number(self.taken_under(policy).count())
+        self.active(policy, |active| active.values().sum::<i64>()) + self.taking.under(self.world, policy).tasks
     }
 
     fn active_in(&self, policy: &Policy, repository: &str) -> i64 {
-        let taken = self
-            .taken_under(policy)
-            .map(|taken| folded(&taken.task.spec.repository));
-        let taken = taken.filter(|other| other == repository).count();
         let active = |active: &Active| active.get(&Some(repository.to_owned())).copied();
-        self.active(policy, active).unwrap_or(0) + number(taken)
+        self.active(policy, active).unwrap_or(0) + self.taking.under_in(self.world, policy, repository).tasks
     }
 
     fn active<T>(&self, policy: &Policy, ask: impl FnOnce(&Active) -> T) -> T {
@@ -314,22 +308,14 @@ impl<'a> Room<'a> {
             waiting.for_each(|task| queue.enter(task));
             queue
         });
-        self.with_taken(waiting, |task| automation_key(task) == key)
+        waiting.with(self.taking.of(&key).pulls)
     }
 
     fn reviews_in(&self, repository: &str) -> Queue<'a> {
         let mut queue = Queue::default();
         let waiting = self.world.in_review(repository);
         waiting.for_each(|task| queue.enter(task));
-        self.with_taken(queue, |task| folded(&task.spec.repository) == repository)
-    }
-
-    /// What this pass starts is about to be there as well.
-    fn with_taken(&self, mut queue: Queue<'a>, is_meant: impl Fn(&AgentTask) -> bool) -> Queue<'a> {
-        let taken = self.taken.iter().map(|taken| taken.task);
-        let taken = taken.filter(|task| task.spec.pull_request.create && is_meant(task));
-        taken.for_each(|task| queue.enter(task));
-        queue
+        queue.with(self.taking.within(repository).pulls)
     }
 
     fn own_review_queue(&self, automation: &AgentAutomation) -> Option<Binding> {
@@ -375,7 +361,8 @@ impl<'a> Room<'a> {
         }
         let started = known.starts.get(name)?;
         let most = usize::try_from(max).unwrap_or(0);
-        (started.len() + self.taken_under(policy).count() >= most).then(|| {
+        let starting = self.taking.under(self.world, policy).tasks;
+        (number(started.len()) + starting >= i64::from(max)).then(|| {
             let message =
                 format!("AgentPolicy {name} allows no more starts within an hour (spec.maxStartsPerHour is {max})");
             let leaves = started.len().checked_sub(most).and_then(|index| started.get(index));
@@ -395,19 +382,10 @@ impl<'a> Room<'a> {
         held.map(|(at, _)| at).collect()
     }
 
-    /// What is about to start in the policy's namespaces.
-    fn taken_under(&self, policy: &Policy) -> impl Iterator<Item = &Taken<'a>> {
-        self.taken.iter().filter(|taken| {
-            let namespace = taken.task.metadata.namespace.as_deref().unwrap_or_default();
-            self.world.holds(policy, namespace)
-        })
-    }
-
     fn own_budget(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Binding> {
         let budget = automation.spec.budget.as_ref()?;
         let key = automation_key(task);
-        let taken = self.taken.iter().filter(|taken| automation_key(taken.task) == key);
-        let taken: i64 = taken.map(|taken| taken.nano).sum();
+        let taken = self.taking.of(&key).nano;
         let estimate = self.estimate(task);
         let windows = budget::windows(&TimeZone::UTC, self.now);
         let limits = [
@@ -433,7 +411,7 @@ impl<'a> Room<'a> {
     fn budget(&self, policy: &Policy, estimate: i64) -> Option<Binding> {
         let budget = policy.spec().budget.as_ref()?;
         let name = policy.name();
-        let taken: i64 = self.taken_under(policy).map(|taken| taken.nano).sum();
+        let taken = self.taking.under(self.world, policy).nano;
         let windows = budget::windows(&policy.rules.zone, self.now);
         let limits = [
             (budget.credits_per_day, "budget.creditsPerDay"),
@@ -474,6 +452,7 @@ impl From<Why> for Binding {
         Self {
             why,
             bound: None,
+            figures: None,
             until: None,
             shared: None,
         }
@@ -486,6 +465,7 @@ impl Binding {
         Self {
             why: Why::new(reason, message),
             bound,
+            figures: None,
             until: None,
             shared: None,
         }
@@ -532,21 +512,34 @@ fn exceeds(
     bound: Bound,
 ) -> Option<Binding> {
     let wanted = charge.total().saturating_add(estimate);
-    // What is used up is used up, even for what is taken to cost nothing.
+    let say = super::automation::credits;
     let limit_nano = limit.saturating_mul(budget::NANO);
-    (wanted > limit_nano || charge.total() >= limit_nano).then(|| {
-        let say = super::automation::credits;
+    if estimate > limit_nano {
         let message = format!(
-            "the budget of {whose} for this {} is {limit} AI credits: {} are spent, {} are held for tasks under way, and \
-             this one may cost {}; the {} ends at {}",
-            window.name,
+            "the budget of {whose} for a {} is {limit} AI credits, and one task is taken to cost more: raise it, or say \
+             in spec.budget.estimatePerTask what a task costs",
+            window.name
+        );
+        return Some(Binding {
+            figures: Some(format!("this one may cost {}", say(estimate))),
+            ..Binding::new(Reason::BudgetExhausted, message, Some(bound))
+        });
+    }
+    // What is used up is used up, even for what is taken to cost nothing.
+    (wanted > limit_nano || charge.total() >= limit_nano).then(|| {
+        let message = format!(
+            "the budget of {whose} for this {} is {limit} AI credits, and what is left of it is not enough for this task; \
+             the {} ends at {}",
+            window.name, window.name, window.ends
+        );
+        let figures = format!(
+            "{} are spent, {} are held for tasks under way, and this one may cost {}",
             say(charge.spent),
             say(charge.reserved),
-            say(estimate),
-            window.name,
-            window.ends
+            say(estimate)
         );
         Binding {
+            figures: Some(figures),
             until: Some(window.ends),
             ..Binding::new(Reason::BudgetExhausted, message, Some(bound))
         }
@@ -569,6 +562,12 @@ impl<'a> Queue<'a> {
         }
     }
 
+    /// The same with some that are about to be opened.
+    fn with(mut self, more: i64) -> Self {
+        self.count += more;
+        self
+    }
+
     fn is_full(&self, max: i32, limit: &str, bound: Bound) -> Option<Binding> {
         (self.count >= i64::from(max)).then(|| {
             let pull = self.oldest.and_then(|task| task.status.as_ref()?.pull_request.as_ref());
@@ -576,11 +575,12 @@ impl<'a> Queue<'a> {
                 Some(url) => format!("the oldest is {url}"),
                 None => "tasks under way are about to open one".to_owned(),
             };
-            let message = format!(
-                "{} pull requests are open or about to be ({limit}); {oldest}: review, merge or close it",
-                self.count
-            );
-            Binding::new(Reason::ReviewQueue, message, Some(bound))
+            let message =
+                format!("as many pull requests wait for people as may ({limit}); {oldest}: review, merge or close it");
+            Binding {
+                figures: Some(format!("{} are open or about to be", self.count)),
+                ..Binding::new(Reason::ReviewQueue, message, Some(bound))
+            }
         })
     }
 }

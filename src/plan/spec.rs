@@ -62,6 +62,8 @@ pub struct Occasion<'a> {
     pub inputs: Values,
     pub event: Option<Occurrence>,
     pub push_to: PushTo,
+    /// What whoever asks for it gives it, in place of the automation's.
+    pub priority: Option<i32>,
 }
 
 /// A schedule trigger that makes sense.
@@ -166,6 +168,7 @@ impl<'a> Occasion<'a> {
             inputs,
             event: None,
             push_to: PushTo::NewBranch,
+            priority: None,
         }
     }
 }

@@ -107,7 +107,7 @@ pub fn conclude(status: &TaskStatus, attempt: &Attempt, outcome: &StartOutcome, 
     }
     let mut next = status.clone();
     settle(&mut next, attempt.number, AttemptOutcome::Created, None);
-    next.started_at.get_or_insert(now);
+    next.started_at.get_or_insert(attempt.written_at);
     next.task = Some(at_github(task));
     Some(next)
 }
@@ -160,7 +160,8 @@ pub fn orphaned(status: &TaskStatus, number: i32) -> TaskStatus {
 /// The task at GitHub is ours from here on.
 pub fn adopt(status: &mut TaskStatus, task: &ObservedTask, reason: Reason, message: String, now: Timestamp) {
     status.not_before = None;
-    status.started_at.get_or_insert(now);
+    let written_at = status.attempts.last().map_or(now, |attempt| attempt.written_at);
+    status.started_at.get_or_insert(written_at);
     status.task = Some(at_github(task));
     say(status, Phase::Running, reason, message);
 }

@@ -231,6 +231,8 @@ pub struct World {
     scopes: BTreeMap<String, Vec<String>>,
     tasks_by_automation: Index<ObjectKey>,
     tasks_by_key: Index<SameKey>,
+    /// Tasks that are to take another's place, by that other.
+    followers: Index<ObjectKey>,
     /// Tasks that wait or whose pull request is open.
     followed_by_repository: Index<(CredentialKey, String)>,
     automations_by_credential: Index<CredentialKey>,
@@ -348,6 +350,11 @@ impl World {
             .into_iter()
             .flat_map(|same| self.tasks_by_key.of(&same).cloned().collect::<Vec<_>>());
         keys.filter_map(|key| self.tasks.get_key_value(&key))
+    }
+
+    /// Tasks that are to take the place of another.
+    pub fn followers_of(&self, followed: &ObjectKey) -> impl Iterator<Item = &AgentTask> {
+        self.entries(self.followers.of(followed)).map(|(_, task)| task)
     }
 
     /// Tasks in a repository that wait, or whose pull requests a credential follows.
@@ -530,6 +537,9 @@ impl World {
         if let Some(same) = same_key(&task) {
             self.tasks_by_key.insert(same, &key);
         }
+        if let Some(followed) = followed(&task) {
+            self.followers.insert(followed, &key);
+        }
         if phase(&task).is_waiting() {
             self.waiting.insert(automation_key(&task), &key);
             if task.spec.is_decided() {
@@ -631,10 +641,7 @@ impl World {
 
     /// That a task started, and what it cost, stays true when somebody deletes it.
     fn depart(&mut self, key: &ObjectKey, task: AgentTask, at: Timestamp) {
-        self.departed_starts.insert((at, key.clone()));
-        let newest = self.departed_starts.last().map_or(at, |(newest, _)| *newest);
-        self.departed_starts
-            .retain(|(at, _)| newest.duration_since(*at) <= RATE_WINDOW);
+        self.remember_start(at, key.clone());
         let by = automation_key(&task);
         let accounts = self
             .automation_of(&task)
@@ -649,8 +656,18 @@ impl World {
         }
     }
 
+    fn remember_start(&mut self, at: Timestamp, key: ObjectKey) {
+        self.departed_starts.insert((at, key));
+        let newest = self.departed_starts.last().map_or(at, |(newest, _)| *newest);
+        self.departed_starts
+            .retain(|(at, _)| newest.duration_since(*at) <= RATE_WINDOW);
+    }
+
     /// What an automation's status accounts for is not kept beside it.
     fn settle(&mut self, key: &ObjectKey, automation: &AgentAutomation) {
+        for start in automation.status.iter().flat_map(|status| &status.collected.starts) {
+            self.remember_start(start.at, ObjectKey::new(key.namespace.clone(), start.name.clone()));
+        }
         let Some(departed) = self.departed.get_mut(key) else {
             return;
         };
@@ -731,6 +748,9 @@ impl World {
             if let Some(same) = same_key(known) {
                 self.tasks_by_key.remove(&same, key);
             }
+            if let Some(followed) = followed(known) {
+                self.followers.remove(&followed, key);
+            }
             if let Some(at) = started(known) {
                 self.starts.remove(&(at, key.clone()));
             }
@@ -807,6 +827,12 @@ pub fn same_key(task: &AgentTask) -> Option<SameKey> {
     let terms = task.spec.deduplicate.as_ref()?;
     let namespace = task.namespace().unwrap_or_default();
     Some((namespace, folded(&task.spec.repository), terms.key.clone()))
+}
+
+/// The task whose place another is to take.
+fn followed(task: &AgentTask) -> Option<ObjectKey> {
+    let follows = task.spec.follows.as_ref()?;
+    Some(ObjectKey::new(task.namespace().unwrap_or_default(), &*follows.name))
 }
 
 fn in_repository(task: &AgentTask) -> (CredentialKey, String) {

@@ -62,6 +62,7 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::PolicyFrozen => {
             "wait for the window's end, or have the platform team change spec.freezeWindows of the AgentPolicy"
         }
+        Reason::QueueFull => "raise spec.concurrency.maxQueued, or remove what holds those that wait; then ask again",
         Reason::RepositoryCap => "wait for a task in the repository to end, or have the platform team raise the cap",
         Reason::ReviewQueue => "review, merge or close pull requests, beginning with the oldest",
         Reason::StartRate => "wait until an hour has passed since one of the starts",

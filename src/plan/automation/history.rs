@@ -10,7 +10,7 @@ use kube::ResourceExt;
 
 use super::{Known, View, credits, pull_of, succeeded_at, tally};
 use crate::api::AgentTask;
-use crate::api::automation::{AutomationStatus, Collected, Counts, PullRequestCounts};
+use crate::api::automation::{AutomationStatus, Collected, Counts, DepartedStart, PullRequestCounts};
 use crate::api::policy::TriggerKind;
 use crate::api::task::{Phase, Usage};
 use crate::plan::time::add;
@@ -64,6 +64,13 @@ impl<'a> View<'a> {
         collected.deleting.extend(surplus.iter().map(|task| task.name_any()));
         if !departed.is_empty() {
             collected.departed = departed.iter().map(|(uid, _)| (*uid).clone()).collect();
+            let started = departed.iter().filter_map(|(_, task)| {
+                let at = budget::started(task.status.as_ref()?)?;
+                let name = task.name_any();
+                Some(DepartedStart { name, at })
+            });
+            collected.starts.extend(started);
+            collected.starts.retain(|start| add(start.at, RATE_WINDOW) > self.now);
         }
         if !surplus.is_empty() || !departed.is_empty() {
             collected.tallies = tally::compact(&collected.tallies, self.now);

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::Room;
+use super::{Room, number};
 use crate::plan::budget;
 use crate::plan::policy::Policy;
 use crate::plan::time::add;
 use crate::plan::world::RATE_WINDOW;
-use crate::plan::world::{automation_key, folded};
+use crate::plan::world::folded;
 
 /// A rule that says how much there may be, and how much there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,12 +53,20 @@ impl Room<'_> {
 
     fn active_limits(&self, policy: &Policy) -> Vec<Limit> {
         let spec = policy.spec();
-        let taken = self.taken.iter();
-        let taken = taken.map(|taken| (automation_key(taken.task), Some(folded(&taken.task.spec.repository))));
-        let mut all = Counts::from([(None, 0)]);
+        let is_held = |namespace: &str| self.world.holds(policy, namespace);
+        let mut all = Counts::from([(None, self.taking.under(self.world, policy).tasks)]);
         let (mut repositories, mut automations) = (Counts::new(), Counts::new());
-        let under_way = self.under_way().chain(taken);
-        for (key, repository) in under_way.filter(|(key, _)| self.world.holds(policy, &key.namespace)) {
+        for (key, share) in self.taking.automations().filter(|(key, _)| is_held(&key.namespace)) {
+            *automations.entry(Some(key.to_string())).or_default() += share.tasks;
+        }
+        for ((_, repository), share) in self
+            .taking
+            .repositories()
+            .filter(|((namespace, _), _)| is_held(namespace))
+        {
+            *repositories.entry(Some(repository.clone())).or_default() += share.tasks;
+        }
+        for (key, repository) in self.under_way().filter(|(key, _)| is_held(&key.namespace)) {
             *all.entry(None).or_default() += 1;
             *automations.entry(Some(key.to_string())).or_default() += 1;
             if repository.is_some() {
@@ -121,12 +129,12 @@ impl Room<'_> {
     fn rate_limit(&self, policy: &Policy) -> Option<Limit> {
         let limit = policy.spec().max_starts_per_hour?;
         let started = self.recent_starts(policy);
-        let taken = self.taken_under(policy).count();
+        let starting = self.taking.under(self.world, policy).tasks;
         Some(Limit {
             rule: "spec.maxStartsPerHour".to_owned(),
             of: None,
             unit: Unit::Starts,
-            used: i64::try_from(started.len() + taken).unwrap_or(i64::MAX),
+            used: number(started.len()) + starting,
             held: 0,
             limit: i64::from(limit),
             until: started.first().map(|at| add(*at, RATE_WINDOW)),
@@ -156,7 +164,7 @@ impl Room<'_> {
                     used: charge.spent,
                     held: charge
                         .reserved
-                        .saturating_add(self.taken_under(policy).map(|taken| taken.nano).sum()),
+                        .saturating_add(self.taking.under(self.world, policy).nano),
                     limit: limit.saturating_mul(budget::NANO),
                     until: Some(window.ends),
                 }

@@ -142,7 +142,7 @@ fn admission_starts_the_oldest_that_nothing_binds() {
             "its automation is gone",
             vec![due("one", "a", 0, None)],
             |w| w.remove_automation(&key("one"), "uid-one"),
-            &["a: Held AutomationGone"],
+            &["a: Expired AutomationGone"],
         ),
         (
             "its automation is another by now",

@@ -316,6 +316,41 @@ fn what_a_deleted_task_cost_and_that_it_started_is_not_given_back() {
 }
 
 #[test]
+fn the_next_leader_counts_the_start_of_a_deleted_task_as_well() {
+    let before = world(vec![costly()], |w| {
+        w.put_automation(by_hand());
+        deleted(w, 1);
+    });
+    let next = world(vec![with_credential(due("two", "b", 0, None), 1)], |w| {
+        w.put_automation(before.automation(&key("one")).unwrap().clone());
+        let mut policy = policy(None);
+        policy.spec.max_starts_per_hour = Some(1);
+        w.put_policy(policy);
+    });
+    assert_eq!(admitted(&next, 2), ["b: Held StartRate"]);
+    assert_eq!(admitted(&next, 3_600)[0], "b: wait", "and no longer than it has to");
+}
+
+#[test]
+fn a_start_that_was_adopted_late_is_charged_to_when_it_was_sent() {
+    let mut status = written_ahead();
+    let found = observed("id-1", "");
+    crate::plan::start::adopt(&mut status, &found, Reason::Adopted, String::new(), at(7_200));
+    assert_eq!(status.started_at, Some(at(0)));
+}
+
+/// A limit of GitHub's that comes and goes does not rewrite all that waits for something else.
+#[test]
+fn what_a_cap_holds_is_not_told_of_github_s_limit() {
+    let running = due("one", "r", -60, in_phase(Phase::Running));
+    let free = due("two", "b", 0, None);
+    let world = world(vec![running, due("one", "a", -10, None), free], |w| {
+        w.credentials.get_mut(&credential(0)).unwrap().limited_until = Some(at(600));
+    });
+    assert_eq!(admitted(&world, 0), ["b: Held RateLimited", "a: Held AutomationCap"]);
+}
+
+#[test]
 fn a_deleted_task_is_accounted_for_once() {
     let mut world = world(vec![costly()], |w| {
         w.put_automation(by_hand());

@@ -3,6 +3,7 @@
 mod admission;
 mod automation;
 mod credential;
+mod crowd;
 mod event;
 mod following;
 mod mended;

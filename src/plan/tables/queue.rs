@@ -98,7 +98,10 @@ fn pass(queue: &mut Queue, world: &World, news: &[Subject], seconds: i64) -> (Ve
         .filter(|(_, planned)| !planned.actions.is_empty())
         .cloned()
         .collect();
-    (words(&acts), plans.iter().filter_map(|(_, planned)| planned.wake).collect())
+    (
+        words(&acts),
+        plans.iter().filter_map(|(_, planned)| planned.wake).collect(),
+    )
 }
 
 #[test]
@@ -127,8 +130,10 @@ fn a_pull_request_that_is_merged_makes_room_in_other_namespaces() {
         let state = if phase == "merged" { "closed" } else { "open" };
         let mut task = due("one", "reviewed", -9, in_phase(Phase::Succeeded));
         task.metadata.resource_version = Some(if phase == "merged" { "2" } else { "1" }.to_owned());
-        task.status.as_mut().unwrap().pull_request =
-            Some(yaml(&format!("{{id: 1, state: {state}, merged: {}}}", phase == "merged")));
+        task.status.as_mut().unwrap().pull_request = Some(yaml(&format!(
+            "{{id: 1, state: {state}, merged: {}}}",
+            phase == "merged"
+        )));
         task
     };
     let mut world = world(vec![in_review("open"), other(due("far", "waits", 0, None))], |world| {
@@ -159,10 +164,17 @@ fn what_other_news_woke_waits_for_its_credential_with_a_timer() {
     let (mut world, mut queue) = (six(), Queue::default());
     let all: Vec<_> = world.tasks().map(|(key, _)| Subject::Task(key.clone())).collect();
     pass(&mut queue, &world, &all, 10);
-    now_in(&mut world, &["a3", "a4", "a5", "a6"], Phase::Held, Some(Reason::PolicyCap));
+    now_in(
+        &mut world,
+        &["a3", "a4", "a5", "a6"],
+        Phase::Held,
+        Some(Reason::PolicyCap),
+    );
     now_in(&mut world, &["a1", "a2"], Phase::Running, None);
     world.credentials.get_mut(&credential(3)).unwrap().next_write = Some(at(22));
-    let news: Vec<_> = now_in(&mut world, &["a1"], Phase::Succeeded, None).into_iter().collect();
+    let news: Vec<_> = now_in(&mut world, &["a1"], Phase::Succeeded, None)
+        .into_iter()
+        .collect();
     let (acts, wakes) = pass(&mut queue, &world, &news, 20);
     assert_eq!(acts, ["a4: Start"], "a3's credential has just written");
     assert!(wakes.contains(&at(22)), "{wakes:?}");

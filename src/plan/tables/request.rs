@@ -53,6 +53,24 @@ fn say(task: AgentTask, change: impl FnOnce(&mut World)) -> String {
     }
 }
 
+#[test]
+fn what_a_person_gives_a_task_counts_in_place_of_the_automation_s() {
+    let world = world(vec![], allowing);
+    let decided = |task: &AgentTask| {
+        let spec = crate::plan::automation::spec_for(&world, &by_hand(), task, at(0)).unwrap();
+        spec.unwrap()
+    };
+    let mut task = asked(ALICE);
+    assert_eq!(decided(&task).priority, Some(0), "the automation's");
+    task.spec.priority = Some(5);
+    assert_eq!(decided(&task).priority, Some(5));
+    assert_eq!(
+        task.completed().spec.trigger.scheduled_time,
+        at(-5),
+        "it is due since it was made"
+    );
+}
+
 /// A task that was made by hand and decided, with annotations.
 fn decided(annotations: &[(&str, &str)]) -> AgentTask {
     let mut task = asked(ALICE);

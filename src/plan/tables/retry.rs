@@ -7,7 +7,7 @@ use super::*;
 
 fn ended(name: &str, phase: Phase, reason: Reason, state: &str, seconds: i64) -> AgentTask {
     let mut task = due("one", name, seconds - 60, None);
-    task.spec.retry = Some(yaml("{limit: 2, backoff: 10m, on: [Failed, TimedOut]}"));
+    task.spec.retry = Some(yaml("{limit: 2, backoff: 10m, ends: [Failed, TimedOut]}"));
     task.status = Some(TaskStatus {
         phase,
         reason: Some(reason),
@@ -54,6 +54,12 @@ fn which_ends_are_retried() {
             ended("a", Phase::TimedOut, Reason::ActiveDeadline, "in_progress", -5),
             |_| (),
             "nothing",
+        ),
+        (
+            "it passed a deadline here, and has ended at GitHub since",
+            ended("a", Phase::TimedOut, Reason::ActiveDeadline, "cancelled", -5),
+            |_| (),
+            "retry 1 of a",
         ),
         (
             "somebody cancelled it, which is not retried",
@@ -279,4 +285,30 @@ fn ceilings_are_those_of_now() {
             decision(&passed)
         );
     }
+}
+
+#[test]
+fn each_retry_has_as_long_to_start_as_the_first_start_had() {
+    let mut task = ended("a", Phase::Failed, Reason::SessionFailed, "failed", 0);
+    task.spec.start_before = Some(at(540));
+    let retried = |task: AgentTask| -> AgentTask {
+        let name = task.metadata.name.clone().unwrap();
+        let world = world(vec![task], |_| ());
+        let planned = tasks::plan(&world, &key(&name), &Settings::default(), at(0));
+        let [Action::CreateTask(retry)] = planned.actions.as_slice() else {
+            panic!("{planned:?}")
+        };
+        (**retry).clone()
+    };
+    let within = |task: &AgentTask| {
+        let after = task.spec.start_after.unwrap();
+        task.spec.start_before.unwrap().duration_since(after).as_secs()
+    };
+    let mut first = retried(task.clone());
+    assert_eq!(within(&first), 600);
+    first.metadata.uid = Some("uid-first".to_owned());
+    first.status.clone_from(&task.status);
+    let ended_at = first.spec.start_after;
+    first.status.as_mut().unwrap().ended_at = ended_at;
+    assert_eq!(within(&retried(first)), 600);
 }

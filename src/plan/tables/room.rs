@@ -62,7 +62,13 @@ fn told(planned: &Planned) -> (String, String) {
         [Action::WriteTaskStatus(status)] => {
             let rule = status.bound_by.as_ref().map_or("", |bound| bound.rule.as_str());
             let words = format!("{} [{rule}]", said(status));
-            (words, status.message.clone().unwrap_or_default())
+            let told = &planned.reasons.last().unwrap().message;
+            let written = status.message.as_deref().unwrap_or_default();
+            assert!(
+                told.starts_with(written),
+                "figures are told, and not written: {written}"
+            );
+            (words, told.clone())
         }
         _ => (decision(planned), String::new()),
     }
@@ -126,8 +132,8 @@ fn which_cap_binds_and_what_is_told() {
             policy: free,
             automation: "{maxOpenPullRequests: 2}",
             decision: "Held ReviewQueue [spec.maxOpenPullRequests]",
-            sentence: "2 pull requests are open or about to be (spec.maxOpenPullRequests is 2); the oldest is \
-                       https://github.com/acme/api/pull/7: review, merge or close it",
+            sentence: "as many pull requests wait for people as may (spec.maxOpenPullRequests is 2); the oldest is \
+                       https://github.com/acme/api/pull/7: review, merge or close it (2 are open or about to be)",
         },
         Row {
             what: "one waits and one is about to be opened",
@@ -138,8 +144,9 @@ fn which_cap_binds_and_what_is_told() {
             policy: |p| p.max_open_pull_requests_per_automation = Some(2),
             automation: "{concurrency: {maxActive: 5}}",
             decision: "Held ReviewQueue [spec.maxOpenPullRequestsPerAutomation]",
-            sentence: "2 pull requests are open or about to be (spec.maxOpenPullRequestsPerAutomation of AgentPolicy \
-                       default is 2); the oldest is https://github.com/acme/api/pull/7: review, merge or close it",
+            sentence: "as many pull requests wait for people as may (spec.maxOpenPullRequestsPerAutomation of AgentPolicy \
+                       default is 2); the oldest is https://github.com/acme/api/pull/7: review, merge or close it (2 are \
+                       open or about to be)",
         },
         Row {
             what: "one was merged",
@@ -189,8 +196,9 @@ fn which_cap_binds_and_what_is_told() {
             policy: |p| p.budget = serde_saphyr::from_str("{creditsPerDay: 10, estimatePerTask: 4}").unwrap(),
             automation: "{}",
             decision: "Held BudgetExhausted [spec.budget.creditsPerDay]",
-            sentence: "the budget of AgentPolicy default for this day is 10 AI credits: 7.0 are spent, 0.0 are held for \
-                       tasks under way, and this one may cost 4.0; the day ends at 2026-11-23T00:00:00Z",
+            sentence: "the budget of AgentPolicy default for this day is 10 AI credits, and what is left of it is not \
+                       enough for this task; the day ends at 2026-11-23T00:00:00Z (7.0 are spent, 0.0 are held for tasks \
+                       under way, and this one may cost 4.0)",
         },
         Row {
             what: "7 were spent yesterday",
@@ -206,8 +214,9 @@ fn which_cap_binds_and_what_is_told() {
             policy: |p| p.budget = serde_saphyr::from_str("{creditsPerMonth: 10, estimatePerTask: 4}").unwrap(),
             automation: "{}",
             decision: "Held BudgetExhausted [spec.budget.creditsPerMonth]",
-            sentence: "the budget of AgentPolicy default for this month is 10 AI credits: 7.0 are spent, 0.0 are held for \
-                       tasks under way, and this one may cost 4.0; the month ends at 2026-12-01T00:00:00Z",
+            sentence: "the budget of AgentPolicy default for this month is 10 AI credits, and what is left of it is not \
+                       enough for this task; the month ends at 2026-12-01T00:00:00Z (7.0 are spent, 0.0 are held for tasks \
+                       under way, and this one may cost 4.0)",
         },
         Row {
             what: "8 are held for a task under way, of which it has spent 1",
@@ -218,8 +227,9 @@ fn which_cap_binds_and_what_is_told() {
             policy: |p| p.budget = serde_saphyr::from_str("{creditsPerDay: 10, estimatePerTask: 4}").unwrap(),
             automation: "{}",
             decision: "Held BudgetExhausted [spec.budget.creditsPerDay]",
-            sentence: "the budget of AgentPolicy default for this day is 10 AI credits: 0.0 are spent, 8.0 are held for \
-                       tasks under way, and this one may cost 4.0; the day ends at 2026-11-23T00:00:00Z",
+            sentence: "the budget of AgentPolicy default for this day is 10 AI credits, and what is left of it is not \
+                       enough for this task; the day ends at 2026-11-23T00:00:00Z (0.0 are spent, 8.0 are held for tasks \
+                       under way, and this one may cost 4.0)",
         },
         Row {
             what: "8 were held, and it cost 1",
@@ -240,8 +250,9 @@ fn which_cap_binds_and_what_is_told() {
             policy: |p| p.budget = serde_saphyr::from_str("{creditsPerDay: 10, estimatePerTask: 4}").unwrap(),
             automation: "{}",
             decision: "Held BudgetExhausted [spec.budget.creditsPerDay]",
-            sentence: "the budget of AgentPolicy default for this day is 10 AI credits: 0.0 are spent, 8.0 are held for \
-                       tasks under way, and this one may cost 4.0; the day ends at 2026-11-23T00:00:00Z",
+            sentence: "the budget of AgentPolicy default for this day is 10 AI credits, and what is left of it is not \
+                       enough for this task; the day ends at 2026-11-23T00:00:00Z (0.0 are spent, 8.0 are held for tasks \
+                       under way, and this one may cost 4.0)",
         },
         Row {
             what: "its own budget, and its last task cost 6",
@@ -252,8 +263,21 @@ fn which_cap_binds_and_what_is_told() {
             policy: free,
             automation: "{budget: {creditsPerDay: 11}}",
             decision: "Held BudgetExhausted [spec.budget.creditsPerDay]",
-            sentence: "the budget of the automation for this day is 11 AI credits: 6.0 are spent, 0.0 are held for tasks \
-                       under way, and this one may cost 6.0; the day ends at 2026-11-23T00:00:00Z",
+            sentence: "the budget of the automation for this day is 11 AI credits, and what is left of it is not \
+                       enough for this task; the day ends at 2026-11-23T00:00:00Z (6.0 are spent, 0.0 are held for tasks \
+                       under way, and this one may cost 6.0)",
+        },
+        Row {
+            what: "one task is taken to cost more than the whole budget: no time alone changes that",
+            tasks: vec![started("one", "s1", 600, Phase::Succeeded, |s| {
+                cost(s, 60);
+                s.ended_at = Some(at(-300));
+            })],
+            policy: free,
+            automation: "{budget: {creditsPerDay: 50}}",
+            decision: "Held BudgetExhausted [spec.budget.creditsPerDay]",
+            sentence: "the budget of the automation for a day is 50 AI credits, and one task is taken to cost more: raise \
+                       it, or say in spec.budget.estimatePerTask what a task costs (this one may cost 60.0)",
         },
         Row {
             what: "its own budget and its own estimate",

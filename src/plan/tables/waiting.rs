@@ -159,10 +159,7 @@ fn what_becomes_of_a_task_that_waits() {
                 same(due("two", "b", -10, None)),
             ],
             nothing(),
-            &[
-                "b: Superseded Replaced: task a is about the same and newer",
-                "a: Skipped Duplicate: task b has the same key (deps) and waits",
-            ],
+            &["b: Superseded Replaced: task a is about the same and newer", "a: Start"],
         ),
         (
             "another key",
@@ -491,7 +488,7 @@ fn a_changed_spec_makes_another_task_which_takes_the_place() {
 fn automations_take_turns_and_a_burst_starves_nobody() {
     type Row = (&'static str, Vec<AgentTask>, fn(&mut World), &'static str);
     let with_priority = |mut task: AgentTask, priority| {
-        task.spec.priority = priority;
+        task.spec.priority = Some(priority);
         task
     };
     let burst = || (0..4).map(|index| due("one", &format!("one-{index}"), -100 + index, None));
@@ -507,6 +504,19 @@ fn automations_take_turns_and_a_burst_starves_nobody() {
             "one of the burst runs: it is the other's turn",
             burst()
                 .chain([due("two", "two-0", 0, None), running("one", "r")])
+                .collect(),
+            |_| (),
+            "two-0 one-0 one-1 one-2 one-3",
+        ),
+        (
+            "one of the burst ran last: what waits for a turn is the other's",
+            burst()
+                .chain([due("two", "two-0", -60, None), {
+                    let mut last = running("one", "r");
+                    last.status.as_mut().unwrap().phase = Phase::Succeeded;
+                    last.status.as_mut().unwrap().task = Some(at_github("completed"));
+                    last
+                }])
                 .collect(),
             |_| (),
             "two-0 one-0 one-1 one-2 one-3",
@@ -547,6 +557,53 @@ fn automations_take_turns_and_a_burst_starves_nobody() {
     }
 }
 
+/// A rule that held it before is not what ends it, but for a deadline.
+#[test]
+fn an_end_names_the_rule_that_makes_it_one() {
+    let held = || {
+        let mut status = in_phase(Phase::Held).unwrap();
+        status.bound_by = Some(crate::plan::room::bound_to(&automation("one", 1), "suspend"));
+        Some(status)
+    };
+    let late = |mut task: AgentTask| {
+        task.spec.start_before = Some(at(-1));
+        task
+    };
+    let unruled = |world: &mut World| {
+        world.remove_policy("default");
+    };
+    let rule = |task: AgentTask, change: &dyn Fn(&mut World)| {
+        let planned = admission::plan(&world(vec![task], change), &Settings::default(), at(0));
+        let [Action::WriteTaskStatus(status)] = planned[0].1.actions.as_slice() else {
+            panic!("{planned:?}")
+        };
+        (status.phase, status.bound_by.as_ref().map(|bound| bound.rule.clone()))
+    };
+    let task = || due("one", "a", 0, held());
+    assert_eq!(rule(task(), &unruled), (Phase::Denied, None));
+    assert_eq!(
+        rule(late(task()), &|_| ()),
+        (Phase::Expired, Some("spec.suspend".to_owned()))
+    );
+}
+
+#[test]
+fn a_task_whose_automation_is_gone_expires_unless_it_is_collected() {
+    let owned = |mut task: AgentTask| {
+        task.metadata.owner_references = Some(vec![Default::default()]);
+        task
+    };
+    let gone = |world: &mut World| world.remove_automation(&key("one"), "uid-one");
+    let table = [
+        (due("one", "a", 0, None), "a: Expired AutomationGone"),
+        (owned(due("one", "a", 0, None)), "a: Held AutomationGone"),
+    ];
+    for (task, expected) in table {
+        let world = world(vec![task], gone);
+        assert_eq!(words(&admission::plan(&world, &Settings::default(), at(0))), [expected]);
+    }
+}
+
 /// A rule that held it before is not what it is skipped for.
 #[test]
 fn a_duplicate_names_the_rule_that_makes_it_one() {
@@ -573,24 +630,40 @@ fn a_duplicate_names_the_rule_that_makes_it_one() {
     }
 }
 
-/// What is told is the rule: figures in its sentence alone are no news.
 #[test]
-fn a_held_task_is_written_to_when_another_rule_binds_it() {
-    let held = |reason, rule: &str| {
+fn a_held_task_is_written_to_when_another_rule_or_another_thing_binds_it() {
+    let held = |reason, rule: &str, says: &str| {
         let mut status = in_phase(Phase::Held).unwrap();
         status.reason = Some(reason);
-        status.message = Some("an older sentence".to_owned());
+        status.message = Some(says.to_owned());
         status.bound_by = Some(crate::plan::room::bound_to(&automation("one", 1), rule));
         Some(status)
     };
+    let full = "the automation's own cap is reached (spec.concurrency.maxActive is 1)";
     let table = [
-        (Reason::AutomationCap, "concurrency.maxActive", "a: wait"),
-        (Reason::AutomationCap, "maxOpenPullRequests", "a: Held AutomationCap"),
-        (Reason::Suspended, "concurrency.maxActive", "a: Held AutomationCap"),
+        (Reason::AutomationCap, "concurrency.maxActive", full, "a: wait"),
+        (
+            Reason::AutomationCap,
+            "concurrency.maxActive",
+            "it names another",
+            "a: Held AutomationCap",
+        ),
+        (
+            Reason::AutomationCap,
+            "maxOpenPullRequests",
+            full,
+            "a: Held AutomationCap",
+        ),
+        (
+            Reason::Suspended,
+            "concurrency.maxActive",
+            full,
+            "a: Held AutomationCap",
+        ),
     ];
-    for (reason, rule, expected) in table {
+    for (reason, rule, says, expected) in table {
         let world = world(
-            vec![due("one", "a", 0, held(reason, rule)), running("one", "r")],
+            vec![due("one", "a", 0, held(reason, rule, says)), running("one", "r")],
             |_| (),
         );
         assert_eq!(words(&admission::plan(&world, &Settings::default(), at(0))), [expected]);

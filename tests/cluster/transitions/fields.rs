@@ -182,7 +182,7 @@ const AUTOMATION: &[Row] = &[
     row("retry"),
     row("retry.backoff"),
     row("retry.limit").good(&[("10", "AgentPolicy gate allows 3 (spec.maxRetries)")]),
-    row("retry.on"),
+    row("retry.ends"),
     row("stalePullRequest").good(&[(r#"{"after": "7d"}"#, "")]),
     row("stalePullRequest.action").with(&[("/stalePullRequest/after", r#""7d""#)]),
     row("stalePullRequest.after").with(&[("/stalePullRequest/after", r#""7d""#)]),
@@ -446,7 +446,7 @@ const POLICY: &[Row] = &[
         .good(&[(r#""incident 42""#, "is suspended (incident 42)")]),
     row("timeZone").only(&[
         (r#""Europe/Berlin""#, ""),
-        (r#""Mars/Olympus""#, "Mars/Olympus is no IANA time zone"),
+        (r#""Mars/Olympus""#, "is no time zone that is known"),
     ]),
     row("triggers").good(&[("[]", "spec.triggers must name Schedule")]),
 ];

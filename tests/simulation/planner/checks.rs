@@ -653,7 +653,7 @@ fn outside_spec(task: &AgentTask, automation: &AgentAutomation) -> Option<&'stat
     let keeps = spec.on_spec_change == OnSpecChange::Keep;
     let is_as_now = task.spec.prompt.contains(&spec.prompt.goal)
         && task.spec.secret_ref == spec.credentials.secret_ref
-        && task.spec.priority == spec.priority;
+        && task.spec.priority() == spec.priority;
     if spec.suspend {
         Some("its automation is suspended")
     } else {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use agent_automation::api::AgentAutomation;
 use agent_automation::api::automation::{
-    AutomationSpec, Budget, Deduplicate, DuplicateWhile, OnDuplicate, OnSpecChange, Retry, RetryOn, SecretKeyRef,
+    AutomationSpec, Budget, Deduplicate, DuplicateWhile, OnDuplicate, OnSpecChange, RetriedEnd, Retry, SecretKeyRef,
     StaleAction, StalePullRequest, StartPolicy, WhenFull,
 };
 use agent_automation::api::interval::Interval;
@@ -123,8 +123,8 @@ fn terms(spec: &mut AutomationSpec, chance: &mut StdRng) {
         on: pick(
             chance,
             &[
-                vec![RetryOn::Failed],
-                vec![RetryOn::Failed, RetryOn::TimedOut, RetryOn::Cancelled],
+                vec![RetriedEnd::Failed],
+                vec![RetriedEnd::Failed, RetriedEnd::TimedOut, RetriedEnd::Cancelled],
             ],
         ),
     });

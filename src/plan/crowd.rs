@@ -1,0 +1,129 @@
+//! How many tasks of an automation may wait, and which of them gives way to another.
+//!
+//! A schedule makes no object for which there is no room. What an event, a person or a retry asks for has its object
+//! already, so the bound is kept here, before anything else is asked of a task: whatever they wait for, no more than
+//! `spec.concurrency.maxQueued` do. Where the newest counts, the oldest give way to it, and else the newest do.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::api::automation::{OnDuplicate, WhenFull};
+use crate::api::task::{FollowsBecause, Phase};
+use crate::api::{AgentAutomation, AgentTask, Reason};
+
+use super::policy::{Request, Ruling, rule};
+use super::request::{self, Approved};
+use super::room::{Binding, bound_to};
+use super::world::{ObjectKey, World, phase};
+
+/// The tasks of an automation that wait.
+#[derive(Debug, Default)]
+pub struct Crowd {
+    /// Names of those beyond what may wait.
+    surplus: BTreeSet<String>,
+    newest: Option<Place>,
+    /// The newest that nothing but a cap keeps from starting.
+    newest_able: Option<Place>,
+}
+
+/// When a task was due, and its name.
+type Place = (Timestamp, String);
+
+impl Crowd {
+    #[must_use]
+    pub fn of(world: &World, automation: &AgentAutomation, now: Timestamp) -> Self {
+        let waiting = world
+            .tasks_of(automation)
+            .filter(|task| phase(task).is_waiting() && task.metadata.deletion_timestamp.is_none());
+        let mut waiting: Vec<_> = waiting.filter(|task| !is_heir(world, task)).collect();
+        let most = usize::try_from(automation.spec.concurrency.max_queued).unwrap_or(0);
+        let beyond = waiting.len().saturating_sub(most);
+        if beyond == 0 && automation.spec.concurrency.when_full != WhenFull::KeepLatest {
+            return Self::default();
+        }
+        // What is lost anyway takes nothing's place.
+        waiting.retain(|task| !is_lost(world, task, now));
+        let beyond = waiting.len().saturating_sub(most);
+        waiting.sort_by_cached_key(|task| place(task));
+        let newest_first = || waiting.iter().rev().copied();
+        let surplus: BTreeSet<_> = if newest_wins(automation) {
+            waiting.iter().take(beyond).map(|task| task.name_any()).collect()
+        } else {
+            newest_first().take(beyond).map(ResourceExt::name_any).collect()
+        };
+        Self {
+            surplus,
+            newest: waiting.last().copied().map(place),
+            newest_able: newest_first()
+                .find(|task| is_able(world, automation, task, now))
+                .map(place),
+        }
+    }
+
+    /// How a task that is one too many ends.
+    #[must_use]
+    pub fn gives_way(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<(Phase, Binding)> {
+        let name = task.name_any();
+        let newest = self.newest.as_ref().filter(|(_, newest)| *newest != name);
+        if !self.surplus.contains(&name) {
+            return None;
+        }
+        let most = automation.spec.concurrency.max_queued;
+        let full = format!("{most} tasks of the automation wait already (spec.concurrency.maxQueued)");
+        let bound = Some(bound_to(automation, "concurrency.maxQueued"));
+        Some(match newest.filter(|_| newest_wins(automation)) {
+            Some((_, newest)) => (
+                Phase::Superseded,
+                Binding::new(Reason::Replaced, format!("{full}, and task {newest} came later"), bound),
+            ),
+            None => (Phase::Skipped, Binding::new(Reason::QueueFull, full, bound)),
+        })
+    }
+
+    /// The newest that could start if there were room, where that is newer than the task.
+    #[must_use]
+    pub fn newer_than(&self, task: &AgentTask) -> Option<&str> {
+        let (due, name) = self.newest_able.as_ref()?;
+        (*due > task.spec.trigger.scheduled_time).then_some(name)
+    }
+}
+
+/// Whether the newest task of an automation takes the place of those that wait.
+#[must_use]
+pub fn newest_wins(automation: &AgentAutomation) -> bool {
+    let spec = &automation.spec;
+    let replaces = spec.deduplicate.as_ref().map(|terms| terms.on_duplicate) == Some(OnDuplicate::Replace);
+    spec.concurrency.when_full == WhenFull::KeepLatest || replaces
+}
+
+fn place(task: &AgentTask) -> Place {
+    (task.spec.trigger.scheduled_time, task.name_any())
+}
+
+/// It was made from a changed spec, and the task whose place it takes waits still.
+fn is_heir(world: &World, task: &AgentTask) -> bool {
+    let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
+    task.spec.follows.as_ref().is_some_and(|follows| {
+        let followed = world.task(&ObjectKey::new(namespace, &*follows.name));
+        follows.because == FollowsBecause::SpecChange && followed.is_some_and(|task| phase(task).is_waiting())
+    })
+}
+
+/// Whether a task will end without a start, whatever becomes of the others.
+fn is_lost(world: &World, task: &AgentTask, now: Timestamp) -> bool {
+    let is_late = task.spec.start_before.is_some_and(|deadline| deadline <= now);
+    is_late || request::cancelled(task).is_some() || matches!(ruling(world, task), Some(Ruling::Denied(_)))
+}
+
+/// Whether nothing but a cap keeps a task from starting.
+fn is_able(world: &World, automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> bool {
+    ruling(world, task) == Some(Ruling::Allowed)
+        && !matches!(request::approved(world, automation, task, now), Approved::No(..))
+}
+
+/// What the policies say of a task, once it is known what that asks for.
+fn ruling(world: &World, task: &AgentTask) -> Option<Ruling> {
+    task.spec.is_decided().then(|| rule(world, &Request::of_task(task)))
+}
