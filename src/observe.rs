@@ -20,7 +20,7 @@ use crate::plan::policy::Labels;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
 use crate::plan::world::{
     BranchFacts, BranchKey, Credential, Labelled, OriginFacts, OriginKey, SecretState, TaskFacts, Verification,
-    automation_key, open_pull,
+    automation_key, closed_pull, open_pull,
 };
 use crate::plan::{CredentialKey, ObjectKey, Subject, World, event, guardrails, origin, retry, sweep};
 
@@ -341,8 +341,10 @@ fn pulls_listed(
     if let Some(pulls) = pulls {
         facts.pulls = pulls;
     }
-    let open = world.tasks_in(&key, &repository).filter(|(_, task)| open_pull(task));
-    let tasks: Vec<_> = open.map(|(name, _)| Subject::Task(name.clone())).collect();
+    let opened = world
+        .tasks_in(&key, &repository)
+        .filter(|(_, task)| open_pull(task) || closed_pull(task));
+    let tasks: Vec<_> = opened.map(|(name, _)| Subject::Task(name.clone())).collect();
     tasks.into_iter().chain([Subject::Pulls(key, repository)]).collect()
 }
 
@@ -421,10 +423,12 @@ fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
 fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
     let automations = world.automations_with(key);
     let tasks = world.followed_with(key);
-    let open = world.followed_with(key).filter(|(_, task)| open_pull(task));
+    let opened = world
+        .followed_with(key)
+        .filter(|(_, task)| open_pull(task) || closed_pull(task));
     let pulls = world.pulls.keys().filter(|(credential, _)| credential == key);
     // Those that were never listed count as well: a controller that has just begun knows of no list.
-    let repositories: BTreeSet<_> = open
+    let repositories: BTreeSet<_> = opened
         .filter_map(|(_, task)| Repository::parse(&task.spec.repository).ok())
         .chain(pulls.map(|(_, repository)| repository.clone()))
         .collect();

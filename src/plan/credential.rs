@@ -12,7 +12,7 @@ use crate::domain::repository::Repository;
 use super::observed::Refused;
 use super::time::{LONGEST_ASKED, again, pending};
 use super::world::{Credential, CredentialKey, SecretState, World, counts};
-use super::{Action, Planned, Settings, Subject, Why};
+use super::{Action, Planned, Settings, Subject, Why, pulls};
 
 /// How long a Secret that is fine is taken to be the same.
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
@@ -77,7 +77,7 @@ pub fn plan(world: &World, key: &CredentialKey, settings: &Settings, now: Timest
         return planned;
     }
     let credential = world.credentials.get(key);
-    if !is_named(world, key) {
+    if !is_named(world, key, now) {
         planned.actions.extend(credential.map(|_| Action::Forget));
         return planned;
     }
@@ -161,8 +161,9 @@ pub fn limited_until(credential: Option<&Credential>, now: Timestamp) -> Option<
     pending(credential?.limited_until, LONGEST_ASKED, now)
 }
 
-fn is_named(world: &World, key: &CredentialKey) -> bool {
-    world.automations_with(key).next().is_some() || world.followed_with(key).next().is_some()
+fn is_named(world: &World, key: &CredentialKey, now: Timestamp) -> bool {
+    let mut followed = world.followed_with(key);
+    world.automations_with(key).next().is_some() || followed.any(|(_, task)| !pulls::is_left(task, now))
 }
 
 fn is_in_use(world: &World, key: &CredentialKey, repository: &Repository) -> bool {

@@ -1,6 +1,7 @@
 //! Pull requests after their tasks: when they are listed and read, what is asked for them, and what an observation means.
 //!
 //! One list call for each repository and poll, whatever the number of pull requests; details only of those that changed.
+//! Merged is for ever. Closed is not: people close a pull request and open it again to have its checks run anew.
 //! The controller asks for reviews and sets labels, and closes what is stale where the automation says so. It never merges,
 //! approves, or marks a draft as ready.
 
@@ -14,8 +15,9 @@ use crate::api::task::{Checks, PullRequest, TaskStatus};
 use crate::domain::repository::Repository;
 
 use super::credential::{Usability, limited_until, usability};
+use super::observed::SeenPull;
 use super::time::{add, again, pending};
-use super::world::{CredentialKey, ObjectKey, World, open_pull, phase};
+use super::world::{CredentialKey, ObjectKey, World, closed_pull, counts, open_pull, phase};
 use super::{Action, Planned, Settings, Subject};
 
 /// Between two looks at checks that have not ended; GitHub does not count those as a change of the pull request.
@@ -23,13 +25,20 @@ const CHECKS_EVERY: SignedDuration = SignedDuration::from_mins(2);
 /// Between two looks at an open pull request that is not among those of the list: a list shows the hundred that changed
 /// last.
 const UNLISTED_EVERY: SignedDuration = SignedDuration::from_mins(15);
+/// The same for one that is closed, which only a hundred later changes take out of the list.
+const CLOSED_UNLISTED_EVERY: SignedDuration = SignedDuration::from_hours(6);
 /// Pull requests are polled this many times more often than the age of the newest change.
 const AGE_PER_POLL: i32 = 20;
+/// Where all are closed, polls are this many times further apart at most.
+const CLOSED_PACE: i32 = 6;
+/// For so long after its close a pull request keeps its repository polled: one that is to be opened again is within days,
+/// and what is left is not to be polled for as long as the history keeps its task.
+const REOPENED_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What is kept where GitHub did all that was asked about a pull request.
 pub const HANDED_OVER: &str = "done";
 
-/// Lists a repository's pull requests while a task's waits for people; forgets them when none does.
+/// Lists a repository's pull requests while a task's waits for people or may be opened again; forgets them when none does.
 #[must_use]
 pub fn plan(
     world: &World,
@@ -43,15 +52,16 @@ pub fn plan(
         return planned;
     }
     let facts = world.pulls.get(&(key.clone(), repository.clone()));
-    let in_use = world
-        .tasks_in(key, repository)
-        .any(|(_, task)| open_pull(task) || phase(task).is_waiting());
+    let in_use = world.tasks_in(key, repository).any(|(_, task)| !is_left(task, now));
     if !in_use {
         planned.actions.extend(facts.map(|_| Action::Forget));
         return planned;
     }
-    let open = || world.tasks_in(key, repository).filter(|(_, task)| open_pull(task));
-    let Some(changed) = open().filter_map(|(_, task)| changed(task)).max() else {
+    let followed = world
+        .tasks_in(key, repository)
+        .filter(|(_, task)| open_pull(task) || is_watched(task, now));
+    let followed: Vec<_> = followed.map(|(_, task)| task).collect();
+    let Some(changed) = followed.iter().filter_map(|task| changed(task)).max() else {
         return planned;
     };
     let credential = world.credentials.get(key);
@@ -59,7 +69,9 @@ pub fn plan(
         return planned;
     };
     let age = now.duration_since(changed.min(now)) / AGE_PER_POLL;
-    let interval = age.clamp(settings.pull_poll_min, settings.pull_poll_max);
+    let is_open = followed.iter().any(|task| open_pull(task));
+    let slowest = settings.pull_poll_max * if is_open { 1 } else { CLOSED_PACE };
+    let interval = age.clamp(settings.pull_poll_min, slowest);
     let asked = facts.and_then(|facts| facts.checked_at);
     let due = again(asked, interval, now).max(limited_until(credential, now).unwrap_or(now));
     if due <= now {
@@ -139,6 +151,19 @@ pub fn close_refused(status: &TaskStatus, said: &str) -> Option<TaskStatus> {
     Some(next)
 }
 
+/// Whether a task is only there still: its pull request was closed, and so long ago that nobody opens it again.
+#[must_use]
+pub fn is_left(task: &AgentTask, now: Timestamp) -> bool {
+    !phase(task).is_waiting() && !counts(task) && !open_pull(task) && !is_watched(task, now)
+}
+
+/// Whether a pull request was closed so lately that it may be opened again.
+fn is_watched(task: &AgentTask, now: Timestamp) -> bool {
+    let pull = task.status.as_ref().and_then(|status| status.pull_request.as_ref());
+    let closed_at = pull.and_then(|pull| pull.closed_at).or_else(|| changed(task));
+    closed_pull(task) && closed_at.is_some_and(|at| add(at, REOPENED_WITHIN) > now)
+}
+
 fn changed(task: &AgentTask) -> Option<Timestamp> {
     let status = task.status.as_ref()?;
     let pull = status.pull_request.as_ref()?;
@@ -158,15 +183,21 @@ fn reading_due(
     let repository = Repository::parse(&task.spec.repository).ok()?;
     let facts = world.pulls.get(&(CredentialKey::of_task(task), repository));
     let listed = facts.and_then(|facts| facts.pulls.get(&number));
-    let news = listed.is_some_and(|listed| listed.updated_at > pull.updated_at || listed.is_open != pull.is_open());
+    // A list that is older than what was read of it is no news.
+    let is_newer = |listed: &SeenPull| {
+        let is_other = listed.updated_at == pull.updated_at && listed.is_open != pull.is_open();
+        listed.updated_at > pull.updated_at || is_other
+    };
+    let news = listed.is_some_and(is_newer);
     let unread = pull.updated_at.is_none();
     if news || unread {
         return Some(again(read_at, SignedDuration::from_secs(10), now));
     }
-    if !pull.is_open() {
-        return None;
-    }
     let is_unlisted = listed.is_none() && facts.is_some_and(|facts| facts.checked_at.is_some());
+    if !pull.is_open() {
+        let is_looked_for = is_unlisted && is_watched(task, now);
+        return is_looked_for.then(|| again(read_at, CLOSED_UNLISTED_EVERY, now));
+    }
     let checks = (pull.checks == Some(Checks::Pending)).then_some(CHECKS_EVERY);
     let every = checks.or(is_unlisted.then_some(UNLISTED_EVERY))?;
     Some(again(read_at, every, now))

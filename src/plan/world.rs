@@ -233,11 +233,11 @@ pub struct World {
     tasks_by_key: Index<SameKey>,
     /// Tasks that are to take another's place, by that other.
     followers: Index<ObjectKey>,
-    /// Tasks that wait or whose pull request is open.
+    /// Tasks that wait, or whose pull request is open or may be opened again.
     followed_by_repository: Index<(CredentialKey, String)>,
     automations_by_credential: Index<CredentialKey>,
     tasks_by_credential: Index<CredentialKey>,
-    /// Tasks that wait, count, or whose pull request is open, by their credential.
+    /// Tasks that wait, count, or whose pull request is open or may be opened again, by their credential.
     followed: Index<CredentialKey>,
     /// Tasks that wait, by their automation and by their credential.
     waiting: Index<ObjectKey>,
@@ -357,7 +357,7 @@ impl World {
         self.entries(self.followers.of(followed)).map(|(_, task)| task)
     }
 
-    /// Tasks in a repository that wait, or whose pull requests a credential follows.
+    /// Tasks in a repository that wait, or whose pull requests are open or may be opened again.
     pub fn tasks_in(
         &self,
         key: &CredentialKey,
@@ -372,7 +372,7 @@ impl World {
             .filter_map(|key| self.tasks.get_key_value(&key))
     }
 
-    /// Tasks that wait, count, or whose pull request is open.
+    /// Tasks that wait, count, or whose pull request is open or may be opened again.
     pub fn followed_with(&self, key: &CredentialKey) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
         self.entries(self.followed.of(key))
     }
@@ -526,7 +526,7 @@ impl World {
         self.tasks_by_automation.insert(automation_key(&task), &key);
         if task.spec.is_decided() {
             self.tasks_by_credential.insert(CredentialKey::of_task(&task), &key);
-            let is_wanted = phase(&task).is_waiting() || open_pull(&task);
+            let is_wanted = phase(&task).is_waiting() || open_pull(&task) || closed_pull(&task);
             if is_wanted || counts(&task) {
                 self.followed.insert(CredentialKey::of_task(&task), &key);
             }
@@ -856,6 +856,13 @@ pub fn folded(repository: &str) -> String {
 pub fn open_pull(task: &AgentTask) -> bool {
     let pull = task.status.as_ref().and_then(|status| status.pull_request.as_ref());
     pull.is_some_and(PullRequest::is_open)
+}
+
+/// Whether a task's pull request was closed and not merged: whoever closed it may open it again.
+#[must_use]
+pub fn closed_pull(task: &AgentTask) -> bool {
+    let pull = task.status.as_ref().and_then(|status| status.pull_request.as_ref());
+    pull.is_some_and(|pull| !pull.is_open() && !pull.merged)
 }
 
 /// Whether a task's pull request waits for people, or is about to be opened.

@@ -310,6 +310,7 @@ pub fn at_rest(stage: &Stage, faults: bool) -> Vec<String> {
     broken.extend(nothing_pending(stage));
     broken.extend(every_time_is_decided(stage));
     broken.extend(known_at_github(stage, faults));
+    broken.extend(as_at_github(stage));
     broken
 }
 
@@ -420,6 +421,27 @@ fn known_at_github(stage: &Stage, faults: bool) -> Vec<String> {
                 name(object),
                 task.id,
                 status.phase
+            ));
+        }
+    }
+    broken
+}
+
+/// What a task says of its pull request is what GitHub says: open, merged, or closed.
+fn as_at_github(stage: &Stage) -> Vec<String> {
+    let objects = stage.tasks();
+    let mut broken = Vec::new();
+    for pull in stage.github.pulls() {
+        let is_of = |object: &&AgentTask| status(object).task.map(|task| task.id) == pull.task;
+        let Some(object) = objects.iter().filter(|_| pull.task.is_some()).find(is_of) else {
+            continue;
+        };
+        let known = status(object).pull_request;
+        let told = known.map(|known| (known.is_open(), known.merged));
+        if told != Some((pull.open, pull.merged)) {
+            let (name, number) = (name(object), pull.number);
+            broken.push(format!(
+                "{name} takes its pull request for (open, merged) {told:?}: {number} is {pull:?}"
             ));
         }
     }

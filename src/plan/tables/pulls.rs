@@ -4,9 +4,11 @@ use crate::api::task::{Checks, GitHubTask, PullRequest, TaskStatus};
 use crate::domain::repository::Repository;
 use crate::plan::observed::SeenPull;
 use crate::plan::world::{PullFacts, TaskFacts};
-use crate::plan::{pulls, task as tasks};
+use crate::plan::{credential as credentials, pulls, task as tasks};
 
 use super::*;
+
+const DAY: i64 = 86_400;
 
 fn pull(change: impl FnOnce(&mut PullRequest)) -> PullRequest {
     let mut pull = PullRequest {
@@ -52,6 +54,20 @@ fn listed(world: &mut World, change: impl FnOnce(&mut SeenPull)) {
         ..PullFacts::default()
     };
     world.pulls.insert(key, facts);
+}
+
+/// Closed, and not merged, so many seconds ago.
+fn closed(seconds: i64) -> PullRequest {
+    pull(|p| {
+        p.state = Some("closed".to_owned());
+        (p.closed_at, p.updated_at) = (Some(at(-seconds)), Some(at(-seconds)));
+    })
+}
+
+/// The list shows none of it.
+fn beyond_the_list(world: &mut World) {
+    listed(world, |_| ());
+    world.pulls.values_mut().for_each(|facts| facts.pulls.clear());
 }
 
 #[test]
@@ -102,6 +118,36 @@ fn what_is_done_about_a_pull_request() {
             succeeded(pull(|p| p.state = Some("closed".to_owned()))),
             |w| listed(w, |_| ()),
             "ObservePull",
+        ),
+        (
+            "it was closed after the list was made",
+            succeeded(pull(|p| p.state = Some("closed".to_owned()))),
+            |w| listed(w, |seen| seen.updated_at = Some(at(-700))),
+            "wait",
+        ),
+        (
+            "it was closed, opened again and merged between two lists",
+            succeeded(pull(|p| p.state = Some("closed".to_owned()))),
+            |w| listed(w, |seen| (seen.is_open, seen.updated_at) = (false, Some(at(-5)))),
+            "ObservePull",
+        ),
+        (
+            "it was closed, and a hundred others have changed since",
+            succeeded(pull(|p| p.state = Some("closed".to_owned()))),
+            beyond_the_list,
+            "ObservePull",
+        ),
+        (
+            "the same, eight days ago",
+            succeeded(closed(8 * DAY)),
+            beyond_the_list,
+            "wait",
+        ),
+        (
+            "it was merged, and a hundred others have changed since",
+            succeeded(pull(|p| (p.merged, p.state) = (true, Some("closed".to_owned())))),
+            beyond_the_list,
+            "wait",
         ),
         (
             "its checks have not ended",
@@ -204,12 +250,55 @@ fn one_list_for_each_repository_while_a_pull_request_waits() {
         let planned = pulls::plan(world, &credential(0), &repository, &Settings::default(), at(0));
         decision(&planned)
     };
-    let open = || succeeded(pull(|_| ()));
-    assert_eq!(plan(&world(vec![open()], |_| ())), "ListPulls");
-    assert_eq!(plan(&world(vec![open()], |w| listed(w, |_| ()))), "wait 29s");
-    let closed = succeeded(pull(|p| p.state = Some("closed".to_owned())));
-    assert_eq!(plan(&world(vec![closed.clone()], |_| ())), "wait");
-    assert_eq!(plan(&world(vec![closed], |w| listed(w, |_| ()))), "Forget");
+    let open = |seconds: i64| pull(|p| p.updated_at = Some(at(-seconds)));
+    let merged = || PullRequest {
+        merged: true,
+        ..closed(600)
+    };
+    let table = [
+        ("open", vec![open(600)], "ListPulls", "wait 29s"),
+        ("open for long", vec![open(5 * DAY)], "ListPulls", "wait 599s"),
+        ("merged", vec![merged()], "wait", "Forget"),
+        ("closed just now", vec![closed(600)], "ListPulls", "wait 29s"),
+        ("closed for long", vec![closed(5 * DAY)], "ListPulls", "wait 3599s"),
+        (
+            "closed for long, and one is open",
+            vec![closed(5 * DAY), open(5 * DAY)],
+            "ListPulls",
+            "wait 599s",
+        ),
+        (
+            "closed for so long that nobody opens it again",
+            vec![closed(8 * DAY)],
+            "wait",
+            "Forget",
+        ),
+    ];
+    for (what, pulls, first, then) in table {
+        let tasks = || {
+            let named = pulls.iter().cloned().zip(["a", "b"]);
+            named.map(|(pull, name)| {
+                let mut task = succeeded(pull);
+                task.metadata.name = Some(name.to_owned());
+                task
+            })
+        };
+        assert_eq!(plan(&world(tasks().collect(), |_| ())), first, "{what}");
+        assert_eq!(plan(&world(tasks().collect(), |w| listed(w, |_| ()))), then, "{what}");
+    }
+}
+
+#[test]
+fn a_credential_that_only_a_closed_pull_request_names_is_kept_as_long_as_that_is_looked_for() {
+    for (pull, expected) in [
+        (pull(|_| ()), "wait 300s"),
+        (closed(600), "wait 300s"),
+        (closed(8 * DAY), "Forget"),
+    ] {
+        let world = world(vec![with_credential(succeeded(pull.clone()), 1)], |_| ());
+        let planned = credentials::plan(&world, &credential(1), &Settings::default(), at(0));
+        assert_eq!(decision(&planned), expected, "{pull:?}");
+    }
 }
 
 #[test]

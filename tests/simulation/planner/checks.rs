@@ -614,6 +614,21 @@ impl Checks {
         }
     }
 
+    /// What a task says of its pull request is what GitHub says: open, merged, or closed.
+    pub fn as_at_github(&mut self, github: &GitHub) {
+        let known = self.tasks.values().filter(|known| !known.is_collected);
+        let wrong = known.filter_map(|known| {
+            let told = status(&known.task).pull_request.as_ref()?;
+            let pull = github.pull(told.number?)?;
+            let is_same = (told.is_open(), told.merged) == (pull.open, pull.merged);
+            (!is_same).then(|| format!("{} takes {pull:?} for {told:?}", known.task.name_any()))
+        });
+        let told: Vec<_> = wrong.collect();
+        for what in told {
+            self.breaks(what);
+        }
+    }
+
     /// Each task at GitHub is known to its object, unless a person judges or judged.
     pub fn known_at_github(&mut self, github: &GitHub) {
         let unknown = github.tasks.iter().filter_map(|record| {

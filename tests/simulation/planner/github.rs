@@ -438,7 +438,7 @@ impl GitHub {
         labels.collect()
     }
 
-    fn pull(&self, number: i64) -> Option<&Pull> {
+    pub fn pull(&self, number: i64) -> Option<&Pull> {
         self.pulls.get(usize::try_from(number - 1).ok()?)
     }
 

@@ -206,6 +206,7 @@ impl Life {
     /// It writes nothing, and a second pass plans nothing. (Invariant 5.)
     fn rest(&mut self) {
         self.run_until(self.now + SETTLED);
+        self.checks.as_at_github(&self.github);
         let written = self.cluster.log.len();
         self.run_until(self.now + AT_REST);
         if self.cluster.log.len() > written {
