@@ -148,8 +148,8 @@ pub struct PolicySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]
     pub required_prompt_sections: Vec<PromptSection>,
-    /// Who is asked to review each pull request, besides those whom the automation names. With anyone here, work without
-    /// a pull request is denied.
+    /// Who is asked to review each pull request that a task opens, besides those whom the automation names. With anyone
+    /// here, work without a pull request is denied.
     #[serde(default, skip_serializing_if = "Reviewers::is_empty")]
     pub required_reviewers: Reviewers,
     /// What must be true of the repository and its base branch before anything starts.

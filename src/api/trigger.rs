@@ -105,7 +105,7 @@ pub struct PullRequestTrigger {
     pub paths: Vec<String>,
     /// Where the agent's commits go: to a new branch with a pull request of its own, or to the branch of the pull request
     /// that fires it. That is never one of a fork, only one that goes to `branches.base`, and only where the policy's
-    /// `headBranches` names it.
+    /// `headBranches` names it. It gets no reviewers and no labels, and is not closed when it is stale.
     #[serde(default, skip_serializing_if = "PushTo::is_default")]
     pub push_to: PushTo,
     /// Whether it has to be a draft, or must not be.

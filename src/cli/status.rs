@@ -13,6 +13,7 @@ use crate::api::task::Phase;
 use crate::api::{AgentAutomation, AgentTask};
 use crate::plan::automation::{credits, outlook};
 use crate::plan::conditions::Standing;
+use crate::plan::pulls;
 use crate::plan::world::{counts, open_pull, phase};
 
 use super::cluster::{self, Error, View};
@@ -194,6 +195,7 @@ fn glance(view: &View, automation: &AgentAutomation) -> Glance {
     let standing = decision::standing(view, automation);
     let (_, next) = outlook(&view.world, automation, view.now);
     let tasks: Vec<_> = view.world.tasks_of(automation).collect();
+    let open = tasks.iter().copied().filter(|task| open_pull(task));
     let status = automation.status.as_ref();
     Glance {
         namespace: automation.namespace().unwrap_or_default(),
@@ -208,7 +210,7 @@ fn glance(view: &View, automation: &AgentAutomation) -> Glance {
         last: last_outcome(automation, &tasks),
         next,
         next_in: relative(next, view.now),
-        open_pull_requests: tasks.iter().filter(|task| open_pull(task)).count(),
+        open_pull_requests: pulls::each_once(open).count(),
         ai_credits: status.map_or_else(|| "0.0".to_owned(), |status| credits(status.usage.nano_ai_credits)),
         reason: standing.why().reason.as_str().to_owned(),
         repository: automation.spec.repository.clone(),

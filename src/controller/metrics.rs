@@ -12,12 +12,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::task::Phase;
+use crate::api::task::{Phase, PullRequest};
 use crate::api::{AgentTask, Reason};
 use crate::github::Exchange;
 use crate::plan::automation::seconds_to_review;
-use crate::plan::pulls::refusal;
-use crate::plan::world::{open_pull, phase};
+use crate::plan::pulls::{is_own_pull, refusal};
+use crate::plan::world::phase;
 
 /// All metrics of a process.
 pub struct Metrics {
@@ -80,11 +80,13 @@ pub(super) struct PullNews {
 impl Seen {
     pub(super) fn of(task: &AgentTask) -> Self {
         let status = task.status.as_ref();
+        // Of one that tasks only work on each would count.
         let pull = status.and_then(|status| status.pull_request.as_ref());
+        let pull = pull.filter(|_| is_own_pull(task));
         Self {
             phase: phase(task),
             reason: status.and_then(|status| status.reason),
-            has_open_pull: open_pull(task),
+            has_open_pull: pull.is_some_and(PullRequest::is_open),
             is_merged: pull.is_some_and(|pull| pull.merged),
             pull: PullNews {
                 is_stale: pull.is_some_and(|pull| pull.stale),

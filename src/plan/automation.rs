@@ -33,7 +33,8 @@ use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, Retry, SecretState, World, counts as counts_against_cap, phase};
 use super::{
-    Action, Planned, Settings, Subject, Why, budget, credential, event, guardrails, naming, request, retry, sweep,
+    Action, Planned, Settings, Subject, Why, budget, credential, event, guardrails, naming, pulls, request, retry,
+    sweep,
 };
 use history::add_pull;
 use standing::stalled_by;
@@ -627,8 +628,10 @@ fn summary(task: &AgentTask) -> TaskSummary {
     }
 }
 
+/// The pull request that a task opened.
 fn pull_of(task: &AgentTask) -> Option<&PullRequest> {
-    task.status.as_ref()?.pull_request.as_ref()
+    let pull = task.status.as_ref()?.pull_request.as_ref();
+    pull.filter(|_| pulls::is_own_pull(task))
 }
 
 /// How long a pull request waited for its first review.

@@ -2,8 +2,8 @@
 //!
 //! One list call for each repository and poll, whatever the number of pull requests; details only of those that changed.
 //! Merged is for ever. Closed is not: people close a pull request and open it again to have its checks run anew.
-//! The controller asks for reviews and sets labels, and closes what is stale where the automation says so. It never merges,
-//! approves, or marks a draft as ready.
+//! The controller asks for reviews and sets labels, and closes what is stale where the automation says so, each on pull
+//! requests that its tasks opened alone. It never merges, approves, or marks a draft as ready.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::AgentTask;
 use crate::api::automation::StaleAction;
 use crate::api::task::{Checks, PullRequest, TaskStatus};
+use crate::api::trigger::PushTo;
 use crate::domain::repository::Repository;
 
 use super::credential::{Usability, limited_until, usability};
@@ -96,7 +97,7 @@ pub fn plan_task(world: &World, key: &ObjectKey, task: &AgentTask, now: Timestam
         }
         planned.wake_at(due);
     }
-    if !pull.is_open() {
+    if !pull.is_open() || !is_own_pull(task) {
         return;
     }
     let (users, teams) = reviewers(world, task);
@@ -106,6 +107,23 @@ pub fn plan_task(world: &World, key: &ObjectKey, task: &AgentTask, now: Timestam
         return;
     }
     plan_stale(world, task, pull, number, now, planned);
+}
+
+/// Whether a task opened the pull request that GitHub gives as what came of it. One that goes on with a pull request's
+/// branch may be given that one, which is somebody else's.
+#[must_use]
+pub fn is_own_pull(task: &AgentTask) -> bool {
+    let pull = task.status.as_ref().and_then(|status| status.pull_request.as_ref());
+    let came_from = task.spec.trigger.event.as_ref().map(|event| event.number);
+    let is_other = |pull: &PullRequest| pull.number.is_none() || pull.number != came_from;
+    task.spec.push_to == PushTo::NewBranch && pull.is_some_and(is_other)
+}
+
+/// Of tasks with the same pull request the first.
+pub fn each_once<'a>(tasks: impl Iterator<Item = &'a AgentTask>) -> impl Iterator<Item = &'a AgentTask> {
+    let mut seen = BTreeSet::new();
+    let id = |task: &AgentTask| Some(task.status.as_ref()?.pull_request.as_ref()?.id);
+    tasks.filter(move |task| id(task).is_none_or(|id| seen.insert(id)))
 }
 
 /// What reading a pull request makes of a status; `None` when there is nothing new in it.

@@ -22,7 +22,7 @@ use super::time::{add, pending};
 use super::world::{
     CredentialKey, ObjectKey, RATE_WINDOW, World, automation_key, counts, folded, is_in_review, open_pull,
 };
-use super::{Settings, Why, duplicates};
+use super::{Settings, Why, duplicates, pulls};
 use taking::Taking;
 
 pub use limits::{Limit, Unit};
@@ -305,7 +305,7 @@ impl<'a> Room<'a> {
         let waiting = *known.reviews.entry(key.clone()).or_insert_with(|| {
             let mut queue = Queue::default();
             let waiting = self.world.tasks_of(automation).filter(|task| is_in_review(task));
-            waiting.for_each(|task| queue.enter(task));
+            pulls::each_once(waiting).for_each(|task| queue.enter(task));
             queue
         });
         waiting.with(self.taking.of(&key).pulls)
@@ -314,7 +314,7 @@ impl<'a> Room<'a> {
     fn reviews_in(&self, repository: &str) -> Queue<'a> {
         let mut queue = Queue::default();
         let waiting = self.world.in_review(repository);
-        waiting.for_each(|task| queue.enter(task));
+        pulls::each_once(waiting).for_each(|task| queue.enter(task));
         queue.with(self.taking.within(repository).pulls)
     }
 

@@ -245,6 +245,11 @@ fn the_status_sums_up_a_window() {
         task.status = Some(yaml(&format!("{{startedAt: '{}', {more}}}", at(-ago))));
         task
     };
+    let ran_on = |mut task: AgentTask, number: i64| {
+        task.spec.push_to = crate::api::trigger::PushTo::PullRequest;
+        task.status.as_mut().unwrap().pull_request.as_mut().unwrap().id = number;
+        task
+    };
     let good = "phase: Succeeded, usage: {nanoAiCredits: 2500000000}, task: {id: a, shortId: a, state: completed}";
     let bad = "phase: Failed, usage: {nanoAiCredits: 500000000}, task: {id: b, shortId: b, state: failed}";
     let merged = format!(
@@ -267,6 +272,16 @@ fn the_status_sums_up_a_window() {
             vec![ran("a", 3_600, &merged), ran("b", 1_800, bad)],
             String::new(),
             "2 started, 1 good, 1 bad, 1 opened, 1 merged, 0 closed, median 300, 3.0 credits, 3.0 for each",
+        ),
+        (
+            "two worked on a pull request that one of them opened, or a person",
+            vec![
+                ran("a", 3_600, &merged),
+                ran_on(ran("b", 1_800, &merged), 1),
+                ran_on(ran("c", 900, &merged), 2),
+            ],
+            String::new(),
+            "3 started, 3 good, 0 bad, 1 opened, 1 merged, 0 closed, median 300, 7.5 credits, 7.5 for each",
         ),
         (
             "some are gone",

@@ -243,6 +243,32 @@ fn what_is_done_about_a_pull_request() {
     }
 }
 
+/// It is given the pull request whose branch it went on with, or that it came from, as what came of it.
+#[test]
+fn a_pull_request_that_a_task_did_not_open_is_left_to_whom_it_belongs() {
+    let table = [
+        ("PullRequest", 7, ["wait", "wait"]),
+        ("PullRequest", 3, ["wait", "wait"]),
+        ("NewBranch", 7, ["wait", "wait"]),
+        ("NewBranch", 3, ["HandOver", "ClosePull"]),
+    ];
+    for (push_to, came_from, expected) in table {
+        let about = |handed_over: Option<&str>| {
+            let mut task = succeeded(pull(|p| {
+                p.stale = true;
+                p.handed_over = handed_over.map(str::to_owned);
+            }));
+            task.spec.push_to = yaml(push_to);
+            task.spec.trigger.event = Some(yaml(&format!("{{number: {came_from}}}")));
+            task.spec.pull_request = yaml("{labels: [agent]}");
+            task.spec.stale_pull_request = Some(yaml("{after: 10m, action: Close}"));
+            let world = world(vec![task], |w| listed(w, |_| ()));
+            decision(&tasks::plan(&world, &key("a"), &Settings::default(), at(0)))
+        };
+        assert_eq!([about(None), about(Some("done"))], expected, "{push_to} {came_from}");
+    }
+}
+
 #[test]
 fn one_list_for_each_repository_while_a_pull_request_waits() {
     let repository = Repository::parse("acme/api").unwrap();

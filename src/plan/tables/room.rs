@@ -136,6 +136,16 @@ fn which_cap_binds_and_what_is_told() {
                        https://github.com/acme/api/pull/7: review, merge or close it (2 are open or about to be)",
         },
         Row {
+            what: "three tasks have worked on the same pull request, and two may wait",
+            tasks: ["p1", "p2", "p3"]
+                .map(|name| started("one", name, 600, Phase::Succeeded, |s| open_pull(s, 7)))
+                .into(),
+            policy: |p| p.max_open_pull_requests_per_repository = Some(2),
+            automation: "{maxOpenPullRequests: 2}",
+            decision: "Start",
+            sentence: "",
+        },
+        Row {
             what: "one waits and one is about to be opened",
             tasks: vec![
                 started("one", "p1", 600, Phase::Succeeded, |s| open_pull(s, 7)),
