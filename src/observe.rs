@@ -338,6 +338,7 @@ fn pulls_listed(
 ) -> Vec<Subject> {
     let facts = world.pulls.entry((key.clone(), repository.clone())).or_default();
     facts.checked_at = Some(at);
+    facts.first_checked_at.get_or_insert(at);
     if let Some(pulls) = pulls {
         facts.pulls = pulls;
     }

@@ -63,6 +63,8 @@ struct Known {
     etag: Option<(Timestamp, String)>,
     kept: guardrails::Kept,
     pull_etags: BTreeMap<Repository, String>,
+    /// As many as there are open pull requests, so copies share it.
+    read_pulls: Arc<Mutex<pulls::ReadPulls>>,
     swept: BTreeMap<Repository, sweep::Swept>,
 }
 
@@ -231,8 +233,20 @@ impl Executor {
     }
 
     fn forget(&self, subject: Subject) -> Done {
-        if let Subject::Credential(key) = &subject {
-            self.keep_token(key, String::new(), None);
+        match &subject {
+            Subject::Credential(key) => self.keep_token(key, String::new(), None),
+            Subject::Pulls(key, repository) => {
+                let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(known) = tokens.get_mut(key) {
+                    known.forget_pulls(repository);
+                }
+            }
+            Subject::Automation(_)
+            | Subject::Task(_)
+            | Subject::Repository(..)
+            | Subject::Branch(_)
+            | Subject::Origin(_)
+            | Subject::Events(..) => {}
         }
         Done::with(Update::Forgotten(subject))
     }
@@ -248,6 +262,7 @@ impl Executor {
                     etag: None,
                     kept: guardrails::Kept::default(),
                     pull_etags: BTreeMap::new(),
+                    read_pulls: Arc::default(),
                     swept: BTreeMap::new(),
                 };
                 tokens.insert(key.clone(), known);

@@ -1,15 +1,41 @@
 //! Pull requests at GitHub: lists, details, and what is asked for them.
 
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+
 use crate::api::AgentTask;
 use crate::api::task::{PullRequest, TaskStatus};
 use crate::domain::repository::Repository;
-use crate::github::{Conditional, Error};
+use crate::github::{CheckRuns, Conditional, Error, Kept, List, models};
 use crate::observe::{Update, by_label, read_pull, seen_pull};
 use crate::plan::pulls;
 use crate::plan::{CredentialKey, ObjectKey};
 
 use super::github::github_failure;
 use super::{Done, Executor, Failure, Known, span};
+
+/// What was read of an open pull request, so that reading it again costs nothing while nothing changes.
+#[derive(Clone)]
+pub(super) struct ReadPull {
+    pull: Kept<models::PullRequest>,
+    reviews: Kept<List<models::Review>>,
+    /// With their commit.
+    checks: Option<(String, Kept<CheckRuns>)>,
+}
+
+pub(super) type ReadPulls = BTreeMap<(Repository, u64), ReadPull>;
+
+impl Known {
+    fn read_pulls(&self) -> MutexGuard<'_, ReadPulls> {
+        self.read_pulls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was listed and read of a repository's pull requests, which nobody follows any more.
+    pub(super) fn forget_pulls(&mut self, repository: &Repository) {
+        self.pull_etags.remove(repository);
+        self.read_pulls().retain(|(of, _), _| of != repository);
+    }
+}
 
 impl Executor {
     pub(super) async fn list_pulls(&self, key: CredentialKey, repository: Repository) -> Done {
@@ -92,18 +118,36 @@ impl Executor {
 
     /// What the token may not read of it is left out.
     async fn read_pull(&self, known: &Known, repository: &Repository, number: u64) -> Result<PullRequest, Error> {
-        let pull = self.github.get_pull(&known.token, repository, number).await?;
-        let reviews = self.github.list_reviews(&known.token, repository, number).await?;
-        let sha = pull.head.as_ref().and_then(|head| head.sha.clone());
-        let checks = match sha {
-            Some(sha) => match self.github.list_check_runs(&known.token, repository, &sha).await {
-                Ok(checks) => checks,
-                Err(error) if error.refusal().is_some() => Vec::new(),
-                Err(error) => return Err(error),
-            },
-            None => Vec::new(),
+        let (github, token) = (&self.github, &known.token);
+        let place = (repository.clone(), number);
+        let before = known.read_pulls().get(&place).cloned();
+        let (pull, reviews, checks) = match before {
+            Some(read) => (Some(read.pull), Some(read.reviews), read.checks),
+            None => (None, None, None),
         };
-        Ok(read_pull(&pull, &reviews.items, &checks))
+        let pull = github.get_pull(token, repository, number, pull).await?;
+        let reviews = github.list_reviews(token, repository, number, reviews).await?;
+        let sha = pull.value.head.as_ref().and_then(|head| head.sha.clone());
+        let checks = match sha {
+            Some(sha) => {
+                let same = checks.filter(|(of, _)| *of == sha).map(|(_, checks)| checks);
+                match github.list_check_runs(token, repository, &sha, same).await {
+                    Ok(checks) => Some((sha, checks)),
+                    Err(error) if error.refusal().is_some() => None,
+                    Err(error) => return Err(error),
+                }
+            }
+            None => None,
+        };
+        let runs = checks.as_ref().map(|(_, checks)| checks.value.check_runs.as_slice());
+        let seen = read_pull(&pull.value, &reviews.value.items, runs.unwrap_or_default());
+        if seen.is_open() {
+            let read = ReadPull { pull, reviews, checks };
+            known.read_pulls().insert(place, read);
+        } else {
+            known.read_pulls().remove(&place);
+        }
+        Ok(seen)
     }
 
     /// Asks for reviews and sets labels, and writes down that it did or what GitHub said to it.

@@ -120,7 +120,7 @@ impl Executor {
         }
         let pulls = read.issues.values().filter(|issue| reviews && issue.is_pull());
         for number in pulls.map(|issue| issue.number).collect::<Vec<_>>() {
-            let all = github.list_reviews(token, repository, number).await?;
+            let all = github.list_reviews(token, repository, number, None).await?.value;
             read.reviews
                 .extend(all.items.into_iter().map(|review| (number, review)));
         }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::base_url::BaseUrl;
+use super::conditional::Kept;
 use super::error::Error;
 use super::limits::RateSnapshot;
 use super::list::{List, Pages};
@@ -109,9 +110,15 @@ impl Client {
     }
 
     /// One pull request.
-    pub async fn get_pull(&self, token: &Token, repo: &Repository, number: u64) -> Result<PullRequest, Error> {
+    pub async fn get_pull(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        number: u64,
+        kept: Option<Kept<PullRequest>>,
+    ) -> Result<Kept<PullRequest>, Error> {
         let url = self.url(&["repos", repo.owner(), repo.name(), "pulls", &number.to_string()])?;
-        self.read("get_pull", token, url).await
+        self.read_again(Call::new("get_pull", token, url), kept).await
     }
 
     /// Pull requests in any state, the newest first: those whose head is this branch of the repository itself, or
@@ -134,7 +141,13 @@ impl Client {
     }
 
     /// The reviews of a pull request, the oldest first.
-    pub async fn list_reviews(&self, token: &Token, repo: &Repository, number: u64) -> Result<List<Review>, Error> {
+    pub async fn list_reviews(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        number: u64,
+        kept: Option<Kept<List<Review>>>,
+    ) -> Result<Kept<List<Review>>, Error> {
         let url = self
             .url(&[
                 "repos",
@@ -145,8 +158,12 @@ impl Client {
                 "reviews",
             ])?
             .with("per_page", "100");
-        let call = Call::new("list_reviews", token, url);
-        self.list(call, Pages::default()).await
+        let etag = Kept::etag_of(kept.as_ref());
+        let call = Call {
+            etag: etag.as_deref(),
+            ..Call::new("list_reviews", token, url)
+        };
+        self.growing_list(call).await?.or_kept(kept, "list_reviews")
     }
 
     pub(super) fn url(&self, segments: &[&str]) -> Result<Url, Error> {

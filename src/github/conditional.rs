@@ -17,6 +17,13 @@ pub enum Conditional<T> {
     },
 }
 
+/// An answer that is good for as long as GitHub says that nothing has changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept<T> {
+    pub value: T,
+    etag: Option<String>,
+}
+
 impl<T> Conditional<T> {
     /// The same with another value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Conditional<U> {
@@ -28,9 +35,37 @@ impl<T> Conditional<T> {
             },
         }
     }
+
+    /// The answer, or the one that is kept where nothing has changed.
+    pub(super) fn or_kept(self, kept: Option<Kept<T>>, operation: &'static str) -> Result<Kept<T>, Error> {
+        match self {
+            Self::Fresh { value, etag } => Ok(Kept { value, etag }),
+            Self::NotModified => kept.ok_or(Error::Server { operation, status: 304 }),
+        }
+    }
+}
+
+impl<T> Kept<T> {
+    pub(super) fn etag_of(kept: Option<&Self>) -> Option<String> {
+        kept.and_then(|kept| kept.etag.clone())
+    }
 }
 
 impl Client {
+    /// Asks again only for what has changed since it was kept.
+    pub(super) async fn read_again<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+        kept: Option<Kept<T>>,
+    ) -> Result<Kept<T>, Error> {
+        let (etag, operation) = (Kept::etag_of(kept.as_ref()), call.operation);
+        let call = Call {
+            etag: etag.as_deref(),
+            ..call
+        };
+        self.read_if_changed(call).await?.or_kept(kept, operation)
+    }
+
     pub(super) async fn read_if_changed<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Conditional<T>, Error> {
         let Some(answer) = self.get(&call).await? else {
             return Ok(Conditional::NotModified);

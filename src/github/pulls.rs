@@ -5,7 +5,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::client::{Call, Client};
-use super::conditional::Conditional;
+use super::conditional::{Conditional, Kept};
 use super::error::Error;
 use super::lenient::{lenient, lenient_list};
 use super::list::{List, Pages};
@@ -25,6 +25,13 @@ pub struct CheckRun {
     /// `success`, `failure`, `neutral`, `cancelled`, `skipped`, `timed_out`, `action_required`; once it is completed.
     #[serde(default, deserialize_with = "lenient")]
     pub conclusion: Option<String>,
+}
+
+/// The checks of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct CheckRuns {
+    #[serde(default, deserialize_with = "lenient_list")]
+    pub check_runs: Vec<CheckRun>,
 }
 
 /// A file that a pull request changes.
@@ -70,15 +77,17 @@ impl Client {
     }
 
     /// The newest hundred check runs of a commit.
-    pub async fn list_check_runs(&self, token: &Token, repo: &Repository, sha: &str) -> Result<Vec<CheckRun>, Error> {
+    pub async fn list_check_runs(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        sha: &str,
+        kept: Option<Kept<CheckRuns>>,
+    ) -> Result<Kept<CheckRuns>, Error> {
         let url = self
             .url(&["repos", repo.owner(), repo.name(), "commits", sha, "check-runs"])?
             .with("per_page", "100");
-        let call = Call::new("list_check_runs", token, url);
-        match self.read_if_changed::<CheckRuns>(call).await? {
-            Conditional::Fresh { value, .. } => Ok(value.check_runs),
-            Conditional::NotModified => Ok(Vec::new()),
-        }
+        self.read_again(Call::new("list_check_runs", token, url), kept).await
     }
 
     /// The paths of the files that a pull request changes, of at most a thousand; `truncated` tells of more.
@@ -167,12 +176,6 @@ impl Client {
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Pulls(#[serde(deserialize_with = "lenient_list")] Vec<PullRequest>);
-
-#[derive(Deserialize)]
-struct CheckRuns {
-    #[serde(default, deserialize_with = "lenient_list")]
-    check_runs: Vec<CheckRun>,
-}
 
 #[derive(Serialize)]
 struct Reviewers<'a> {

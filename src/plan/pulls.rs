@@ -21,14 +21,19 @@ use super::time::{add, again, pending};
 use super::world::{CredentialKey, ObjectKey, World, closed_pull, counts, open_pull, phase};
 use super::{Action, Planned, Settings, Subject};
 
-/// Between two looks at checks that have not ended; GitHub does not count those as a change of the pull request.
+/// Between two looks at checks that have not ended, at first; GitHub does not count those as a change of the pull request.
 const CHECKS_EVERY: SignedDuration = SignedDuration::from_mins(2);
-/// Between two looks at an open pull request that is not among those of the list: a list shows the hundred that changed
-/// last.
+/// Between two looks at an open pull request that is not among those of the list, at first: a list shows the hundred that
+/// changed last.
 const UNLISTED_EVERY: SignedDuration = SignedDuration::from_mins(15);
+/// Both slow down with age to this. A look is three requests, of which GitHub counts 5,000 an hour where something has
+/// changed: a thousand pull requests whose checks never end stay below that.
+const LOOKS_AT_MOST_APART: SignedDuration = SignedDuration::from_hours(1);
+/// What a process has not looked at since it began is spread over an interval in so many steps.
+const STEPS: i64 = 64;
 /// The same for one that is closed, which only a hundred later changes take out of the list.
 const CLOSED_UNLISTED_EVERY: SignedDuration = SignedDuration::from_hours(6);
-/// Pull requests are polled this many times more often than the age of the newest change.
+/// Pull requests are polled, and looked at, this many times more often than the age of the newest change.
 const AGE_PER_POLL: i32 = 20;
 /// Where all are closed, polls are this many times further apart at most.
 const CLOSED_PACE: i32 = 6;
@@ -189,7 +194,7 @@ fn changed(task: &AgentTask) -> Option<Timestamp> {
 }
 
 /// When a pull request is read next: at once after a list showed a change, and now and then while its checks have not ended
-/// or no list shows it.
+/// or no list shows it, the older the change the more seldom.
 fn reading_due(
     world: &World,
     task: &AgentTask,
@@ -212,13 +217,21 @@ fn reading_due(
         return Some(again(read_at, SignedDuration::from_secs(10), now));
     }
     let is_unlisted = listed.is_none() && facts.is_some_and(|facts| facts.checked_at.is_some());
-    if !pull.is_open() {
-        let is_looked_for = is_unlisted && is_watched(task, now);
-        return is_looked_for.then(|| again(read_at, CLOSED_UNLISTED_EVERY, now));
+    let every = if pull.is_open() {
+        let checks = (pull.checks == Some(Checks::Pending)).then_some(CHECKS_EVERY);
+        let at_first = checks.or(is_unlisted.then_some(UNLISTED_EVERY))?;
+        let age = now.duration_since(pull.updated_at.unwrap_or(now).min(now)) / AGE_PER_POLL;
+        age.clamp(at_first, LOOKS_AT_MOST_APART)
+    } else {
+        (is_unlisted && is_watched(task, now)).then_some(CLOSED_UNLISTED_EVERY)?
+    };
+    if read_at.is_some() {
+        return Some(again(read_at, every, now));
     }
-    let checks = (pull.checks == Some(Checks::Pending)).then_some(CHECKS_EVERY);
-    let every = checks.or(is_unlisted.then_some(UNLISTED_EVERY))?;
-    Some(again(read_at, every, now))
+    // All at once would be too many; and before the first list nothing is known to be missing from it.
+    let began = facts.and_then(|facts| facts.first_checked_at)?;
+    let seconds = every.as_secs() * number.rem_euclid(STEPS) / STEPS;
+    Some(again(Some(began), SignedDuration::from_secs(seconds), now))
 }
 
 /// Users and teams that the automation names and those that its policies require.

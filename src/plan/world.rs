@@ -166,6 +166,8 @@ pub struct OriginFacts {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PullFacts {
     pub checked_at: Option<Timestamp>,
+    /// The first time since this process followed any.
+    pub first_checked_at: Option<Timestamp>,
     /// Those that changed last, by number.
     pub pulls: BTreeMap<i64, SeenPull>,
     pub labelled: Option<Labelled>,

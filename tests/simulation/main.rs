@@ -12,6 +12,7 @@ mod memory;
 mod network;
 mod people;
 mod planner;
+mod pulls;
 mod report;
 mod rest;
 mod soak;

@@ -50,6 +50,7 @@ fn listed(world: &mut World, change: impl FnOnce(&mut SeenPull)) {
     let key = (credential(0), Repository::parse("acme/api").unwrap());
     let facts = PullFacts {
         checked_at: Some(at(-1)),
+        first_checked_at: Some(at(-DAY)),
         pulls: [(7, seen)].into(),
         ..PullFacts::default()
     };
@@ -62,6 +63,16 @@ fn closed(seconds: i64) -> PullRequest {
         p.state = Some("closed".to_owned());
         (p.closed_at, p.updated_at) = (Some(at(-seconds)), Some(at(-seconds)));
     })
+}
+
+/// It is listed, has not changed since, and was read then.
+fn read(world: &mut World, seconds: i64) {
+    listed(world, |seen| seen.updated_at = None);
+    let facts = TaskFacts {
+        pull_observed_at: Some(at(seconds)),
+        ..TaskFacts::default()
+    };
+    world.facts.insert(key("a"), facts);
 }
 
 /// The list shows none of it.
@@ -145,7 +156,9 @@ fn what_is_done_about_a_pull_request() {
         ),
         (
             "it was merged, and a hundred others have changed since",
-            succeeded(pull(|p| (p.merged, p.state) = (true, Some("closed".to_owned())))),
+            succeeded(pull(|p| {
+                (p.merged, p.state) = (true, Some("closed".to_owned()));
+            })),
             beyond_the_list,
             "wait",
         ),
@@ -154,6 +167,78 @@ fn what_is_done_about_a_pull_request() {
             succeeded(pull(|p| p.checks = Some(Checks::Pending))),
             |w| listed(w, |_| ()),
             "ObservePull",
+        ),
+        (
+            "and were looked at a minute ago",
+            succeeded(pull(|p| p.checks = Some(Checks::Pending))),
+            |w| read(w, -60),
+            "wait 60s",
+        ),
+        (
+            "they have not ended for five hours",
+<<<<<<< HEAD
+            succeeded(pull(|p| (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * 3_600))))),
+=======
+            succeeded(pull(|p| {
+                (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * 3_600)));
+            })),
+>>>>>>> 9292aea (fixup! Read a pull request with the ETags)
+            |w| read(w, -60),
+            "wait 840s",
+        ),
+        (
+            "they have not ended for days",
+<<<<<<< HEAD
+            succeeded(pull(|p| (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY))))),
+=======
+            succeeded(pull(|p| {
+                (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY)));
+            })),
+>>>>>>> 9292aea (fixup! Read a pull request with the ETags)
+            |w| read(w, -60),
+            "wait 3540s",
+        ),
+        (
+            "the same, and the controller has just begun: a thousand like it are not read at once",
+<<<<<<< HEAD
+            succeeded(pull(|p| (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY))))),
+=======
+            succeeded(pull(|p| {
+                (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY)));
+            })),
+>>>>>>> 9292aea (fixup! Read a pull request with the ETags)
+            |w| {
+                listed(w, |seen| seen.updated_at = None);
+                w.pulls.values_mut().for_each(|facts| facts.first_checked_at = Some(at(0)));
+            },
+            "wait 393s",
+        ),
+        (
+            "the same, before the first list",
+<<<<<<< HEAD
+            succeeded(pull(|p| (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY))))),
+=======
+            succeeded(pull(|p| {
+                (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY)));
+            })),
+>>>>>>> 9292aea (fixup! Read a pull request with the ETags)
+            |_| (),
+            "wait",
+        ),
+        (
+            "it is open, and a hundred others have changed since",
+            succeeded(pull(|_| ())),
+            beyond_the_list,
+            "ObservePull",
+        ),
+        (
+            "the same, and it was looked at a minute ago",
+            succeeded(pull(|_| ())),
+            |w| {
+                read(w, -60);
+                w.pulls.values_mut().for_each(|facts| facts.pulls.clear());
+            },
+            "wait 840s",
         ),
         (
             "its checks have ended",

@@ -68,9 +68,9 @@ pub const CALLS: [(Call, &str, &str, &str); 9] = [
         |client| {
             async move {
                 client
-                    .get_pull(&token(), &repo(), 7)
+                    .get_pull(&token(), &repo(), 7, None)
                     .await
-                    .map(|pull| pull.id.to_string())
+                    .map(|pull| pull.value.id.to_string())
             }
             .boxed()
         },
@@ -93,7 +93,7 @@ pub const CALLS: [(Call, &str, &str, &str); 9] = [
     (
         |client| {
             async move {
-                let list = client.list_reviews(&token(), &repo(), 7).await?;
+                let list = client.list_reviews(&token(), &repo(), 7, None).await?.value;
                 Ok(list.items.iter().filter_map(|review| review.state.clone()).collect())
             }
             .boxed()

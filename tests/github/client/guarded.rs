@@ -128,7 +128,7 @@ async fn without_the_permission_there_is_no_answer() {
         .await
         .unwrap_err();
     let agent = client.agent_configuration(&token, &name(), None).await.unwrap_err();
-    let checks = client.list_check_runs(&token, &name(), "abc").await.unwrap_err();
+    let checks = client.list_check_runs(&token, &name(), "abc", None).await.unwrap_err();
     assert_eq!([kind(&owners), kind(&agent), kind(&checks)], ["permission missing"; 3]);
 
     world
@@ -183,7 +183,7 @@ async fn a_pull_request_is_handed_over_and_followed() {
         .unwrap_err();
     assert_eq!(kind(&nobody), "invalid");
 
-    let pull = client.get_pull(&token, &name(), number).await.unwrap();
+    let pull = client.get_pull(&token, &name(), number, None).await.unwrap().value;
     let logins: Vec<_> = pull
         .requested_reviewers
         .iter()
@@ -208,8 +208,8 @@ async fn a_pull_request_is_handed_over_and_followed() {
             .unwrap();
     };
     let repository = name();
-    let runs = || client.list_check_runs(&token, &repository, &sha);
-    assert_eq!(runs().await.unwrap(), []);
+    let runs = || client.list_check_runs(&token, &repository, &sha, None);
+    assert_eq!(runs().await.unwrap().value.check_runs, []);
     for (conclusion, status) in [(None, "in_progress"), (Some("failure"), "completed")] {
         change(PullChange::Check {
             conclusion: conclusion.map(str::to_owned),
@@ -219,17 +219,17 @@ async fn a_pull_request_is_handed_over_and_followed() {
             status: Some(status.to_owned()),
             conclusion: conclusion.map(str::to_owned),
         };
-        assert_eq!(runs().await.unwrap(), [expected]);
+        assert_eq!(runs().await.unwrap().value.check_runs, [expected]);
     }
 
     client.close_pull(&token, &name(), number).await.unwrap();
-    let closed = client.get_pull(&token, &name(), number).await.unwrap();
+    let closed = client.get_pull(&token, &name(), number, None).await.unwrap().value;
     assert_eq!((closed.state.as_deref(), closed.is_merged()), (Some("closed"), false));
     change(PullChange::Reopen);
     change(PullChange::MergeBy {
         login: "hubot".to_owned(),
     });
-    let merged = client.get_pull(&token, &name(), number).await.unwrap();
+    let merged = client.get_pull(&token, &name(), number, None).await.unwrap().value;
     assert_eq!(
         (merged.is_merged(), merged.merged_by.unwrap().login.as_str()),
         (true, "hubot")

@@ -169,14 +169,14 @@ async fn a_task_from_start_to_review() {
         .simulator
         .change_pull("acme/payments-api", number, review)
         .unwrap();
-    let reviews = client.list_reviews(&token, &repo, number).await.unwrap();
+    let reviews = client.list_reviews(&token, &repo, number, None).await.unwrap().value;
     assert_eq!(reviews.items[0].state.as_deref(), Some("APPROVED"));
-    assert!(!client.get_pull(&token, &repo, number).await.unwrap().is_merged());
+    assert!(!client.get_pull(&token, &repo, number, None).await.unwrap().value.is_merged());
     world
         .simulator
         .change_pull("acme/payments-api", number, PullChange::Merge)
         .unwrap();
-    assert!(client.get_pull(&token, &repo, number).await.unwrap().is_merged());
+    assert!(client.get_pull(&token, &repo, number, None).await.unwrap().value.is_merged());
 
     assert_eq!(client.identify(&token).await.unwrap().user.login, "octocat");
     assert_eq!(
@@ -359,7 +359,7 @@ async fn reads_that_are_refused() {
         "not_found"
     );
     assert_eq!(
-        category(client.get_pull(&token, &repo, 99).await.map(drop)),
+        category(client.get_pull(&token, &repo, 99, None).await.map(drop)),
         "not_found"
     );
     world
