@@ -66,8 +66,8 @@ pub enum Update {
     Inspected(BranchKey, Box<BranchFacts>),
     /// A repository's pull requests, by number; `None` when nothing has changed.
     PullsListed(CredentialKey, Repository, Timestamp, Option<BTreeMap<i64, SeenPull>>),
-    /// The repository's open pull requests were listed: for each label in lower case the page of one that has it.
-    OpenPullsListed(CredentialKey, Repository, Timestamp, BTreeMap<String, String>),
+    /// The repository's open pull requests were listed.
+    OpenPullsListed(CredentialKey, Repository, Labelled),
     /// The issue or the pull request that work came from was read.
     OriginRead(OriginKey, Box<OriginFacts>),
     /// It was looked for what happened since then; `None` means nothing new.
@@ -161,9 +161,9 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             concerned.chain([Subject::Branch(key.clone())]).collect()
         }
         Update::PullsListed(key, repository, at, pulls) => pulls_listed(world, key, repository, at, pulls),
-        Update::OpenPullsListed(key, repository, checked_at, pages) => {
+        Update::OpenPullsListed(key, repository, labelled) => {
             let facts = world.pulls.entry((key.clone(), repository.clone())).or_default();
-            facts.labelled = Some(Labelled { checked_at, pages });
+            facts.labelled = Some(labelled);
             vec![Subject::Pulls(key, repository)]
         }
         Update::Swept(key, repository, at, happened) => swept(world, &key, &repository, at, happened),

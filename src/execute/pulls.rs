@@ -9,6 +9,7 @@ use crate::domain::repository::Repository;
 use crate::github::{CheckRuns, Conditional, Error, Kept, List, models};
 use crate::observe::{Update, by_label, read_pull, seen_pull};
 use crate::plan::pulls;
+use crate::plan::world::Labelled;
 use crate::plan::{CredentialKey, ObjectKey};
 
 use super::github::github_failure;
@@ -72,12 +73,17 @@ impl Executor {
             Ok(known) => known,
             Err(failure) => return Done::failed(failure),
         };
-        let began = self.now();
+        let asked_at = self.now();
         let answer = self.github.open_pulls(&known.token, &repository).await;
         let mut updates = self.lessons(&key, &known, answer.as_ref().err());
         match answer {
             Ok(open) => {
-                updates.push(Update::OpenPullsListed(key, repository, began, by_label(&open.items)));
+                let labelled = Labelled {
+                    asked_at,
+                    answered_at: self.now(),
+                    pages: by_label(&open.items),
+                };
+                updates.push(Update::OpenPullsListed(key, repository, labelled));
                 Done { updates, failure: None }
             }
             Err(error) => {

@@ -30,7 +30,7 @@ use super::start::{fence, say};
 use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, again, pending};
 use super::world::{CredentialKey, ObjectKey, World, is_collected, phase};
 use super::{
-    Action, Planned, Settings, Subject, Why, automation, duplicates, event, guardrails, origin, request, retry,
+    Action, Planned, Settings, Subject, Why, automation, duplicates, event, guardrails, origin, pulls, request, retry,
 };
 
 /// What becomes of a waiting task.
@@ -676,8 +676,7 @@ impl<'a> Pass<'a> {
         let repository = Repository::parse(&task.spec.repository).ok()?;
         let key = (CredentialKey::of_task(task), repository);
         let labelled = self.world.pulls.get(&key).and_then(|facts| facts.labelled.as_ref());
-        let checked_at = labelled.map(|labelled| labelled.checked_at);
-        if again(checked_at, self.settings.freshness, self.now) <= self.now {
+        if pulls::relisting_due(labelled, self.settings, self.now) <= self.now {
             return Some(self.ask(Subject::Pulls(key.0, key.1), Action::ListOpenPulls));
         }
         let page = labelled?.pages.get(&terms.key.to_lowercase())?;

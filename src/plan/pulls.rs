@@ -18,7 +18,7 @@ use crate::domain::repository::Repository;
 use super::credential::{Usability, limited_until, usability};
 use super::observed::SeenPull;
 use super::time::{add, again, pending};
-use super::world::{CredentialKey, ObjectKey, World, closed_pull, counts, open_pull, phase};
+use super::world::{CredentialKey, Labelled, ObjectKey, World, closed_pull, counts, open_pull, phase};
 use super::{Action, Planned, Settings, Subject};
 
 /// Between two looks at checks that have not ended, at first; GitHub does not count those as a change of the pull request.
@@ -29,10 +29,10 @@ const UNLISTED_EVERY: SignedDuration = SignedDuration::from_mins(15);
 /// Both slow down with age to this. A look is three requests, of which GitHub counts 5,000 an hour where something has
 /// changed: a thousand pull requests whose checks never end stay below that.
 const LOOKS_AT_MOST_APART: SignedDuration = SignedDuration::from_hours(1);
+/// Between two looks at a closed one that is not among those of the list.
+const CLOSED_UNLISTED_EVERY: SignedDuration = SignedDuration::from_hours(6);
 /// What a process has not looked at since it began is spread over an interval in so many steps.
 const STEPS: i64 = 64;
-/// The same for one that is closed, which only a hundred later changes take out of the list.
-const CLOSED_UNLISTED_EVERY: SignedDuration = SignedDuration::from_hours(6);
 /// Pull requests are polled, and looked at, this many times more often than the age of the newest change.
 const AGE_PER_POLL: i32 = 20;
 /// Where all are closed, polls are this many times further apart at most.
@@ -112,6 +112,17 @@ pub fn plan_task(world: &World, key: &ObjectKey, task: &AgentTask, now: Timestam
         return;
     }
     plan_stale(world, task, pull, number, now, planned);
+}
+
+/// When the open pull requests of a repository are to be listed again for a start.
+///
+/// A list of many takes its time. One that had to be younger than that would be outdated as soon as it comes, and asked for
+/// without end; so it is good for as long as it took.
+#[must_use]
+pub fn relisting_due(labelled: Option<&Labelled>, settings: &Settings, now: Timestamp) -> Timestamp {
+    let took = labelled.map(|labelled| labelled.answered_at.duration_since(labelled.asked_at));
+    let max_age = took.map_or(settings.freshness, |took| settings.freshness.max(took * 2));
+    again(labelled.map(|labelled| labelled.asked_at), max_age, now)
 }
 
 /// Whether a task opened the pull request that GitHub gives as what came of it. One that goes on with a pull request's

@@ -187,9 +187,11 @@ pub struct EventFacts {
 }
 
 /// The open pull requests of a repository that have labels.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labelled {
-    pub checked_at: Timestamp,
+    /// What was labelled after this may be missing.
+    pub asked_at: Timestamp,
+    pub answered_at: Timestamp,
     /// For each label in lower case, as GitHub tells no case in them, the page of one that has it.
     pub pages: BTreeMap<String, String>,
 }

@@ -11,7 +11,9 @@ use agent_automation::observe::{Update, apply};
 use agent_automation::plan::action::Admitted;
 use agent_automation::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, ObservedTask, SeenPull, StartOutcome};
 use agent_automation::plan::queue::Queue;
-use agent_automation::plan::world::{BranchFacts, BranchKey, SecretState, Verification, automation_key, open_pull};
+use agent_automation::plan::world::{
+    BranchFacts, BranchKey, Labelled, SecretState, Verification, automation_key, open_pull,
+};
 use agent_automation::plan::{
     Action, CredentialKey, ObjectKey, Planned, Settings, Subject, World, guardrails, plan, start,
 };
@@ -216,12 +218,12 @@ impl Leader {
                 vec![listed]
             }
             (Subject::Pulls(key, repository), Action::ListOpenPulls) => {
-                vec![Update::OpenPullsListed(
-                    key.clone(),
-                    repository.clone(),
-                    self.now,
-                    BTreeMap::new(),
-                )]
+                let labelled = Labelled {
+                    asked_at: self.now,
+                    answered_at: self.now,
+                    pages: BTreeMap::new(),
+                };
+                vec![Update::OpenPullsListed(key.clone(), repository.clone(), labelled)]
             }
             (subject, Action::Forget) => vec![Update::Forgotten(subject.clone())],
             (subject, action) => return Err(format!("{subject}: nothing here does {}", action.name()).into()),

@@ -87,7 +87,8 @@ fn decided(trigger: &str, event: Told, seen: Option<Seen>, heads: Heads) -> (Wor
             .entry((credential(0), Repository::parse("acme/api").unwrap()))
             .or_default();
         pulls.labelled = Some(Labelled {
-            checked_at: at(-1),
+            asked_at: at(-1),
+            answered_at: at(-1),
             pages: BTreeMap::new(),
         });
     });

@@ -1,10 +1,12 @@
 //! What is done about a pull request, and what it is never done.
 
+use std::collections::BTreeMap;
+
 use crate::api::task::{Checks, GitHubTask, PullRequest, TaskStatus};
 use crate::domain::repository::Repository;
 use crate::plan::observed::SeenPull;
-use crate::plan::world::{PullFacts, TaskFacts};
-use crate::plan::{credential as credentials, pulls, task as tasks};
+use crate::plan::world::{Labelled, PullFacts, TaskFacts};
+use crate::plan::{admission, credential as credentials, pulls, task as tasks};
 
 use super::*;
 
@@ -176,52 +178,38 @@ fn what_is_done_about_a_pull_request() {
         ),
         (
             "they have not ended for five hours",
-<<<<<<< HEAD
-            succeeded(pull(|p| (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * 3_600))))),
-=======
             succeeded(pull(|p| {
                 (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * 3_600)));
             })),
->>>>>>> 9292aea (fixup! Read a pull request with the ETags)
             |w| read(w, -60),
             "wait 840s",
         ),
         (
             "they have not ended for days",
-<<<<<<< HEAD
-            succeeded(pull(|p| (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY))))),
-=======
             succeeded(pull(|p| {
                 (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY)));
             })),
->>>>>>> 9292aea (fixup! Read a pull request with the ETags)
             |w| read(w, -60),
             "wait 3540s",
         ),
         (
             "the same, and the controller has just begun: a thousand like it are not read at once",
-<<<<<<< HEAD
-            succeeded(pull(|p| (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY))))),
-=======
             succeeded(pull(|p| {
                 (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY)));
             })),
->>>>>>> 9292aea (fixup! Read a pull request with the ETags)
             |w| {
                 listed(w, |seen| seen.updated_at = None);
-                w.pulls.values_mut().for_each(|facts| facts.first_checked_at = Some(at(0)));
+                w.pulls
+                    .values_mut()
+                    .for_each(|facts| facts.first_checked_at = Some(at(0)));
             },
             "wait 393s",
         ),
         (
             "the same, before the first list",
-<<<<<<< HEAD
-            succeeded(pull(|p| (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY))))),
-=======
             succeeded(pull(|p| {
                 (p.checks, p.updated_at) = (Some(Checks::Pending), Some(at(-5 * DAY)));
             })),
->>>>>>> 9292aea (fixup! Read a pull request with the ETags)
             |_| (),
             "wait",
         ),
@@ -409,6 +397,47 @@ fn a_credential_that_only_a_closed_pull_request_names_is_kept_as_long_as_that_is
         let world = world(vec![with_credential(succeeded(pull.clone()), 1)], |_| ());
         let planned = credentials::plan(&world, &credential(1), &Settings::default(), at(0));
         assert_eq!(decision(&planned), expected, "{pull:?}");
+    }
+}
+
+/// How long before now open pull requests were asked for and told, in seconds, and whether they are asked for again.
+#[test]
+fn a_list_that_takes_longer_than_it_may_be_old_lets_a_start_through() {
+    let table = [
+        (None, true),
+        (Some((29, 28)), false),
+        (Some((30, 28)), true),
+        // Ten pages of fifteen seconds.
+        (Some((150, 0)), false),
+        (Some((299, 149)), false),
+        (Some((300, 150)), true),
+        // The clock was set back.
+        (Some((-60, -62)), true),
+    ];
+    for (times, expected) in table {
+        let mut task = due("one", "a", 0, None);
+        task.spec.deduplicate = Some(yaml("{key: deps, while: [PullRequestOpen]}"));
+        let world = world(vec![task], |w| {
+            let labelled = times.map(|(asked, answered)| Labelled {
+                asked_at: at(-asked),
+                answered_at: at(-answered),
+                pages: BTreeMap::new(),
+            });
+            let facts = PullFacts {
+                labelled,
+                ..PullFacts::default()
+            };
+            let key = (credential(0), Repository::parse("acme/api").unwrap());
+            w.pulls.insert(key, facts);
+        });
+        let planned = admission::plan(&world, &Settings::default(), at(0));
+        let asks = planned
+            .iter()
+            .any(|(_, planned)| planned.actions.contains(&Action::ListOpenPulls));
+        let starts = planned
+            .iter()
+            .any(|(subject, planned)| name(subject) == "a" && decision(planned) == "Start");
+        assert_eq!((asks, starts), (expected, !expected), "{times:?}");
     }
 }
 

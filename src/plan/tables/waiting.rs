@@ -248,7 +248,8 @@ fn what_becomes_of_a_task_that_waits() {
             Box::new(|world: &mut World| {
                 let page = "https://github.com/acme/api/pull/9".to_owned();
                 let labelled = Labelled {
-                    checked_at: at(-5),
+                    asked_at: at(-5),
+                    answered_at: at(-4),
                     pages: [("deps".to_owned(), page)].into(),
                 };
                 let facts = PullFacts {

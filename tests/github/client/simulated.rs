@@ -171,12 +171,26 @@ async fn a_task_from_start_to_review() {
         .unwrap();
     let reviews = client.list_reviews(&token, &repo, number, None).await.unwrap().value;
     assert_eq!(reviews.items[0].state.as_deref(), Some("APPROVED"));
-    assert!(!client.get_pull(&token, &repo, number, None).await.unwrap().value.is_merged());
+    assert!(
+        !client
+            .get_pull(&token, &repo, number, None)
+            .await
+            .unwrap()
+            .value
+            .is_merged()
+    );
     world
         .simulator
         .change_pull("acme/payments-api", number, PullChange::Merge)
         .unwrap();
-    assert!(client.get_pull(&token, &repo, number, None).await.unwrap().value.is_merged());
+    assert!(
+        client
+            .get_pull(&token, &repo, number, None)
+            .await
+            .unwrap()
+            .value
+            .is_merged()
+    );
 
     assert_eq!(client.identify(&token).await.unwrap().user.login, "octocat");
     assert_eq!(

@@ -8,7 +8,7 @@ use agent_automation::api::{AgentAutomation, AgentTask};
 use agent_automation::observe::Update;
 use agent_automation::plan::action::Admitted;
 use agent_automation::plan::observed::{GuardrailFacts, Search, StartOutcome};
-use agent_automation::plan::world::{BranchFacts, SecretState, Verification};
+use agent_automation::plan::world::{BranchFacts, Labelled, SecretState, Verification};
 use agent_automation::plan::{
     Action, CredentialKey, ObjectKey, Settings, Subject, World, pulls, start, task as following,
 };
@@ -637,8 +637,13 @@ impl Errand {
                 Ok(Reply::Pulls(pulls)) => {
                     self.end(Update::PullsListed(key, repository, began, Some(pulls)), shell, now)
                 }
-                Ok(Reply::OpenPulls(labels)) => {
-                    self.end(Update::OpenPullsListed(key, repository, began, labels), shell, now)
+                Ok(Reply::OpenPulls(pages)) => {
+                    let labelled = Labelled {
+                        asked_at: began,
+                        answered_at: now,
+                        pages,
+                    };
+                    self.end(Update::OpenPullsListed(key, repository, labelled), shell, now)
                 }
                 _ => self.give_up("GitHub said no", shell, now),
             },
