@@ -1,6 +1,8 @@
 //! Why something is as it is: the short list that conditions, task status, Events and metrics share.
 
 use schemars::JsonSchema;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StrDeserializer};
 use serde::{Deserialize, Serialize};
 
 /// Why a task is in its phase, or an automation in its condition. The message beside it says what to do.
@@ -145,6 +147,13 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The reason that a status names.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text: StrDeserializer<'_, Error> = text.into_deserializer();
+        Self::deserialize(text).ok()
+    }
+
     /// The reason as it is written in status.
     #[must_use]
     pub fn as_str(self) -> &'static str {

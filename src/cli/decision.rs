@@ -115,7 +115,7 @@ fn found_out(automation: &AgentAutomation) -> Option<Standing> {
 fn written_standing(automation: &AgentAutomation, counts: impl Fn(Reason) -> bool) -> Option<Standing> {
     let conditions = &automation.status.as_ref()?.conditions;
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
-    let reason = parse(&ready.reason).filter(|reason| counts(*reason))?;
+    let reason = Reason::parse(&ready.reason).filter(|reason| counts(*reason))?;
     if ready.observed_generation != automation.metadata.generation {
         return None;
     }
@@ -267,8 +267,4 @@ fn is_about_credentials(reason: Reason) -> bool {
             | Reason::CredentialRejected
             | Reason::PermissionDenied
     )
-}
-
-fn parse(reason: &str) -> Option<Reason> {
-    serde_json::from_value(reason.into()).ok()
 }

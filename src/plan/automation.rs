@@ -5,6 +5,7 @@
 mod history;
 mod standing;
 mod tally;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,8 +34,7 @@ use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, Retry, SecretState, World, counts as counts_against_cap, phase};
 use super::{
-    Action, Planned, Settings, Subject, Why, budget, credential, event, guardrails, naming, pulls, request, retry,
-    sweep,
+    Action, Planned, Settings, Subject, Why, budget, credential, event, naming, pulls, request, retry, sweep,
 };
 use history::add_pull;
 use standing::stalled_by;
@@ -504,9 +504,7 @@ impl<'a> View<'a> {
             collected,
             counts,
             usage,
-            guardrails: guardrails::of_automation(self.automation)
-                .map(|key| guardrails::statuses(self.world, &key))
-                .unwrap_or_default(),
+            guardrails: self.guardrails(),
             budget: budget::status(self.world, self.automation, now),
             failures: self.failures.clone(),
         }
@@ -591,7 +589,7 @@ impl<'a> View<'a> {
 /// AI credits to one decimal, from GitHub's whole billionths.
 #[must_use]
 pub fn credits(nano: i64) -> String {
-    let tenths = (nano + NANO / 20) / (NANO / 10);
+    let tenths = nano.saturating_add(NANO / 20) / (NANO / 10);
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 

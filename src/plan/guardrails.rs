@@ -111,6 +111,21 @@ pub fn statuses(world: &World, key: &BranchKey) -> Vec<GuardrailStatus> {
         .collect()
 }
 
+/// Whether policies require guardrails of the branch, and nothing is known of them.
+#[must_use]
+pub fn is_unread(world: &World, key: &BranchKey) -> bool {
+    let facts = world.branches.get(key);
+    let is_known = facts.is_some_and(|facts| facts.guardrails.is_some() || facts.exists == Ok(false));
+    let is_required = required(world, &key.credential.namespace).next().is_some();
+    is_required && !is_known && !world.told_guardrails.contains_key(key)
+}
+
+/// Whether a policy requires guardrails of the branch.
+#[must_use]
+pub fn is_required(world: &World, key: &BranchKey, policy: &str) -> bool {
+    required(world, &key.credential.namespace).any(|(required, _)| required.name() == policy)
+}
+
 /// The first guardrail that is in the way of everything that starts from a branch.
 #[must_use]
 pub fn in_the_way(world: &World, key: &BranchKey) -> Option<Binding> {

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use kube::{Resource, ResourceExt};
 
 use super::because;
+use super::told::Stage;
 use super::{Known, View};
 use crate::api::Reason;
 use crate::plan::conditions::Standing;
 use crate::plan::credential::{Usability, usability, verification};
+use crate::plan::observed::Refused;
 use crate::plan::policy::{Ruling, refused, rule_automation};
 use crate::plan::spec::{Parsed, Problem};
 use crate::plan::world::CredentialKey;
@@ -69,12 +71,11 @@ impl View<'_> {
         }
         let rulings = rule_automation(self.world, self.automation);
         if rulings.contains(&Ruling::Allowed) {
-            sentences.extend(
-                rulings
-                    .into_iter()
-                    .filter_map(Ruling::refusal)
-                    .map(|refusal| refusal.why.message),
-            );
+            for refusal in rulings.into_iter().filter_map(Ruling::refusal) {
+                if !sentences.contains(&refusal.why.message) {
+                    sentences.push(refusal.why.message);
+                }
+            }
         }
         (!sentences.is_empty()).then(|| Why::new(Reason::PolicyNarrows, sentences.join("; ")))
     }
@@ -151,7 +152,12 @@ impl View<'_> {
     /// The last look at the base branch did not find it.
     fn branchless(&self) -> Option<Standing> {
         let key = guardrails::of_automation(self.automation)?;
-        let is_gone = self.world.branches.get(&key)?.exists == Ok(false);
+        let Some(facts) = self.world.branches.get(&key) else {
+            // Where nothing is required of it, it is looked at before the next start.
+            let told = self.told(Stage::Branch)?;
+            return (told.why().reason == Reason::BranchGone).then_some(told);
+        };
+        let is_gone = facts.exists == Ok(false);
         is_gone.then(|| {
             let (branch, repository) = (&key.branch, &key.repository);
             let message =
@@ -162,35 +168,35 @@ impl View<'_> {
 
     fn unguarded(&self) -> Option<Standing> {
         let key = guardrails::of_automation(self.automation)?;
-        let binding = guardrails::in_the_way(self.world, &key)?;
-        Some(Standing::Stalled(binding.why))
+        if !guardrails::is_unread(self.world, &key) {
+            let binding = guardrails::in_the_way(self.world, &key)?;
+            return Some(Standing::Stalled(binding.why));
+        }
+        let looked = self.world.branches.get(&key).map(|facts| &facts.exists);
+        Some(match looked {
+            Some(Err(refused)) if !is_passing(refused) => refused_by(refused),
+            Some(Err(refused)) => self.told(Stage::Guardrails).unwrap_or_else(|| refused_by(refused)),
+            Some(Ok(_)) | None => self.unread(Stage::Guardrails, "asking GitHub what guards the base branch"),
+        })
     }
 
     fn unauthorized(&self, parsed: &Parsed) -> Option<Standing> {
         let key = CredentialKey::of_automation(self.automation);
-        let verifying = || Standing::Reconciling(Why::new(Reason::Verifying, "checking the credential at GitHub"));
+        let message = "checking the credential at GitHub";
         let version = match usability(&key, self.world.credentials.get(&key)) {
             Usability::Usable(version) => version,
-            Usability::Unread => return Some(verifying()),
+            Usability::Unread => return Some(self.unread(Stage::Credential, message)),
             Usability::Unusable(why) => return Some(Standing::Stalled(why)),
         };
         match verification(self.world, &key, &parsed.repository, &version) {
-            None => Some(verifying()),
+            None => Some(self.unread(Stage::Repository, message)),
             Some(Ok(())) => None,
-            Some(Err(refused)) => {
-                let why = Why::new(refused.reason, refused.message.clone());
-                let passing = matches!(refused.reason, Reason::RateLimited | Reason::GitHubUnavailable);
-                Some(if passing {
-                    Standing::Reconciling(why)
-                } else {
-                    Standing::Stalled(why)
-                })
-            }
+            Some(Err(refused)) => Some(refused_by(refused)),
         }
     }
 
     /// GitHub refused what this spec asked for the last time.
-    fn rejected(&self) -> Option<Standing> {
+    pub(super) fn rejected(&self) -> Option<Standing> {
         let generation = self.automation.meta().generation.unwrap_or_default();
         let newest = self.tasks.iter().rev().find(|task| {
             let status = task.status.as_ref();
@@ -211,7 +217,7 @@ impl View<'_> {
         Some(Standing::Stalled(Why::new(reason, message)))
     }
 
-    fn ready(&self) -> Standing {
+    pub(super) fn ready(&self) -> Standing {
         Standing::Ready(if self.automation.spec.suspend {
             Why::new(
                 Reason::Suspended,
@@ -224,6 +230,20 @@ impl View<'_> {
             Why::new(Reason::Ready, "its triggers fire and its tasks can start")
         })
     }
+}
+
+/// What goes by itself keeps nobody busy.
+fn refused_by(refused: &Refused) -> Standing {
+    let why = Why::new(refused.reason, refused.message.clone());
+    if is_passing(refused) {
+        Standing::Reconciling(why)
+    } else {
+        Standing::Stalled(why)
+    }
+}
+
+fn is_passing(refused: &Refused) -> bool {
+    matches!(refused.reason, Reason::RateLimited | Reason::GitHubUnavailable)
 }
 
 pub(super) fn stalled_by(problems: &[Problem]) -> Standing {

@@ -1,8 +1,11 @@
 //! What an automation creates, lets go and writes, and in which order.
 
 use crate::api::automation::{AutomationStatus, ScheduleStatus};
-use crate::plan::world::Retry;
-use crate::plan::{automation as planner, naming};
+use crate::domain::repository::Repository;
+use crate::plan::conditions::Standing;
+use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, Refused};
+use crate::plan::world::{BranchKey, Retry, Verification};
+use crate::plan::{automation as planner, guardrails, naming};
 
 use super::*;
 
@@ -323,5 +326,230 @@ fn the_status_sums_up_a_window() {
             )
         });
         assert_eq!(said, expected, "{what}");
+    }
+}
+
+fn branch() -> BranchKey {
+    guardrails::of_automation(&automation("one", 1)).unwrap()
+}
+
+fn verified(world: &mut World) {
+    let verification = Verification {
+        checked_at: at(0),
+        resource_version: "7".to_owned(),
+        result: Ok(()),
+    };
+    let repository = Repository::parse("acme/api").unwrap();
+    world.repositories.insert((credential(0), repository), verification);
+}
+
+fn guarded(world: &mut World) {
+    let mut policy = policy(None);
+    policy.spec.guardrails = Some(yaml("{approvals: 1}"));
+    world.put_policy(policy);
+}
+
+/// What a leader that has just begun does not know.
+fn unread(world: &mut World) {
+    world.credentials.clear();
+    world.branches.clear();
+}
+
+fn not_looked_at(world: &mut World, why: Reason) {
+    let refused = Refused {
+        reason: why,
+        message: "no".to_owned(),
+        not_before: None,
+    };
+    world.branches.get_mut(&branch()).unwrap().exists = Err(refused);
+}
+
+fn unguarded(world: &mut World) {
+    world.branches.get_mut(&branch()).unwrap().guardrails = Some(GuardrailFacts {
+        checked_at: at(0),
+        rules: Ok(BranchRules::default()),
+        code_owners: Ok(None),
+        agent: Ok(AgentFacts::default()),
+    });
+}
+
+#[test]
+fn what_was_told_stands_until_it_has_been_read_anew() {
+    type Row = (&'static str, &'static str, fn(&mut World), &'static str);
+    let table: Vec<Row> = vec![
+        ("a new one", "", unread, "reconciling Verifying"),
+        ("ready", "True Ready", unread, "ready Ready"),
+        (
+            "ready, with an older spec",
+            "True Ready, of 0",
+            unread,
+            "reconciling Verifying",
+        ),
+        ("ready, and the token is a new one", "True Ready", |_| (), "ready Ready"),
+        (
+            "without its Secret",
+            "False SecretMissing",
+            unread,
+            "stalled SecretMissing",
+        ),
+        (
+            "without its Secret, which is there now",
+            "False SecretMissing",
+            |_| (),
+            "reconciling Verifying",
+        ),
+        (
+            "without its repository",
+            "False RepositoryNotFound",
+            |_| (),
+            "stalled RepositoryNotFound",
+        ),
+        (
+            "without its repository, which is there now",
+            "False RepositoryNotFound",
+            verified,
+            "ready Ready",
+        ),
+        (
+            "denied, and is not any more",
+            "False PolicyDenied",
+            unread,
+            "reconciling Verifying",
+        ),
+        (
+            "without its branch",
+            "False BranchGone",
+            |w| {
+                verified(w);
+                w.branches.clear();
+            },
+            "stalled BranchGone",
+        ),
+        (
+            "without its branch, which is there now",
+            "False BranchGone",
+            verified,
+            "ready Ready",
+        ),
+        (
+            "a new one, before its guardrails are known",
+            "",
+            |w| {
+                guarded(w);
+                verified(w);
+            },
+            "reconciling Verifying",
+        ),
+        (
+            "a new one, and GitHub does not answer",
+            "",
+            |w| {
+                guarded(w);
+                verified(w);
+                not_looked_at(w, Reason::GitHubUnavailable);
+            },
+            "reconciling GitHubUnavailable",
+        ),
+        (
+            "guarded",
+            "True Ready, 1 guardrails",
+            |w| {
+                guarded(w);
+                unread(w);
+            },
+            "ready Ready, 1 guardrails",
+        ),
+        (
+            "guarded, and GitHub does not answer",
+            "True Ready, 1 guardrails",
+            |w| {
+                guarded(w);
+                verified(w);
+                not_looked_at(w, Reason::GitHubUnavailable);
+            },
+            "ready Ready, 1 guardrails",
+        ),
+        (
+            "guarded, and the token may not look any more",
+            "True Ready, 1 guardrails",
+            |w| {
+                guarded(w);
+                verified(w);
+                not_looked_at(w, Reason::PermissionDenied);
+            },
+            "stalled PermissionDenied, 1 guardrails",
+        ),
+        (
+            "unguarded",
+            "False GuardrailNotMet, 1 guardrails",
+            |w| {
+                guarded(w);
+                unread(w);
+            },
+            "stalled GuardrailNotMet, 1 guardrails",
+        ),
+        (
+            "unguarded, and nothing is required any more",
+            "False GuardrailNotMet, 1 guardrails",
+            |w| {
+                verified(w);
+                w.branches.clear();
+            },
+            "ready Ready",
+        ),
+        (
+            "guarded, and is not any more",
+            "True Ready, 1 guardrails",
+            |w| {
+                guarded(w);
+                verified(w);
+                unguarded(w);
+            },
+            "stalled GuardrailNotMet, 1 guardrails",
+        ),
+    ];
+    for (what, told, change, expected) in table {
+        let world = world(vec![], |w| {
+            w.put_automation(decided(0, |status| tell(status, told)));
+            change(w);
+        });
+        let planned = planner::plan(&world, &key("one"), &Settings::default(), at(0));
+        let [Action::WriteAutomationStatus(status)] = planned.actions.as_slice() else {
+            panic!("{what}: {planned:?}")
+        };
+        let standing = planner::standing(&world, world.automation(&key("one")).unwrap(), at(0));
+        let (word, why) = match &standing {
+            Standing::Ready(why) => ("ready", why),
+            Standing::Reconciling(why) => ("reconciling", why),
+            Standing::Stalled(why) => ("stalled", why),
+        };
+        let count = status.guardrails.len();
+        let guardrails = if count > 0 {
+            format!(", {count} guardrails")
+        } else {
+            String::new()
+        };
+        assert_eq!(
+            format!("{word} {}{guardrails}", why.reason.as_str()),
+            expected,
+            "{what}"
+        );
+    }
+}
+
+/// A status that says so.
+fn tell(status: &mut AutomationStatus, told: &str) {
+    let Some((ready, reason)) = told.split_once(' ') else {
+        return;
+    };
+    let (reason, more) = reason.split_once(", ").unwrap_or((reason, ""));
+    let generation = if more == "of 0" { 0 } else { 1 };
+    status.observed_generation = Some(generation);
+    status.conditions = yaml(&format!(
+        "[{{type: Ready, status: '{ready}', reason: {reason}, message: told, observedGeneration: {generation},
+           lastTransitionTime: '{NOW}'}}]"
+    ));
+    if more == "1 guardrails" {
+        status.guardrails = yaml("[{policy: default, name: approvals, state: Met}]");
     }
 }
