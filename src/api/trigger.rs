@@ -280,7 +280,7 @@ pub enum PullRequestAction {
 }
 
 /// Where the agent's commits go.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PushTo {
     /// To a branch of its own.
     #[default]

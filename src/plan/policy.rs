@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
-use crate::api::automation::StartPolicy;
+use crate::api::automation::{PullRequestRequest, StartPolicy};
 use crate::api::policy::{LabelOperator, LabelRequirement, NamespaceSelector, PolicySpec, PromptSection, TriggerKind};
 use crate::api::task::{Bound, PolicyRef, TaskSpec};
 use crate::api::trigger::{PushTo, Trigger};
@@ -58,17 +58,11 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn of_automation(automation: &AgentAutomation, kind: TriggerKind) -> Self {
-        let mut pulls = automation
-            .spec
-            .triggers
-            .iter()
-            .filter_map(|trigger| trigger.pull_request.as_ref());
-        let pushes = kind == TriggerKind::PullRequest && pulls.any(|pull| pull.push_to == PushTo::PullRequest);
-        if pushes {
-            Self::PullRequest(None)
-        } else {
-            Self::NewBranch
+    /// Of a trigger no branch is known.
+    fn of_trigger(push_to: PushTo) -> Self {
+        match push_to {
+            PushTo::NewBranch => Self::NewBranch,
+            PushTo::PullRequest => Self::PullRequest(None),
         }
     }
 }
@@ -238,27 +232,33 @@ impl<'a> Request<'a> {
             secret: &spec.secret_ref.name,
             start_policy: spec.start_policy,
             sections: spec.prompt_sections.clone(),
-            opens_pull_request: spec.pull_request.create || spec.push_to == PushTo::PullRequest,
+            opens_pull_request: is_reviewed(&spec.pull_request, spec.push_to),
         }
     }
 
+    /// What a trigger of that kind asks for.
     #[must_use]
-    pub fn of_automation(automation: &'a AgentAutomation, trigger: TriggerKind) -> Self {
+    pub fn of_automation(automation: &'a AgentAutomation, trigger: TriggerKind, push_to: PushTo) -> Self {
         let spec = &automation.spec;
         Self {
             namespace: automation.namespace().unwrap_or_default(),
             repository: &spec.repository,
             base_branch: &spec.branches.base,
-            target: Target::of_automation(automation, trigger),
+            target: Target::of_trigger(push_to),
             trigger,
             model: &spec.agent.model,
             custom_agent: &spec.agent.custom_agent,
             secret: &spec.credentials.secret_ref.name,
             start_policy: spec.start_policy,
             sections: prompt_sections(automation),
-            opens_pull_request: spec.pull_request.create,
+            opens_pull_request: is_reviewed(&spec.pull_request, push_to),
         }
     }
+}
+
+/// There is a pull request, of its own or the one that it pushes to.
+fn is_reviewed(pull: &PullRequestRequest, push_to: PushTo) -> bool {
+    pull.create || push_to == PushTo::PullRequest
 }
 
 /// Whether no policy minds that a task pushes to a branch.
@@ -269,17 +269,27 @@ pub fn may_push(world: &World, namespace: &str, head: &str) -> Option<Refusal> {
         .find_map(|policy| unpushable(policy, Some(head)))
 }
 
-/// What policies say to an automation, by the kinds of its triggers.
+/// What policies say to an automation, by what its triggers are for and where they push to.
 #[must_use]
 pub fn rule_automation(world: &World, automation: &AgentAutomation) -> Vec<Ruling> {
-    let kinds: BTreeSet<_> = automation.spec.triggers.iter().filter_map(Trigger::kind).collect();
-    let rulings = kinds
+    let push_to = |trigger: &Trigger| {
+        trigger
+            .pull_request
+            .as_ref()
+            .map(|pull| pull.push_to)
+            .unwrap_or_default()
+    };
+    let triggers = automation.spec.triggers.iter();
+    let asked: BTreeSet<_> = triggers
+        .filter_map(|trigger| Some((trigger.kind()?, push_to(trigger))))
+        .collect();
+    let rulings = asked
         .into_iter()
-        .map(|kind| rule(world, &Request::of_automation(automation, kind)));
+        .map(|(kind, push_to)| rule(world, &Request::of_automation(automation, kind, push_to)));
     rulings.collect()
 }
 
-/// What keeps an automation from running at all: a refusal, where no kind of its triggers is allowed.
+/// What keeps an automation from running at all: a refusal, where none of its triggers is allowed.
 #[must_use]
 pub fn refused(world: &World, automation: &AgentAutomation) -> Option<Refusal> {
     let rulings = rule_automation(world, automation);
@@ -743,6 +753,63 @@ mod tests {
         ];
         for (policies, change, expected) in table {
             assert_eq!(say(&policies, change), expected);
+        }
+    }
+
+    #[test]
+    fn an_automation_is_refused_where_none_of_its_triggers_is_allowed() {
+        let fix = "{name: fix, pullRequest: {commands: [/fix], pushTo: PullRequest}}";
+        let look = "{name: look, pullRequest: {commands: [/look]}}";
+        let pushes = "AgentPolicy a does not allow it: spec.headBranches must name branches of pull requests that it pushes \
+                      to (it is empty and so allows nothing)";
+        let unreviewed =
+            "AgentPolicy a requires reviewers, and there is nothing to review: set spec.pullRequest.create";
+        let reviewers = "requiredReviewers: {teams: [platform]}";
+        let table = [
+            ("", "", fix.to_owned(), vec![pushes], true),
+            ("headBranches: ['*']", "", fix.to_owned(), vec!["allowed"], false),
+            ("", "", format!("{look}, {fix}"), vec!["allowed", pushes], false),
+            (reviewers, "create: false", look.to_owned(), vec![unreviewed], true),
+            (
+                "headBranches: ['*'], requiredReviewers: {teams: [platform]}",
+                "create: false",
+                fix.to_owned(),
+                vec!["allowed"],
+                false,
+            ),
+            (
+                "headBranches: ['*'], requiredReviewers: {teams: [platform]}",
+                "create: false",
+                format!("{look}, {fix}"),
+                vec![unreviewed, "allowed"],
+                false,
+            ),
+        ];
+        for (rules, pull, triggers, expected, is_refused) in table {
+            let mut world = World::default();
+            let policy: AgentPolicy = serde_saphyr::from_str(&format!(
+                "{{metadata: {{name: a}}, spec: {{namespaces: [payments], repositories: ['acme/*'], baseBranches: ['*'],
+                   triggers: [PullRequest], models: ['*'], customAgents: ['*'], credentials: ['*'],
+                   startPolicies: [AtMostOnce], {rules}}}}}"
+            ))
+            .unwrap();
+            world.put_policy(policy);
+            let automation: AgentAutomation = serde_saphyr::from_str(&format!(
+                "{{metadata: {{name: one, namespace: payments}}, spec: {{repository: acme/api,
+                   branches: {{base: main, allow: [main]}}, triggers: [{triggers}], prompt: {{goal: Go.}},
+                   pullRequest: {{{pull}}}, credentials: {{secretRef: {{name: token}}}}}}}}"
+            ))
+            .unwrap();
+            let said = rule_automation(&world, &automation).into_iter();
+            let said: Vec<_> = said
+                .map(|ruling| {
+                    ruling
+                        .refusal()
+                        .map_or("allowed".to_owned(), |refusal| refusal.why.message)
+                })
+                .collect();
+            assert_eq!(said, expected, "{rules} {triggers}");
+            assert_eq!(refused(&world, &automation).is_some(), is_refused, "{rules} {triggers}");
         }
     }
 }
