@@ -85,6 +85,12 @@ impl Stood {
             missed: status.map_or(0, |status| status.missed_runs),
         }
     }
+
+    /// How many scheduled times were not run from then until it stood as it does.
+    pub(super) fn missed_until(&self, automation: &AgentAutomation) -> u64 {
+        let missed = Self::of(automation).missed.saturating_sub(self.missed);
+        u64::try_from(missed).unwrap_or(0)
+    }
 }
 
 /// That it is ready for another reason than before, and that scheduled times were not run.

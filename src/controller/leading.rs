@@ -258,6 +258,10 @@ impl<'a> Leading<'a> {
         self.dirty.insert(subject.clone());
         let mut failed = None;
         for (action, done) in done {
+            let is_written = done
+                .updates
+                .iter()
+                .any(|update| matches!(update, Update::StatusWritten(..)));
             let result = done.failure.as_ref().map_or("ok", Failure::category);
             self.metrics().acted(action, result);
             for update in done.updates {
@@ -271,6 +275,9 @@ impl<'a> Leading<'a> {
                         self.tell(action, said, task);
                     }
                     (Update::Automation(automation), Some(Said::Automation(stood))) => {
+                        if is_written {
+                            self.metrics().missed(stood.missed_until(automation));
+                        }
                         self.telling.extend(self.teller.tell_of_automation(stood, automation));
                     }
                     _ => {}
@@ -423,28 +430,19 @@ impl<'a> Leading<'a> {
 
     /// What the plan stands on until the action has ended.
     fn prepare(&mut self, subject: &Subject, actions: &[Action], now: Timestamp) {
+        let Subject::Task(key) = subject else { return };
         for action in actions {
-            match (action, subject) {
-                (
-                    Action::Start(_) | Action::HandOver { .. } | Action::ClosePull { .. } | Action::Report(_),
-                    Subject::Task(key),
-                ) => {
-                    let Some(task) = self.world.task(key) else { continue };
-                    let credential = CredentialKey::of_task(task);
-                    let next = add(now, self.controller.settings.write_interval);
-                    self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
-                    self.world.writing.insert(key.clone(), credential);
-                }
-                (Action::WriteAutomationStatus(status), Subject::Automation(key)) => {
-                    let before = self
-                        .world
-                        .automation(key)
-                        .and_then(|automation| automation.status.as_ref());
-                    let missed = status.missed_runs - before.map_or(0, |status| status.missed_runs);
-                    self.metrics().missed(u64::try_from(missed).unwrap_or(0));
-                }
-                _ => {}
-            }
+            let writes = matches!(
+                action,
+                Action::Start(_) | Action::HandOver { .. } | Action::ClosePull { .. } | Action::Report(_)
+            );
+            let Some(task) = self.world.task(key).filter(|_| writes) else {
+                continue;
+            };
+            let credential = CredentialKey::of_task(task);
+            let next = add(now, self.controller.settings.write_interval);
+            self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
+            self.world.writing.insert(key.clone(), credential);
         }
     }
 }

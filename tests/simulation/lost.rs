@@ -6,7 +6,7 @@ use agent_automation::api::task::AttemptOutcome;
 use agent_automation::simulator::{Effect, Failure, Fault, Operation, When};
 
 use crate::invariants::at_rest;
-use crate::network::Network;
+use crate::network::{Mishap, Network};
 use crate::stage::{Stage, Team};
 
 /// Lists leave archived tasks out unless they are asked for.
@@ -72,5 +72,34 @@ async fn an_answer_is_recorded_over_what_others_wrote_meanwhile() {
         stage.trace()
     );
     assert_eq!(at_rest(&stage, false), Vec::<String>::new());
+    process.terminate().await;
+}
+
+/// The status that says so is written again when it did not get through.
+#[tokio::test(start_paused = true)]
+async fn missed_runs_are_counted_once_however_often_they_are_written() {
+    let mut stage = Stage::new(1);
+    stage.policy(None).await;
+    stage.secret().await;
+    let team = Team {
+        every: "@every 20m".to_owned(),
+        ..Team::new("deps")
+    };
+    stage.automation(&team).await;
+    stage.until(Duration::from_secs(3_605)).await;
+    let mut refusals = 3;
+    let process = stage.process(Network::in_weather(Box::new(move |sent| {
+        let is_refused = refusals > 0 && sent.what == "agentautomations/status";
+        refusals -= u32::from(is_refused);
+        is_refused.then_some(Mishap::Refused)
+    })));
+    stage.until(Duration::from_secs(3_900)).await;
+    let missed = stage.automations()[0].status.clone().unwrap().missed_runs;
+    let told = process.metrics.encode().unwrap();
+    assert!(missed > 0);
+    assert!(
+        told.contains(&format!("missed_runs_total {missed}\n")),
+        "{missed}: {told}"
+    );
     process.terminate().await;
 }

@@ -49,6 +49,7 @@ pub struct Stage {
 pub struct Process {
     pub network: Network,
     pub connection: Connection,
+    pub metrics: Arc<Metrics>,
     /// Milliseconds by which its clock is ahead.
     pub skew: Arc<AtomicI64>,
     stop: watch::Sender<bool>,
@@ -246,6 +247,7 @@ impl Stage {
         let client = kube::Client::new(network.api_server(connection.service()), "default");
         let skew = Arc::new(AtomicI64::new(0));
         let (start, began, ahead) = (self.start, self.began, skew.clone());
+        let metrics = Arc::new(Metrics::default());
         let controller = Controller {
             client,
             github: GitHub::new(
@@ -262,12 +264,13 @@ impl Stage {
                 duration: Duration::from_secs(15),
             },
             identity,
-            metrics: Arc::new(Metrics::default()),
+            metrics: metrics.clone(),
         };
         let (stop, shutdown) = watch::channel(false);
         Process {
             network,
             connection,
+            metrics,
             skew,
             stop,
             handle: tokio::spawn(controller.run(shutdown)),
