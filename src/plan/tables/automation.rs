@@ -238,6 +238,19 @@ fn triggers_share_the_room_in_the_queue() {
     }
 }
 
+#[test]
+fn credits_have_one_decimal_whatever_they_come_to() {
+    let table = [
+        (0, "0.0"),
+        (49_999_999, "0.0"),
+        (50_000_000, "0.1"),
+        (i64::MAX, "9223372036.8"),
+    ];
+    for (nano, expected) in table {
+        assert_eq!(planner::credits(nano), expected, "{nano}");
+    }
+}
+
 /// What the history let go is summed up with what it keeps, as far as it started within 30 days.
 #[test]
 fn the_status_sums_up_a_window() {
@@ -543,7 +556,7 @@ fn tell(status: &mut AutomationStatus, told: &str) {
         return;
     };
     let (reason, more) = reason.split_once(", ").unwrap_or((reason, ""));
-    let generation = if more == "of 0" { 0 } else { 1 };
+    let generation = i64::from(more != "of 0");
     status.observed_generation = Some(generation);
     status.conditions = yaml(&format!(
         "[{{type: Ready, status: '{ready}', reason: {reason}, message: told, observedGeneration: {generation},
