@@ -1,6 +1,8 @@
 //! What becomes of tasks that wait: freeze windows, duplicates, retries, changed specs, branches that are gone, and whose
 //! turn it is.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
 use crate::api::automation::{DuplicateWhile, OnDuplicate};
 use crate::api::policy::PolicySpec;
 use crate::api::task::{DeduplicationTerms, Follows, FollowsBecause, GitHubTask, PullRequest};
@@ -591,7 +593,7 @@ fn an_end_names_the_rule_that_makes_it_one() {
 #[test]
 fn a_task_whose_automation_is_gone_expires_unless_it_is_collected() {
     let owned = |mut task: AgentTask| {
-        task.metadata.owner_references = Some(vec![Default::default()]);
+        task.metadata.owner_references = Some(vec![OwnerReference::default()]);
         task
     };
     let gone = |world: &mut World| world.remove_automation(&key("one"), "uid-one");

@@ -120,7 +120,7 @@ fn terms(spec: &mut AutomationSpec, chance: &mut StdRng) {
     spec.retry = likely(chance, 0.4).then(|| Retry {
         limit: chance.random_range(0..=2),
         backoff: seconds(pick(chance, &["1s", "30s"])),
-        on: pick(
+        ends: pick(
             chance,
             &[
                 vec![RetriedEnd::Failed],
