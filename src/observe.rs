@@ -152,8 +152,8 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         }
         Update::Inspected(key, facts) => {
             let credential = key.credential.clone();
-            let known = world.branches.remove(&key);
-            world.branches.insert(key.clone(), with_guardrails(*facts, known));
+            let facts = with_guardrails(world, &key, *facts);
+            world.branches.insert(key.clone(), facts);
             let automations = world.automations_with(&credential);
             let concerned =
                 automations.filter(|(_, automation)| guardrails::of_automation(automation).as_ref() == Some(&key));
@@ -208,12 +208,15 @@ fn learn(world: &mut World, key: &ObjectKey, change: impl FnOnce(&mut TaskFacts)
     }
 }
 
-/// A look at the branch alone leaves standing what was told of its guardrails.
-fn with_guardrails(mut facts: BranchFacts, known: Option<BranchFacts>) -> BranchFacts {
+/// A look that does not tell of guardrails leaves standing what was told of them, unless the branch is gone.
+fn with_guardrails(world: &World, key: &BranchKey, mut facts: BranchFacts) -> BranchFacts {
+    let known = world.branches.get(key);
     let known = known.filter(|known| known.resource_version == facts.resource_version);
-    if facts.guardrails.is_none() && facts.exists == Ok(true) {
-        facts.guardrails = known.and_then(|known| known.guardrails);
-    }
+    let known = known.and_then(|known| known.guardrails.as_ref());
+    facts.guardrails = match facts.guardrails.take() {
+        Some(seen) => Some(guardrails::renewed(world, key, seen, known)),
+        None => known.filter(|_| facts.exists != Ok(false)).cloned(),
+    };
     facts
 }
 
@@ -804,6 +807,7 @@ mod tests {
             rules: Ok(BranchRules::default()),
             code_owners: Ok(None),
             agent: Ok(AgentFacts::default()),
+            unanswered: None,
         };
         BranchFacts {
             checked_at: Timestamp::UNIX_EPOCH,
@@ -857,6 +861,18 @@ mod tests {
                     ..facts(false)
                 },
                 false,
+            ),
+            (
+                "GitHub does not answer",
+                BranchFacts {
+                    exists: Err(Refused {
+                        reason: Reason::GitHubUnavailable,
+                        message: "no".to_owned(),
+                        not_before: None,
+                    }),
+                    ..facts(false)
+                },
+                true,
             ),
         ];
         for (what, look, stays) in table {

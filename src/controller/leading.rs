@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, StreamExt};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -18,7 +18,7 @@ use crate::api::task::{AUTOMATION_LABEL, Phase};
 use crate::execute::{Done, Executor, Failure, Leadership, Step};
 use crate::observe::{Update, apply};
 use crate::plan::queue::Queue;
-use crate::plan::time::{LONGEST_RETRY, add, pending};
+use crate::plan::time::{LONGEST_RETRY, add, backoff, pending};
 use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, plan};
 
 use super::events::{Stood, Teller};
@@ -34,7 +34,6 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(25);
 /// The most news taken in before planning.
 const BATCH: usize = 1_000;
-const FIRST_RETRY: SignedDuration = SignedDuration::from_secs(1);
 /// Between two looks at a task that a list did not name.
 const REFRESH_RETRY: Duration = Duration::from_secs(5);
 
@@ -300,7 +299,7 @@ impl<'a> Leading<'a> {
     fn fail(&mut self, subject: Subject, failure: &Failure) {
         let now = self.now();
         let retry = self.world.retries.entry(subject).or_default();
-        retry.not_before = add(now, (FIRST_RETRY * 2_i32.pow(retry.times.min(6))).min(LONGEST_RETRY));
+        retry.not_before = add(now, backoff(retry.times));
         retry.times = retry.times.saturating_add(1);
         retry.problem = failure.to_string();
     }

@@ -7,7 +7,7 @@ use crate::domain::repository::Repository;
 use crate::github::models::BranchInfo;
 use crate::github::{AgentConfiguration, BranchRule, Conditional, Error, RefusalKind};
 use crate::observe::{Update, agent_facts, branch_rules};
-use crate::plan::observed::{GuardrailFacts, Told};
+use crate::plan::observed::{GuardrailFacts, Told, Untold};
 use crate::plan::world::{BranchFacts, BranchKey};
 
 use super::{Done, Executor, Known};
@@ -73,8 +73,8 @@ impl Executor {
             .branch_rules(token, repository, branch, before_etag.as_deref())
             .await;
         updates.extend(self.lessons(&key.credential, known, answer.as_ref().err()));
-        let rules = keep(&mut kept.rules, place.clone(), answer)
-            .map_err(|error| format!("{error}; the token needs the permission Metadata: read on {repository}"));
+        let rules =
+            keep(&mut kept.rules, place.clone(), answer).map_err(|error| error.for_want_of("Metadata", repository));
 
         let before_etag = etag(kept.code_owners.get(&place).map(|(etag, _)| etag.as_str()));
         let answer = self
@@ -86,7 +86,7 @@ impl Executor {
             Err(error) if is_not_found(&error) => Ok(None),
             answer => keep(&mut kept.code_owners, place, answer)
                 .map(Some)
-                .map_err(|error| format!("{error}; the token needs the permission Contents: read on {repository}")),
+                .map_err(|error| error.for_want_of("Contents", repository)),
         };
 
         let before_etag = etag(kept.agents.get(repository).map(|(etag, _)| etag.as_str()));
@@ -96,7 +96,7 @@ impl Executor {
             .await;
         updates.extend(self.lessons(&key.credential, known, answer.as_ref().err()));
         let agent = keep(&mut kept.agents, repository.clone(), answer)
-            .map_err(|error| format!("{error}; the token needs the permission Administration: read on {repository}"));
+            .map_err(|error| error.for_want_of("Administration", repository));
 
         self.learn(&key.credential, &known.version, |known| known.kept = kept);
         GuardrailFacts {
@@ -104,6 +104,7 @@ impl Executor {
             rules: rules.map(|rules| branch_rules(&rules, seen)),
             code_owners,
             agent: agent.map(agent_facts),
+            unanswered: None,
         }
     }
 }
@@ -113,7 +114,7 @@ fn keep<K: Ord, T: Clone>(
     kept: &mut BTreeMap<K, Answer<T>>,
     key: K,
     answer: Result<Conditional<T>, Error>,
-) -> Result<T, String> {
+) -> Result<T, NoAnswer> {
     match answer {
         Ok(Conditional::Fresh { value, etag }) => {
             match etag {
@@ -125,12 +126,83 @@ fn keep<K: Ord, T: Clone>(
         Ok(Conditional::NotModified) => kept
             .get(&key)
             .map(|(_, value)| value.clone())
-            .ok_or_else(|| "GitHub says that nothing has changed, and nothing is known".to_owned()),
-        Err(error) => Err(error.to_string()),
+            .ok_or(NoAnswer::NothingKept),
+        Err(error) => Err(NoAnswer::Error(error)),
+    }
+}
+
+/// Why there is no answer.
+enum NoAnswer {
+    NothingKept,
+    Error(Error),
+}
+
+impl NoAnswer {
+    /// Only a refusal of the request itself is for want of a permission.
+    fn for_want_of(self, permission: &str, repository: &Repository) -> Untold {
+        let error = match self {
+            Self::NothingKept => {
+                let why = "GitHub says that nothing has changed, and nothing is known";
+                return Untold::Unanswered(why.to_owned());
+            }
+            Self::Error(error) => error,
+        };
+        let kind = error.refusal().map(|refusal| &refusal.kind);
+        if matches!(kind, Some(RefusalKind::PermissionMissing | RefusalKind::NotFound)) {
+            Untold::Refused(format!(
+                "{error}; the token needs the permission {permission}: read on {repository}"
+            ))
+        } else {
+            Untold::Unanswered(error.to_string())
+        }
     }
 }
 
 pub(super) fn is_not_found(error: &Error) -> bool {
     let refusal = error.refusal();
     refusal.is_some_and(|refusal| matches!(refusal.kind, RefusalKind::NotFound))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::github::{Refusal, RetryAfter};
+
+    #[test]
+    fn a_permission_is_named_where_it_is_missing() {
+        let refused = |kind, status| Error::Refused {
+            operation: "the rules",
+            refusal: Refusal {
+                kind,
+                status,
+                message: "no".to_owned(),
+            },
+        };
+        let table = [
+            (refused(RefusalKind::PermissionMissing, 403), true),
+            (refused(RefusalKind::NotFound, 404), true),
+            (refused(RefusalKind::RateLimited(RetryAfter::Unstated), 403), false),
+            (refused(RefusalKind::SingleSignOn, 403), false),
+            (refused(RefusalKind::BadCredentials, 401), false),
+            (
+                Error::Server {
+                    operation: "the rules",
+                    status: 502,
+                },
+                false,
+            ),
+        ];
+        let repository = Repository::parse("acme/api").unwrap();
+        for (error, is_named) in table {
+            let said = error.to_string();
+            let expected = if is_named {
+                Untold::Refused(format!(
+                    "{said}; the token needs the permission Metadata: read on acme/api"
+                ))
+            } else {
+                Untold::Unanswered(said)
+            };
+            assert_eq!(NoAnswer::Error(error).for_want_of("Metadata", &repository), expected);
+        }
+    }
 }

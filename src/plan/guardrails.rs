@@ -12,10 +12,10 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::repository::Repository;
 
 use super::credential::{Usability, limited_until, usability};
-use super::observed::{AgentFacts, BranchRules, GuardrailFacts, Told};
+use super::observed::{AgentFacts, BranchRules, GuardrailFacts, Told, Unanswered, Untold};
 use super::policy::Policy;
 use super::room::Binding;
-use super::time::again;
+use super::time::{again, backoff};
 use super::world::{BranchKey, CredentialKey, World};
 use super::{Action, Planned, Settings, Subject};
 
@@ -42,13 +42,20 @@ pub fn plan(world: &World, key: &BranchKey, settings: &Settings, now: Timestamp)
         return planned;
     };
     let facts = known.filter(|facts| facts.resource_version == version);
-    let told = facts.and_then(|facts| facts.guardrails.as_ref());
-    let asked = told.map(|told| told.checked_at).or(facts.map(|facts| facts.checked_at));
-    let mut statuses = statuses(world, key).into_iter();
-    let interval = if told.is_some() && statuses.all(|status| status.state == GuardrailState::Met) {
-        max_age(world, key, settings)
-    } else {
-        settings.recheck_interval * 4
+    let slowly = settings.recheck_interval * 4;
+    let is_met = || {
+        let mut statuses = statuses(world, key).into_iter();
+        statuses.all(|status| status.state == GuardrailState::Met)
+    };
+    let (asked, interval) = match facts.map(|facts| (facts, &facts.exists, &facts.guardrails)) {
+        // The last look, if there was one, asked for the branch alone.
+        None | Some((_, Ok(true), None)) => (None, slowly),
+        Some((_, Ok(true), Some(told))) => match told.unanswered {
+            Some(unanswered) => (Some(unanswered.at), backoff(unanswered.times)),
+            None if is_met() => (Some(told.checked_at), max_age(world, key, settings)),
+            None => (Some(told.checked_at), slowly),
+        },
+        Some((facts, Ok(false) | Err(_), _)) => (Some(facts.checked_at), slowly),
     };
     let due = again(asked, interval, now).max(limited_until(credential, now).unwrap_or(now));
     if due <= now {
@@ -164,16 +171,73 @@ pub fn question(world: &World, key: &BranchKey, settings: &Settings, now: Timest
         .get(key)
         .filter(|facts| facts.resource_version == version);
     let is_required = required(world, &key.credential.namespace).next().is_some();
-    let guardrails = facts
-        .and_then(|facts| facts.guardrails.as_ref())
-        .map(|facts| facts.checked_at);
-    let outdated = is_required
-        && !world.told_guardrails.contains_key(key)
-        && again(guardrails, max_age(world, key, settings), now) <= now;
+    let told = facts.and_then(|facts| facts.guardrails.as_ref());
+    let old = again(told.map(|told| told.checked_at), max_age(world, key, settings), now) <= now;
+    let open = told.and_then(|told| told.unanswered);
+    let open = open.is_some_and(|open| again(Some(open.at), backoff(open.times), now) <= now);
+    let is_told = world.told_guardrails.get(key).is_some_and(|told| !told.is_empty());
+    let outdated = is_required && !is_told && (old || open);
     let unseen = again(facts.map(|facts| facts.checked_at), settings.freshness, now) <= now;
     // Of a branch that is not there, nothing more is told.
     let may_tell = facts.is_some_and(|facts| facts.exists == Ok(true));
     (unseen || (outdated && may_tell)).then_some(Action::Inspect { guardrails: outdated })
+}
+
+/// What a look brought. What GitHub could not say is as it was said before, as long as a start may go by that.
+#[must_use]
+pub fn renewed(world: &World, key: &BranchKey, seen: GuardrailFacts, known: Option<&GuardrailFacts>) -> GuardrailFacts {
+    let mut all = required(world, &key.credential.namespace);
+    if !all.any(|(_, required)| leaves_open(required, &seen)) {
+        return seen;
+    }
+    let now = seen.checked_at;
+    let before = known.and_then(|known| known.unanswered).map_or(0, |open| open.times);
+    let unanswered = Some(Unanswered {
+        times: before.saturating_add(1),
+        at: now,
+    });
+    let is_young = |known: &&GuardrailFacts| again(Some(known.checked_at), least_age(world, key), now) > now;
+    match known.filter(is_young) {
+        Some(known) => GuardrailFacts {
+            checked_at: known.checked_at,
+            rules: kept(seen.rules, &known.rules),
+            code_owners: kept(seen.code_owners, &known.code_owners),
+            agent: kept(seen.agent, &known.agent),
+            unanswered,
+        },
+        None => GuardrailFacts { unanswered, ..seen },
+    }
+}
+
+/// Whether GitHub could not say something that is required.
+fn leaves_open(required: &Guardrails, seen: &GuardrailFacts) -> bool {
+    let Guardrails {
+        approvals,
+        code_owners,
+        status_checks,
+        code_scanning,
+        firewall,
+        secret_scanning,
+        codeql,
+        workflow_approval,
+        release_branches: _,
+        when_unknown: _,
+        max_age: _,
+    } = required;
+    let rules = approvals.is_some() || *code_owners || !status_checks.is_empty() || *code_scanning;
+    let agent = *firewall || *secret_scanning || *codeql || *workflow_approval;
+    (rules && is_open(&seen.rules)) || (*code_owners && is_open(&seen.code_owners)) || (agent && is_open(&seen.agent))
+}
+
+fn is_open<T>(told: &Told<T>) -> bool {
+    matches!(told, Err(Untold::Unanswered(_)))
+}
+
+fn kept<T: Clone>(seen: Told<T>, known: &Told<T>) -> Told<T> {
+    match (seen, known) {
+        (Err(Untold::Unanswered(_)), Ok(_) | Err(Untold::Refused(_))) => known.clone(),
+        (seen, _) => seen,
+    }
 }
 
 fn required<'a>(world: &'a World, namespace: &str) -> impl Iterator<Item = (&'a Policy, &'a Guardrails)> + use<'a> {
@@ -184,8 +248,12 @@ fn required<'a>(world: &'a World, namespace: &str) -> impl Iterator<Item = (&'a 
 /// Answers that had to be younger than the look at the branch would be outdated as soon as they come, and asked for without
 /// end.
 fn max_age(world: &World, key: &BranchKey, settings: &Settings) -> SignedDuration {
+    least_age(world, key).max(settings.freshness)
+}
+
+fn least_age(world: &World, key: &BranchKey) -> SignedDuration {
     let ages = required(world, &key.credential.namespace).map(|(_, guardrails)| guardrails.max_age.duration());
-    ages.min().unwrap_or(SignedDuration::MAX).max(settings.freshness)
+    ages.min().unwrap_or(SignedDuration::MAX)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,7 +329,8 @@ fn met_if(met: bool, missing: &str) -> Finding {
 fn tell<T>(told: &Told<T>, judge: impl FnOnce(&T) -> Finding) -> Finding {
     match told {
         Ok(facts) => judge(facts),
-        Err(why) => Finding::CannotTell(format!("GitHub does not say: {why}")),
+        Err(Untold::Refused(why)) => Finding::CannotTell(format!("GitHub does not say: {why}")),
+        Err(Untold::Unanswered(why)) => Finding::CannotTell(format!("GitHub could not say and is asked again: {why}")),
     }
 }
 
@@ -336,6 +405,7 @@ fn code_owners(facts: &GuardrailFacts) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::time::add;
 
     /// What is required, what is different, and what is found.
     type Row = (&'static str, fn(&mut GuardrailFacts), &'static str);
@@ -369,6 +439,7 @@ mod tests {
                 codeql: Some(true),
                 workflow_approval: Some(true),
             }),
+            unanswered: None,
         };
         change(&mut facts);
         facts
@@ -378,8 +449,11 @@ mod tests {
     fn what_is_required_and_what_github_says() {
         let nothing = |f: &mut GuardrailFacts| f.rules = Ok(BranchRules::default());
         let forbidden = |f: &mut GuardrailFacts| {
-            f.rules = Err("the token needs the permission Metadata: read".to_owned());
+            f.rules = Err(Untold::Refused(
+                "the token needs the permission Metadata: read".to_owned(),
+            ));
         };
+        let unanswered = |f: &mut GuardrailFacts| f.rules = Err(Untold::Unanswered("status 502".to_owned()));
         let table: Vec<Row> = vec![
             ("{}", nothing, ""),
             ("{approvals: 1}", |_| (), "approvals: met"),
@@ -397,6 +471,11 @@ mod tests {
                 "{approvals: 1}",
                 forbidden,
                 "approvals: CANNOT TELL, GitHub does not say: the token needs the permission Metadata: read",
+            ),
+            (
+                "{approvals: 1}",
+                unanswered,
+                "approvals: CANNOT TELL, GitHub could not say and is asked again: status 502",
             ),
             (
                 "{approvals: 1, codeOwners: true}",
@@ -452,5 +531,93 @@ mod tests {
         for (required, change, expected) in table {
             assert_eq!(say(required, &facts(change)), expected);
         }
+    }
+
+    /// What is required, what was known and how long ago it was asked for, what a look an hour later than the epoch brought,
+    /// what is found then, how old the oldest answer is, and how many looks left it open.
+    type Look = (
+        &'static str,
+        Option<(i64, fn(&mut GuardrailFacts))>,
+        fn(&mut GuardrailFacts),
+        &'static str,
+    );
+
+    #[test]
+    fn what_github_could_not_say_is_as_it_was_while_that_is_young() {
+        let open = |f: &mut GuardrailFacts| f.rules = Err(Untold::Unanswered("502".to_owned()));
+        let agent_open = |f: &mut GuardrailFacts| f.agent = Err(Untold::Unanswered("429".to_owned()));
+        let refused = |f: &mut GuardrailFacts| f.rules = Err(Untold::Refused("403".to_owned()));
+        let bare = |f: &mut GuardrailFacts| f.rules = Ok(BranchRules::default());
+        let tried = |f: &mut GuardrailFacts| {
+            f.unanswered = Some(Unanswered {
+                times: 3,
+                at: Timestamp::UNIX_EPOCH,
+            });
+        };
+        let cannot = "approvals: CANNOT TELL, GitHub could not say and is asked again: 502";
+        let approvals = "{approvals: 1, maxAge: 10m}";
+        let table: Vec<Look> = vec![
+            (approvals, None, |_| (), "approvals: met, 0s"),
+            (approvals, None, open, "CANNOT, 0s, open 1"),
+            (approvals, Some((599, |_| ())), open, "approvals: met, 599s, open 1"),
+            (approvals, Some((599, tried)), open, "approvals: met, 599s, open 4"),
+            (approvals, Some((600, |_| ())), open, "CANNOT, 0s, open 1"),
+            (approvals, Some((-1, |_| ())), open, "CANNOT, 0s, open 1"),
+            (
+                approvals,
+                Some((60, bare)),
+                open,
+                "approvals: NOT MET, no rule requires a pull request: add one that requires 1 approval, 60s, open 1",
+            ),
+            (
+                approvals,
+                Some((60, |_| ())),
+                refused,
+                "approvals: CANNOT TELL, GitHub does not say: 403, 0s",
+            ),
+            (approvals, Some((60, tried)), |_| (), "approvals: met, 0s"),
+            (approvals, Some((60, |_| ())), agent_open, "approvals: met, 0s"),
+            (
+                "{approvals: 1, codeql: true}",
+                Some((60, |_| ())),
+                agent_open,
+                "approvals: met; codeql: met, 60s, open 1",
+            ),
+        ];
+        let now: Timestamp = "1970-01-01T01:00:00Z".parse().unwrap();
+        for (required, known, change, expected) in table {
+            let (world, key) = guarded(required);
+            let known = known.map(|(ago, change)| GuardrailFacts {
+                checked_at: add(now, SignedDuration::from_secs(-ago)),
+                ..facts(change)
+            });
+            let seen = GuardrailFacts {
+                checked_at: now,
+                ..facts(change)
+            };
+            let renewed = renewed(&world, &key, seen, known.as_ref());
+            let age = now.duration_since(renewed.checked_at).as_secs();
+            let open = renewed
+                .unanswered
+                .map_or_else(String::new, |open| format!(", open {}", open.times));
+            let found = format!("{}, {age}s{open}", say(required, &renewed));
+            assert_eq!(found, expected.replace("CANNOT,", &format!("{cannot},")));
+        }
+    }
+
+    fn guarded(required: &str) -> (World, BranchKey) {
+        let mut world = World::default();
+        let policy = format!(
+            "{{metadata: {{name: p}}, spec: {{namespaces: [payments], triggers: [], startPolicies: [], \
+                              guardrails: {required}}}}}"
+        );
+        world.put_policy(serde_saphyr::from_str(&policy).unwrap());
+        let automation: AgentAutomation = serde_saphyr::from_str(
+            "{metadata: {name: one, namespace: payments},
+              spec: {repository: acme/api, branches: {base: main, allow: [main]}, triggers: [], prompt: {goal: Go.},
+                     credentials: {secretRef: {name: token}}}}",
+        )
+        .unwrap();
+        (world, of_automation(&automation).unwrap())
     }
 }

@@ -91,16 +91,37 @@ pub struct SeenOriginPull {
 }
 
 /// What GitHub said, or why it did not say.
-pub type Told<T> = Result<T, String>;
+pub type Told<T> = Result<T, Untold>;
+
+/// Why GitHub did not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Untold {
+    /// It won't as things are.
+    Refused(String),
+    /// It could not this time.
+    Unanswered(String),
+}
+
+/// Looks that left a question open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unanswered {
+    /// How many there were in a row.
+    pub times: u32,
+    /// When the last was.
+    pub at: Timestamp,
+}
 
 /// What GitHub tells of a branch's guardrails.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GuardrailFacts {
+    /// When the oldest of the answers came.
     pub checked_at: Timestamp,
     pub rules: Told<BranchRules>,
     /// The number of errors in CODEOWNERS; nothing when there is no such file.
     pub code_owners: Told<Option<usize>>,
     pub agent: Told<AgentFacts>,
+    /// What policies require was left open the last time.
+    pub unanswered: Option<Unanswered>,
 }
 
 /// What a branch's active rules require, all of them taken together.

@@ -10,6 +10,13 @@ pub const LONGEST_ASKED: SignedDuration = SignedDuration::from_hours(2);
 
 /// What did not get through is tried again after this long at most.
 pub const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(60);
+const FIRST_RETRY: SignedDuration = SignedDuration::from_secs(1);
+
+/// How long to wait after what did not get through this many times before.
+#[must_use]
+pub fn backoff(times: u32) -> SignedDuration {
+    (FIRST_RETRY * 2_i32.pow(times.min(6))).min(LONGEST_RETRY)
+}
 
 /// A time later, or the end of time.
 #[must_use]

@@ -271,6 +271,7 @@ impl Leader {
                 rules: Ok(BranchRules::default()),
                 code_owners: Ok(None),
                 agent: Ok(AgentFacts::default()),
+                unanswered: None,
             }),
         }
     }

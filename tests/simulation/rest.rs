@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agent_automation::api::task::Phase;
 use agent_automation::api::{AgentAutomation, AgentTask};
-use agent_automation::simulator::{Repository, Rule};
+use agent_automation::simulator::{Effect, Failure, Fault, Operation, Repository, Rule, When};
 use serde_json::json;
 
 use crate::network::Network;
@@ -115,6 +115,21 @@ async fn a_new_leader_of_a_fleet_at_rest_writes_nothing() {
     assert_eq!(written_since(&stage, revision), [""; 0], "after a takeover");
     let looked = third.network.requests().iter().any(|sent| sent.what == "rules");
     assert!(looked, "the third has become leader, and has asked about guardrails");
+
+    for operation in [Operation::GetBranch, Operation::GetBranchRules] {
+        stage.github.add_fault(Fault {
+            on: vec![operation],
+            when: When::Always,
+            effect: Effect::FailBefore(Failure::Status(502)),
+        });
+        tokio::time::sleep(Duration::from_secs(150)).await;
+        stage.github.clear_faults();
+        assert_eq!(
+            written_since(&stage, revision),
+            [""; 0],
+            "GitHub fails at {operation:?}"
+        );
+    }
     third.terminate().await;
 }
 

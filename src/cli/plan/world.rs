@@ -58,11 +58,13 @@ pub fn assemble(objects: Objects, secrets: &BTreeMap<ObjectKey, Option<String>>,
             .metadata
             .uid
             .get_or_insert_with(|| uids.get(&key).cloned().unwrap_or_else(|| key.to_string()));
-        let told = automation.status.as_ref().map(|status| status.guardrails.clone());
-        let branch = guardrails::of_automation(&automation);
-        world
-            .told_guardrails
-            .extend(branch.zip(told).filter(|(_, told)| !told.is_empty()));
+        if let Some(branch) = guardrails::of_automation(&automation) {
+            let told = automation.status.iter().flat_map(|status| status.guardrails.clone());
+            let known = world.told_guardrails.entry(branch).or_default();
+            if known.is_empty() {
+                known.extend(told);
+            }
+        }
         observe::apply(&mut world, Update::Automation(Box::new(automation)));
     }
     for mut task in tasks {

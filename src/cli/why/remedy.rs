@@ -21,7 +21,10 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::SecretKeyMissing => "put the token under the key that spec.credentials.secretRef names",
         Reason::SecretForbidden => "let the controller's ServiceAccount get the Secret",
         Reason::CredentialRejected => "put a valid token into the Secret: the controller sees it within a minute",
-        Reason::PermissionDenied | Reason::GuardrailUnknown => "give the token the permission that the message names",
+        Reason::PermissionDenied => "give the token the permission that the message names",
+        Reason::GuardrailUnknown => {
+            "give the token the permission that the message names; where it names none, wait: GitHub is asked again"
+        }
         Reason::RepositoryNotFound => "correct spec.repository, or give the token access to it",
         Reason::RepositoryMoved => "write the repository's new name into spec.repository",
         Reason::StartRejected => "correct what GitHub names in the message",

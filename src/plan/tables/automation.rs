@@ -383,6 +383,7 @@ fn unguarded(world: &mut World) {
         rules: Ok(BranchRules::default()),
         code_owners: Ok(None),
         agent: Ok(AgentFacts::default()),
+        unanswered: None,
     });
 }
 

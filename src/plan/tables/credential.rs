@@ -4,7 +4,7 @@ use crate::api::task::{CredentialIdentity, CredentialKind, PullRequest};
 use crate::domain::repository::Repository;
 use crate::plan::credential as planner;
 use crate::plan::guardrails;
-use crate::plan::observed::Refused;
+use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, Refused, Unanswered};
 use crate::plan::world::Verification;
 
 use super::*;
@@ -208,7 +208,7 @@ fn a_repository_is_asked_for_while_an_automation_names_it() {
 fn a_branch_is_asked_for_at_its_own_pace() {
     type Row = (&'static str, fn(&mut BranchFacts), &'static str);
     let table: Vec<Row> = vec![
-        ("it was there, and nothing was told", |_| (), "wait 60s"),
+        ("it was there, and nothing else was asked", |_| (), "Inspect"),
         ("it was not there", |facts| facts.exists = Ok(false), "wait 60s"),
         (
             "GitHub did not answer",
@@ -220,6 +220,28 @@ fn a_branch_is_asked_for_at_its_own_pace() {
                 });
             },
             "wait 60s",
+        ),
+        (
+            "GitHub did not answer, and what it said before is old",
+            |facts| {
+                facts.exists = Err(Refused {
+                    reason: Reason::GitHubUnavailable,
+                    message: "no".to_owned(),
+                    not_before: None,
+                });
+                facts.guardrails = Some(guarded(-86_400, None));
+            },
+            "wait 60s",
+        ),
+        (
+            "it was told a minute ago that all is met",
+            |facts| facts.guardrails = Some(guarded(-60, None)),
+            "wait 3540s",
+        ),
+        (
+            "the same, and GitHub could not say again the last two times",
+            |facts| facts.guardrails = Some(guarded(-60, Some(Unanswered { times: 2, at: at(0) }))),
+            "wait 4s",
         ),
         (
             "it was not there a minute ago",
@@ -239,5 +261,19 @@ fn a_branch_is_asked_for_at_its_own_pace() {
         });
         let planned = guardrails::plan(&world, &branch, &Settings::default(), at(0));
         assert_eq!(decision(&planned), expected, "{what}");
+    }
+}
+
+/// What is required of it was there so many seconds from now.
+fn guarded(seconds: i64, unanswered: Option<Unanswered>) -> GuardrailFacts {
+    GuardrailFacts {
+        checked_at: at(seconds),
+        rules: Ok(BranchRules {
+            approvals: Some(1),
+            ..BranchRules::default()
+        }),
+        code_owners: Ok(None),
+        agent: Ok(AgentFacts::default()),
+        unanswered,
     }
 }

@@ -7,7 +7,7 @@ use crate::api::automation::{DuplicateWhile, OnDuplicate};
 use crate::api::policy::PolicySpec;
 use crate::api::task::{DeduplicationTerms, Follows, FollowsBecause, GitHubTask, PullRequest};
 use crate::plan::admission;
-use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts};
+use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, Untold};
 use crate::plan::order::in_order;
 use crate::plan::world::{Labelled, PullFacts};
 
@@ -107,6 +107,7 @@ fn what_becomes_of_a_task_that_waits() {
                 rules: Ok(BranchRules::default()),
                 code_owners: Ok(None),
                 agent: Ok(AgentFacts::default()),
+                unanswered: None,
             });
             change(facts);
         }) as Box<dyn FnOnce(&mut World)>
@@ -314,7 +315,7 @@ fn what_becomes_of_a_task_that_waits() {
         (
             "GitHub does not say",
             vec![due("one", "a", 0, None)],
-            guarded(|facts| facts.guardrails.as_mut().unwrap().rules = Err("forbidden".to_owned())),
+            guarded(|facts| facts.guardrails.as_mut().unwrap().rules = Err(Untold::Refused("forbidden".to_owned()))),
             &[
                 "a: Held GuardrailUnknown: AgentPolicy default requires spec.guardrails.approvals, and for main of acme/api \
                GitHub does not say: forbidden",

@@ -9,7 +9,9 @@ use agent_automation::api::Reason;
 use agent_automation::api::task::{Attempt, Checks, PullRequest, ReviewDecision, Usage};
 use agent_automation::domain::task_state::TaskState;
 use agent_automation::github::RetryAfter;
-use agent_automation::plan::observed::{BranchRules, GuardrailFacts, ListedTask, ObservedTask, Refused, SeenPull};
+use agent_automation::plan::observed::{
+    BranchRules, GuardrailFacts, ListedTask, ObservedTask, Refused, SeenPull, Untold,
+};
 use agent_automation::plan::{automation, search};
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;
@@ -401,18 +403,15 @@ impl GitHub {
             approvals: branch.approvals,
             ..BranchRules::default()
         };
-        let hidden = "the token lacks a permission";
+        let hidden = Untold::Refused("the token lacks a permission".to_owned());
         Reply::Branch {
             exists: branch.exists,
             guardrails: (guardrails && branch.exists).then(|| GuardrailFacts {
                 checked_at: self.now,
-                rules: if branch.hidden {
-                    Err(hidden.to_owned())
-                } else {
-                    Ok(told)
-                },
+                rules: if branch.hidden { Err(hidden.clone()) } else { Ok(told) },
                 code_owners: Ok(None),
-                agent: Err(hidden.to_owned()),
+                agent: Err(hidden),
+                unanswered: None,
             }),
         }
     }
