@@ -33,9 +33,7 @@ use super::schedule::{Due, due};
 use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, Retry, SecretState, World, counts as counts_against_cap, phase};
-use super::{
-    Action, Planned, Settings, Subject, Why, budget, credential, event, naming, pulls, request, retry, sweep,
-};
+use super::{Action, Planned, Settings, Subject, Why, budget, credential, event, naming, pulls, request, retry, sweep};
 use history::add_pull;
 use standing::stalled_by;
 

@@ -532,7 +532,7 @@ fn what_was_told_stands_until_it_has_been_read_anew() {
             panic!("{what}: {planned:?}")
         };
         let standing = planner::standing(&world, world.automation(&key("one")).unwrap(), at(0));
-        let (word, why) = match &standing {
+        let (stands, why) = match &standing {
             Standing::Ready(why) => ("ready", why),
             Standing::Reconciling(why) => ("reconciling", why),
             Standing::Stalled(why) => ("stalled", why),
@@ -544,7 +544,7 @@ fn what_was_told_stands_until_it_has_been_read_anew() {
             String::new()
         };
         assert_eq!(
-            format!("{word} {}{guardrails}", why.reason.as_str()),
+            format!("{stands} {}{guardrails}", why.reason.as_str()),
             expected,
             "{what}"
         );

@@ -365,8 +365,8 @@ impl Checks {
     /// The history accounts for tasks that it deletes next.
     fn let_go(&mut self, automation: &AgentAutomation, names: &[String]) {
         let own = |known: &&mut Known| known.task.spec.automation.uid == automation.uid().unwrap_or_default();
-        let named = |known: &&mut Known| names.contains(&known.task.name_any());
-        for known in self.tasks.values_mut().filter(own).filter(named) {
+        let is_listed = |known: &&mut Known| names.contains(&known.task.name_any());
+        for known in self.tasks.values_mut().filter(own).filter(is_listed) {
             let held = status(&known.task).reserved_nano_credits.unwrap_or(0);
             let cost = cost(&known.task).unwrap_or(held);
             known.accounted.get_or_insert(cost);
