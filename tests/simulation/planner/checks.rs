@@ -244,8 +244,14 @@ impl Checks {
             .tasks
             .values()
             .find(is_followed)
-            .map(|known| status(&known.task).reason);
-        let ends = [Reason::SessionFailed, Reason::SessionTimedOut, Reason::SessionCancelled];
+            .map(|known| status(&known.task).reason.filter(|_| !counts(&known.task)));
+        let ends = [
+            Reason::SessionFailed,
+            Reason::SessionTimedOut,
+            Reason::SessionCancelled,
+            Reason::ActiveDeadline,
+            Reason::WaitingDeadline,
+        ];
         if !followed.is_none_or(|reason| reason.is_some_and(|reason| ends.contains(&reason))) {
             self.breaks(format!("{} is a retry of what did not end by itself", task.name_any()));
         }
