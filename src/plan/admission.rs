@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::api::automation::{OnSpecChange, WhenFull};
@@ -32,6 +32,9 @@ use super::world::{CredentialKey, ObjectKey, World, is_collected, phase};
 use super::{
     Action, Planned, Settings, Subject, Why, automation, duplicates, event, guardrails, origin, pulls, request, retry,
 };
+
+/// After so long the automation that a task names is taken to be gone, and not to be unheard of yet.
+const UNHEARD: SignedDuration = SignedDuration::from_mins(5);
 
 /// What becomes of a waiting task.
 #[derive(Debug, Clone, PartialEq)]
@@ -270,7 +273,7 @@ impl<'a> Pass<'a> {
             };
         }
         let Some(automation) = self.world.automation_of(task) else {
-            return gone(task);
+            return self.gone(task);
         };
         if automation.metadata.deletion_timestamp.is_some() {
             return goes_with_it();
@@ -317,6 +320,26 @@ impl<'a> Pass<'a> {
             head_branch: origin::head(task, self.origin_of(task)).map(str::to_owned),
             credential: identity(&key, self.world.credentials.get(&key)).cloned(),
         }))
+    }
+
+    /// The API server collects a task with its automation, unless a person made it. News of the two need not come in order.
+    fn gone(&self, task: &AgentTask) -> Verdict {
+        if !task.owner_references().is_empty() {
+            return goes_with_it();
+        }
+        let made = task.creation_timestamp().map(|time| add(time.0, UNHEARD));
+        let Some(until) = made.filter(|until| *until > self.now && !self.world.saw_go(&task.spec.automation.uid))
+        else {
+            return end(Phase::Expired, Reason::AutomationGone, "its automation is gone");
+        };
+        Verdict::Hold(Binding {
+            until: Some(until),
+            ..Binding::new(
+                Reason::AutomationGone,
+                format!("its automation is not there, and is waited for until {until}"),
+                None,
+            )
+        })
     }
 
     /// Its time was dealt with, or its deadline has passed.
@@ -687,14 +710,6 @@ impl<'a> Pass<'a> {
             Binding::new(Reason::Duplicate, message, bound),
         ))
     }
-}
-
-/// The API server collects a task with its automation, unless a person made it.
-fn gone(task: &AgentTask) -> Verdict {
-    if task.owner_references().is_empty() {
-        return end(Phase::Expired, Reason::AutomationGone, "its automation is gone");
-    }
-    goes_with_it()
 }
 
 fn goes_with_it() -> Verdict {

@@ -276,7 +276,7 @@ pub struct World {
     /// Uids of waiting tasks that the leader before this one may still write ahead: each is written to before anything
     /// is decided about it, so that such a write fails.
     pub inherited_claims: BTreeSet<String>,
-    /// Uids of tasks that are gone; a late answer does not bring them back.
+    /// Uids of what is gone; a late answer does not bring a task back.
     gone: Graves,
     /// Triggers and times of each automation whose task is gone, until the automation's status says that it is.
     deleted: BTreeMap<ObjectKey, BTreeSet<(String, Timestamp)>>,
@@ -316,6 +316,12 @@ impl World {
     #[must_use]
     pub fn policy(&self, name: &str) -> Option<&Policy> {
         self.policies.get(name)
+    }
+
+    /// Whether an object of that uid was seen to go.
+    #[must_use]
+    pub fn saw_go(&self, uid: &str) -> bool {
+        self.gone.holds(uid)
     }
 
     /// The policies that hold for a namespace.
@@ -607,6 +613,7 @@ impl World {
         if self.automations.get(key).is_none_or(|known| !has_uid(known, uid)) {
             return;
         }
+        self.gone.dig(uid);
         self.unlink_automation(key);
         self.automations.remove(key);
         self.status_written.remove(key);

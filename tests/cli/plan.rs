@@ -344,7 +344,7 @@ fn objects_and_what_becomes_of_them() {
         Case {
             what: "a task whose automation is not there",
             documents: vec![task("weekly-deps-1", "2026-03-16T05:00:00Z", "")],
-            expected: vec!["weekly-deps-1 [Hold] Held AutomationGone"],
+            expected: vec!["weekly-deps-1 [Expire] Expired AutomationGone"],
         },
     ];
     for case in cases {

@@ -597,13 +597,21 @@ fn a_task_whose_automation_is_gone_expires_unless_it_is_collected() {
         task.metadata.owner_references = Some(vec![OwnerReference::default()]);
         task
     };
-    let gone = |world: &mut World| world.remove_automation(&key("one"), "uid-one");
-    let table = [
-        (due("one", "a", 0, None), "a: Expired AutomationGone"),
-        (owned(due("one", "a", 0, None)), "a: Held AutomationGone"),
+    fn gone(world: &mut World) {
+        world.remove_automation(&key("one"), "uid-one");
+    }
+    let made = |mut task: AgentTask, seconds| {
+        task.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(seconds)));
+        task
+    };
+    let table: [(AgentTask, fn(&mut World), &str); 4] = [
+        (made(due("one", "a", 0, None), -299), gone, "a: Expired AutomationGone"),
+        (owned(due("one", "a", 0, None)), gone, "a: Held AutomationGone"),
+        (made(due("none", "a", 0, None), -299), gone, "a: Held AutomationGone"),
+        (made(due("none", "a", 0, None), -300), gone, "a: Expired AutomationGone"),
     ];
-    for (task, expected) in table {
-        let world = world(vec![task], gone);
+    for (task, change, expected) in table {
+        let world = world(vec![task], change);
         assert_eq!(words(&admission::plan(&world, &Settings::default(), at(0))), [expected]);
     }
 }
