@@ -27,11 +27,11 @@
 //! | `main.rs` | command line; wiring only |
 //! | [`api`] | the four kinds, one file each, and triggers; `crds/` is generated from them |
 //! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template, inputs, events of GitHub, conditions over them (`when`), text from outside. Parse once |
-//! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, room and its limits, budget, duplicates, guardrails), request (what a person asks for, and approvals), event and sweep (what happens at GitHub), origin (what has become of where work came from), report (what is said there), start, search, task, retry, pulls, credential, conditions, naming; pinned by `plan/tables/` |
+//! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, room and its limits, budget, duplicates, guardrails), request (what a person asks for, and approvals), event and sweep (what happens at GitHub), origin (what has become of where work came from), report (what is said there), start, search, task, retry, pulls, credential, refresh, conditions, naming; pinned by `plan/tables/` |
 //! | [`observe`], [`execute`] | news → world; one action → its API calls |
-//! | [`controller`] | watches, event loop, timers, leader lease and ledger, Events, metrics and counted requests, the HTTP endpoints |
+//! | [`controller`] | watches (Secrets: each by its name), event loop, timers, leader lease and ledger, Events, metrics and counted requests, the HTTP endpoints |
 //! | [`webhook`] | the receiver of GitHub's webhooks: signature, bounds, and one write for each task that an event causes |
-//! | [`github`] | the client: agent tasks, pull requests, limits; "unknown outcome" is a result of its own |
+//! | [`github`] | the client: agent tasks, pull requests, limits, the exchange of an app's tokens; "unknown outcome" is a result of its own |
 //! | `simulator` | the stand-in for GitHub, behind a feature of the same name |
 //! | [`cli`] | subcommands: `controller`, `webhook`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status` (also of policies), `history`; in `act` those that change something: `run`, `approve`, `adopt`, `abandon`, `cancel`, `open`, `suspend`, `resume`; `completion` |
 //! | `tests/` | `cli/`, `github/`; `cluster/` on a real API server; `simulation/` of the whole shell, and of the planner alone; `mutants/`; `decisions/` measures the planner; `harness/` has the control plane, the in-memory API server, demo and bench |
@@ -45,7 +45,8 @@
 //! 3. Caps hold at every instant, across automations, replicas and restarts.
 //! 4. Nothing outside the policy is started, and the policy is checked again at the moment of the start.
 //! 5. At rest the controller writes nothing.
-//! 6. Tokens are in Secrets and in the Authorization header, nowhere else.
+//! 6. Tokens are in Secrets and in the Authorization header, nowhere else; a refresh token in the body of the one request
+//!    that uses it up.
 //! 7. Status does not go back in time.
 //! 8. Text from outside is data: bounded, fenced, and unable to end its fence.
 

@@ -17,12 +17,13 @@ use crate::plan::observed::{
     AgentFacts, BranchRules, ListedTask, ObservedTask, Refused, Search, SeenOrigin, SeenOriginPull, SeenPull,
 };
 use crate::plan::policy::Labels;
+use crate::plan::refresh::Refresh;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
 use crate::plan::world::{
     BranchFacts, BranchKey, Credential, Labelled, OriginFacts, OriginKey, SecretState, TaskFacts, Verification,
     automation_key, closed_pull, open_pull,
 };
-use crate::plan::{CredentialKey, ObjectKey, Subject, World, event, guardrails, origin, retry, sweep};
+use crate::plan::{CredentialKey, ObjectKey, Subject, World, event, guardrails, origin, refresh, retry, sweep};
 
 /// The first wait where GitHub asks to wait and does not say for how long; each further one is twice as long.
 const UNSTATED_WAIT: SignedDuration = SignedDuration::from_secs(60);
@@ -48,6 +49,14 @@ pub enum Update {
     /// A task that can't be decoded, and its automation.
     TaskUnreadable(ObjectKey, ObjectKey),
     Secret(CredentialKey, SecretState, Timestamp),
+    /// A Secret is another than when it was read last, or may be.
+    SecretChanged(ObjectKey),
+    /// How the Secret's token is refreshed, if that is asked for.
+    Refresh(CredentialKey, Option<Box<Refresh>>),
+    /// The API server does not let the controller write this version of the Secret.
+    Unwritable(CredentialKey, String, Timestamp),
+    /// The token of one version of the Secret was exchanged for that of another.
+    Renewed(CredentialKey, Renewed),
     /// GitHub refused this version of the Secret.
     Rejected(CredentialKey, String),
     /// Whose this version of the Secret is.
@@ -79,6 +88,14 @@ pub enum Update {
     StatusWritten(ObjectKey, Timestamp),
     /// Nothing names the credential or the repository any more.
     Forgotten(Subject),
+}
+
+/// A token in place of another: the same user's, with the same rights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    pub from: String,
+    pub to: String,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What a look at a repository found.
@@ -192,8 +209,12 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             forget(world, &subject);
             Vec::new()
         }
+        Update::SecretChanged(secret) => secret_changed(world, &secret),
         Update::Listed(key, at, tasks) => listed(world, &key, at, tasks.unwrap_or_default()),
         Update::Secret(..)
+        | Update::Refresh(..)
+        | Update::Unwritable(..)
+        | Update::Renewed(..)
         | Update::Rejected(..)
         | Update::Identified(..)
         | Update::Limited(..)
@@ -220,15 +241,44 @@ fn with_guardrails(world: &World, key: &BranchKey, mut facts: BranchFacts) -> Br
     facts
 }
 
+/// It is for the planner to have it read.
+fn secret_changed(world: &mut World, secret: &ObjectKey) -> Vec<Subject> {
+    let known = world.credentials.iter_mut();
+    let of_it = known.filter(|(key, _)| key.namespace == secret.namespace && key.secret.name == secret.name);
+    of_it
+        .map(|(key, credential)| {
+            credential.has_changed = true;
+            Subject::Credential(key.clone())
+        })
+        .collect()
+}
+
 /// News about a credential itself.
 fn about(world: &mut World, update: Update) -> Vec<Subject> {
     let (key, changed) = match update {
         Update::Secret(key, state, at) => {
             let credential = world.credentials.entry(key.clone()).or_default();
-            let changed = credential.secret.as_ref() != Some(&state);
-            credential.secret = Some(state);
+            let outlook =
+                |credential: &Credential| (refresh::outlook(&key, credential), refresh::has_expired(credential));
+            let (was, told) = (credential.secret.replace(state), outlook(credential));
             credential.read_at = Some(at);
+            // What stands in the way of a refresh is judged as of the last look.
+            let changed = credential.secret != was || outlook(credential) != told;
             (key, changed)
+        }
+        Update::Refresh(key, refresh) => {
+            let credential = world.credentials.entry(key.clone()).or_default();
+            let told = std::mem::replace(&mut credential.refresh, refresh.map(|refresh| *refresh));
+            let changed = credential.refresh != told;
+            (key, changed)
+        }
+        Update::Unwritable(key, version, at) => {
+            world.credentials.entry(key.clone()).or_default().unwritable = Some((version, at));
+            (key, true)
+        }
+        Update::Renewed(key, renewed) => {
+            renew(world, &key, renewed);
+            (key, true)
         }
         Update::Rejected(key, version) => {
             world.credentials.entry(key.clone()).or_default().rejected = Some(version);
@@ -256,6 +306,27 @@ fn about(world: &mut World, update: Update) -> Vec<Subject> {
         about_credential(world, &key)
     } else {
         vec![Subject::Credential(key)]
+    }
+}
+
+/// What was told with the old token holds for the new one.
+fn renew(world: &mut World, key: &CredentialKey, renewed: Renewed) {
+    let Renewed { from, to, expires_at } = renewed;
+    let credential = world.credentials.entry(key.clone()).or_default();
+    if let Some((version, identity)) = credential.identity.as_mut().filter(|(version, _)| *version == from) {
+        version.clone_from(&to);
+        identity.expires_at = expires_at;
+    }
+    let repositories = world.repositories.iter_mut().filter(|((of, _), _)| of == key);
+    let branches = world
+        .branches
+        .iter_mut()
+        .filter(|(branch, _)| branch.credential == *key);
+    let versions = repositories
+        .map(|(_, seen)| &mut seen.resource_version)
+        .chain(branches.map(|(_, seen)| &mut seen.resource_version));
+    for version in versions.filter(|version| **version == from) {
+        version.clone_from(&to);
     }
 }
 

@@ -30,6 +30,14 @@ pub enum Reason {
     SecretForbidden,
     /// GitHub refused the token (401).
     CredentialRejected,
+    /// The Secret lacks something that its token is refreshed with.
+    RefreshInvalid,
+    /// The controller may not write the Secret, and so can't refresh its token.
+    RefreshForbidden,
+    /// GitHub refused to refresh the token: the app has to be authorized again.
+    RefreshRefused,
+    /// Nobody knows whether the token was refreshed: the app has to be authorized again.
+    RefreshOutcomeUnknown,
     /// The token lacks a permission (403).
     PermissionDenied,
     /// GitHub shows no such repository to this token (404).
@@ -169,6 +177,10 @@ impl Reason {
             Self::SecretKeyMissing => "SecretKeyMissing",
             Self::SecretForbidden => "SecretForbidden",
             Self::CredentialRejected => "CredentialRejected",
+            Self::RefreshInvalid => "RefreshInvalid",
+            Self::RefreshForbidden => "RefreshForbidden",
+            Self::RefreshRefused => "RefreshRefused",
+            Self::RefreshOutcomeUnknown => "RefreshOutcomeUnknown",
             Self::PermissionDenied => "PermissionDenied",
             Self::RepositoryNotFound => "RepositoryNotFound",
             Self::RepositoryMoved => "RepositoryMoved",

@@ -17,6 +17,7 @@ use tower::timeout::TimeoutLayer;
 
 use crate::api::task::AUTOMATION_LABEL;
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask};
+use crate::github::TransportError;
 use crate::observe::{self, Update};
 use crate::plan::{ObjectKey, World};
 
@@ -89,6 +90,8 @@ pub enum Error {
     Client(kube::Error),
     #[error("can't list {kind}: {}", said(.source))]
     List { kind: String, source: kube::Error },
+    #[error("no client for GitHub: {0}")]
+    GitHub(#[from] TransportError),
     #[error("{0}")]
     Files(#[from] manifest::ReadError),
     #[error("{0}")]

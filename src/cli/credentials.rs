@@ -1,5 +1,7 @@
 //! `agent-automation status --credentials`: whose tokens are in use, how long they last, and for what.
 
+pub mod rates;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -15,10 +17,11 @@ use super::cluster::{self, View};
 use super::table::{Row, dash, print_rows, relative};
 
 /// Prints the credentials that automations and waiting tasks name.
-#[must_use]
-pub fn print(view: &View, args: &cluster::Args) -> ExitCode {
+pub fn print(view: &View, args: &cluster::Args, limits: &rates::Args) -> Result<ExitCode, cluster::Error> {
     let none = format!("No automations {}.", view.whereabouts());
-    print_rows(&rows(view), args.output, args.color, &none)
+    let mut rows = rows(view);
+    rates::ask(limits, args, &mut rows)?;
+    Ok(print_rows(&rows, args.output, args.color, &none))
 }
 
 /// One Secret's token.
@@ -38,6 +41,9 @@ pub struct Line {
     pub automations: Vec<String>,
     /// Tasks that wait for it.
     pub waiting: usize,
+    /// What its user has left at GitHub; missing unless it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<rates::Left>,
     #[serde(skip)]
     expires_in: String,
 }
@@ -60,10 +66,11 @@ impl Row for Line {
         "EXPIRES",
         "REFUSAL",
         "WAITING",
+        "LEFT",
         "AUTOMATIONS",
         "MESSAGE",
     ];
-    const NARROW: usize = 8;
+    const NARROW: usize = 9;
 
     fn cells(&self) -> Vec<String> {
         let refusal = self.refusal.as_ref();
@@ -75,6 +82,7 @@ impl Row for Line {
             self.expires_in.clone(),
             dash(refusal.map(|refusal| refusal.reason.clone())),
             self.waiting.to_string(),
+            dash(self.rate_limit.as_ref().map(ToString::to_string)),
             some_of(&self.automations),
             dash(refusal.map(|refusal| refusal.message.clone())),
         ]
@@ -115,6 +123,7 @@ fn line(view: &View, key: &CredentialKey, automations: &[&AgentAutomation]) -> L
         refusal: automations.iter().find_map(|automation| refusal(automation)),
         automations: automations.iter().map(|automation| automation.name_any()).collect(),
         waiting: waiting.count(),
+        rate_limit: None,
         expires_in: relative(expires_at, view.now),
     }
 }
@@ -127,6 +136,10 @@ fn refusal(automation: &AgentAutomation) -> Option<Refusal> {
         Reason::SecretForbidden,
         Reason::SecretKeyMissing,
         Reason::CredentialRejected,
+        Reason::RefreshInvalid,
+        Reason::RefreshForbidden,
+        Reason::RefreshRefused,
+        Reason::RefreshOutcomeUnknown,
         Reason::RateLimited,
     ];
     let is_about = about.iter().any(|reason| reason.as_str() == ready.reason);

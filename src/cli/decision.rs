@@ -265,6 +265,10 @@ fn is_about_credentials(reason: Reason) -> bool {
             | Reason::SecretKeyMissing
             | Reason::SecretForbidden
             | Reason::CredentialRejected
+            | Reason::RefreshInvalid
+            | Reason::RefreshForbidden
+            | Reason::RefreshRefused
+            | Reason::RefreshOutcomeUnknown
             | Reason::PermissionDenied
     )
 }

@@ -17,9 +17,10 @@ use crate::plan::pulls;
 use crate::plan::world::{counts, open_pull, phase};
 
 use super::cluster::{self, Error, View};
+use super::credentials::{self, rates};
 use super::output::refuse;
 use super::table::{Format, Row, dash, print_rows, relative, write_rows};
-use super::{credentials, decision, policies};
+use super::{decision, policies};
 
 /// Changes that are told together: a burst is shown once.
 const BURST: usize = 1_000;
@@ -41,6 +42,8 @@ pub struct Args {
     /// used.
     #[arg(long, conflicts_with = "policies")]
     credentials: bool,
+    #[command(flatten)]
+    limits: rates::Args,
 }
 
 /// Runs the command.
@@ -56,7 +59,7 @@ fn show(args: &Args) -> Result<ExitCode, Error> {
         return Ok(policies::print(&view, &args.cluster));
     }
     if args.credentials {
-        return Ok(credentials::print(&view, &args.cluster));
+        return credentials::print(&view, &args.cluster, &args.limits);
     }
     Ok(print_rows(
         &rows(&view),

@@ -24,6 +24,7 @@ use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, pla
 use super::events::{Stood, Teller};
 use super::lease::Lease;
 use super::metrics::{Metrics, Seen};
+use super::secrets::Secrets;
 use super::timers::Timers;
 use super::watching::{Kind, News, absent, watch};
 use super::{Controller, Shutdown, stopped};
@@ -53,6 +54,7 @@ pub(super) struct Leading<'a> {
     unlisted: BTreeSet<Kind>,
     /// The keys of a list under way.
     listing: BTreeMap<Kind, BTreeSet<ObjectKey>>,
+    secrets: Secrets,
 }
 
 /// The steps of one subject, done.
@@ -89,6 +91,7 @@ impl<'a> Leading<'a> {
             timers: Timers::default(),
             unlisted: Kind::ALL.into(),
             listing: BTreeMap::new(),
+            secrets: Secrets::new(controller.client.clone()),
         }
     }
 
@@ -103,6 +106,7 @@ impl<'a> Leading<'a> {
                 () = &mut kept => break,
                 Some(ended) = self.in_flight.next() => self.end(ended, lease),
                 Some(news) = self.watches.next() => self.hear(news),
+                Some(secret) = self.secrets.next() => self.learn(Update::SecretChanged(secret)),
                 Some(()) = self.telling.next() => continue,
                 () = sleep_until(wake) => {}
             }
@@ -250,8 +254,10 @@ impl<'a> Leading<'a> {
         } = ended;
         if busy {
             self.world.busy.remove(&subject);
-            if let Subject::Task(key) = &subject {
-                self.world.writing.remove(key);
+            match &subject {
+                Subject::Task(key) => drop(self.world.writing.remove(key)),
+                Subject::Credential(key) => drop(self.world.exchanging.remove(key)),
+                _ => {}
             }
         }
         self.dirty.insert(subject.clone());
@@ -373,6 +379,9 @@ impl<'a> Leading<'a> {
         let now = self.now();
         self.dirty.extend(self.timers.due(now));
         let dirty = std::mem::take(&mut self.dirty);
+        if dirty.iter().any(|subject| matches!(subject, Subject::Credential(_))) {
+            self.secrets.follow(&self.world);
+        }
         // Without news what waits is looked at in turn all the same.
         if dirty.is_empty() && !self.world.waits() {
             return;
@@ -429,7 +438,30 @@ impl<'a> Leading<'a> {
 
     /// What the plan stands on until the action has ended.
     fn prepare(&mut self, subject: &Subject, actions: &[Action], now: Timestamp) {
-        let Subject::Task(key) = subject else { return };
+        match subject {
+            Subject::Task(key) => self.prepare_task(key, actions, now),
+            Subject::Credential(key) => self.prepare_credential(key, actions),
+            _ => {}
+        }
+    }
+
+    fn prepare_credential(&mut self, key: &CredentialKey, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::ReadSecret => {
+                    if let Some(credential) = self.world.credentials.get_mut(key) {
+                        credential.has_changed = false;
+                    }
+                }
+                Action::Refresh { .. } => {
+                    self.world.exchanging.insert(key.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn prepare_task(&mut self, key: &ObjectKey, actions: &[Action], now: Timestamp) {
         for action in actions {
             let writes = matches!(
                 action,

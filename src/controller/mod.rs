@@ -9,6 +9,7 @@ mod leading;
 pub mod lease;
 pub mod metrics;
 pub mod requests;
+mod secrets;
 pub mod server;
 pub mod timers;
 pub(crate) mod watching;

@@ -1,8 +1,13 @@
 //! Whose a token is: asked once for each version of its Secret.
 
+use std::sync::{Arc, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::OnceCell;
+
 use crate::api::task::CredentialIdentity;
-use crate::github::Error;
-use crate::observe::Update;
+use crate::github::{Error, Token};
+use crate::observe::{Renewed, Update};
 use crate::plan::CredentialKey;
 
 use super::pulls::is_final;
@@ -23,12 +28,37 @@ impl Executor {
                 user_id: told.user.id,
                 identity: CredentialIdentity {
                     login: Some(told.user.login),
-                    expires_at: told.expires_at,
+                    expires_at: told.expires_at.or(known.expires_at),
                     ..unnamed(key, known)
                 },
             })
         };
         known.holder.get_or_try_init(ask).await.cloned()
+    }
+
+    /// Puts a token in the place of the one that it was exchanged for: what is known of its user holds.
+    pub(super) fn renew(
+        &self,
+        key: &CredentialKey,
+        version: String,
+        token: Token,
+        expires_at: Option<Timestamp>,
+    ) -> Option<Renewed> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = tokens.get_mut(key)?;
+        let holder = known.holder.get().cloned().map(|mut holder| {
+            holder.identity.expires_at = expires_at;
+            holder
+        });
+        known.holder = Arc::new(OnceCell::new_with(holder));
+        known.token = token;
+        known.expires_at = expires_at;
+        let from = std::mem::replace(&mut known.version, version.clone());
+        Some(Renewed {
+            from,
+            to: version,
+            expires_at,
+        })
     }
 
     /// For the record. A token that may not ask whose it is may be good for work.
@@ -50,6 +80,6 @@ fn unnamed(key: &CredentialKey, known: &Known) -> CredentialIdentity {
         secret: key.secret.name.clone(),
         kind: known.token.kind(),
         login: None,
-        expires_at: None,
+        expires_at: known.expires_at,
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::core::Status;
@@ -18,6 +19,7 @@ use crate::observe::Update;
 use crate::plan::world::SecretState;
 use crate::plan::{CredentialKey, ObjectKey};
 
+use super::refresh::read_refresh;
 use super::{Done, Executor, Failure};
 
 /// The most characters that are kept of an error.
@@ -107,46 +109,69 @@ impl Executor {
     }
 
     pub(super) async fn read_secret(&self, key: CredentialKey) -> Done {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
-        match api.get_opt(&key.secret.name).await {
-            Ok(secret) => {
-                let state = self.take_token(&key, secret);
-                Done::with(Update::Secret(key, state, self.now()))
-            }
+        match self.secrets(&key.namespace).get_opt(&key.secret.name).await {
+            Ok(secret) => Done {
+                updates: self.take_secret(&key, secret.as_ref()),
+                failure: None,
+            },
             Err(error) if is(&error, 403) => {
-                self.keep_token(&key, String::new(), None);
+                self.drop_token(&key);
                 Done::with(Update::Secret(key, SecretState::Forbidden, self.now()))
             }
-            Err(error) => Done::failed(failure(&error)),
+            // It is read again as soon as that can be tried.
+            Err(error) => Done {
+                updates: vec![Update::SecretChanged(ObjectKey::new(key.namespace, key.secret.name))],
+                failure: Some(failure(&error)),
+            },
         }
     }
 
+    pub(super) fn secrets(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
     /// Keeps the token here, and gives what the planner may know of it.
-    fn take_token(&self, key: &CredentialKey, secret: Option<Secret>) -> SecretState {
-        let Some(secret) = secret else {
-            self.keep_token(key, String::new(), None);
-            return SecretState::Missing;
-        };
-        let version = secret.resource_version().unwrap_or_default();
-        let value = secret.data.as_ref().and_then(|data| data.get(&key.secret.key));
-        let text = value.and_then(|value| str::from_utf8(&value.0).ok());
-        match text.map(Token::parse) {
-            Some(Ok(token)) => {
-                self.keep_token(key, version.clone(), Some(token));
-                SecretState::Present {
-                    resource_version: version,
-                }
+    pub(super) fn take_secret(&self, key: &CredentialKey, secret: Option<&Secret>) -> Vec<Update> {
+        let (refresh, state) = match secret {
+            Some(secret) => {
+                let refresh = read_refresh(key, secret);
+                let terms = refresh.as_ref().and_then(|refresh| refresh.terms.as_ref().ok());
+                let state = self.take_token(key, secret, terms.and_then(|terms| terms.expires_at));
+                (refresh, state)
             }
+            None => {
+                self.drop_token(key);
+                (None, SecretState::Missing)
+            }
+        };
+        vec![
+            Update::Refresh(key.clone(), refresh.map(Box::new)),
+            Update::Secret(key.clone(), state, self.now()),
+        ]
+    }
+
+    fn take_token(&self, key: &CredentialKey, secret: &Secret, expires_at: Option<Timestamp>) -> SecretState {
+        let version = secret.resource_version().unwrap_or_default();
+        match text(secret, &key.secret.key).map(Token::parse) {
+            Some(Ok(token)) => SecretState::Present {
+                resource_version: self.keep_token(key, version, token, expires_at),
+            },
             Some(Err(error)) => {
-                self.keep_token(key, version, None);
+                self.drop_token(key);
                 SecretState::Unusable(error.to_string())
             }
             None => {
-                self.keep_token(key, version, None);
+                self.drop_token(key);
                 SecretState::KeyMissing
             }
         }
     }
+}
+
+/// What a Secret has under a key, if it is text.
+pub(super) fn text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
+    let value = secret.data.as_ref()?.get(key)?;
+    str::from_utf8(&value.0).ok()
 }
 
 /// Replaces the status of the version that the object holds; [`Failure::Conflict`] when there is a newer one or another
@@ -195,7 +220,7 @@ fn invalid(status: &Status) -> String {
     text.chars().take(MESSAGE_MAX).collect()
 }
 
-fn is(error: &kube::Error, code: u16) -> bool {
+pub(super) fn is(error: &kube::Error, code: u16) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == code)
 }
 

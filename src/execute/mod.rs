@@ -10,6 +10,7 @@ mod identity;
 mod kubernetes;
 mod origin;
 mod pulls;
+mod refresh;
 mod report;
 mod start;
 mod sweep;
@@ -60,6 +61,10 @@ struct Known {
     version: String,
     token: Token,
     holder: Arc<OnceCell<Holder>>,
+    /// The Secret's version that this process made of it without touching the token.
+    own_write: Option<String>,
+    /// As the Secret says, where GitHub does not.
+    expires_at: Option<Timestamp>,
     etag: Option<(Timestamp, String)>,
     kept: guardrails::Kept,
     pull_etags: BTreeMap<Repository, String>,
@@ -208,6 +213,9 @@ impl Executor {
             (Subject::Pulls(key, repository), _, Action::ListPulls) => self.list_pulls(key, repository).await,
             (Subject::Pulls(key, repository), _, Action::ListOpenPulls) => self.list_open_pulls(key, repository).await,
             (Subject::Credential(key), _, Action::ReadSecret) => self.read_secret(key).await,
+            (Subject::Credential(key), _, Action::Refresh { resource_version }) => {
+                Box::pin(self.refresh(key, &resource_version)).await
+            }
             (subject, _, Action::Forget) => self.forget(subject),
             (Subject::Credential(key), _, Action::Poll { since }) => self.poll(key, since).await,
             (Subject::Repository(key, repository), _, Action::VerifyRepository) => self.verify(key, repository).await,
@@ -234,7 +242,7 @@ impl Executor {
 
     fn forget(&self, subject: Subject) -> Done {
         match &subject {
-            Subject::Credential(key) => self.keep_token(key, String::new(), None),
+            Subject::Credential(key) => self.drop_token(key),
             Subject::Pulls(key, repository) => {
                 let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(known) = tokens.get_mut(key) {
@@ -251,27 +259,44 @@ impl Executor {
         Done::with(Update::Forgotten(subject))
     }
 
-    fn keep_token(&self, key: &CredentialKey, version: String, token: Option<Token>) {
+    /// Keeps a token, and gives the version that it is known by: what this process writes beside it changes nothing for it.
+    fn keep_token(&self, key: &CredentialKey, version: String, token: Token, expires_at: Option<Timestamp>) -> String {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        match token {
-            Some(token) if tokens.get(key).is_none_or(|known| known.version != version) => {
-                let known = Known {
-                    version,
-                    token,
-                    holder: Arc::default(),
-                    etag: None,
-                    kept: guardrails::Kept::default(),
-                    pull_etags: BTreeMap::new(),
-                    read_pulls: Arc::default(),
-                    swept: BTreeMap::new(),
-                };
-                tokens.insert(key.clone(), known);
-            }
-            Some(_) => {}
-            None => {
-                tokens.remove(key);
-            }
+        let is_same = |known: &&mut Known| {
+            let is_known = known.version == version || known.own_write.as_ref() == Some(&version);
+            is_known && known.token == token
+        };
+        if let Some(known) = tokens.get_mut(key).filter(is_same) {
+            known.expires_at = expires_at;
+            return known.version.clone();
         }
+        let known = Known {
+            version: version.clone(),
+            token,
+            holder: Arc::default(),
+            own_write: None,
+            expires_at,
+            etag: None,
+            kept: guardrails::Kept::default(),
+            pull_etags: BTreeMap::new(),
+            read_pulls: Arc::default(),
+            swept: BTreeMap::new(),
+        };
+        tokens.insert(key.clone(), known);
+        version
+    }
+
+    /// This process has written a Secret, and not the token in it.
+    fn wrote_beside(&self, key: &CredentialKey, version: Option<String>) {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tokens.get_mut(key) {
+            known.own_write = version;
+        }
+    }
+
+    fn drop_token(&self, key: &CredentialKey) {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.remove(key);
     }
 }
 

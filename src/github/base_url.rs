@@ -57,6 +57,13 @@ impl BaseUrl {
         format!("{root}/graphql")
     }
 
+    /// Where people sign in and apps exchange tokens: GitHub's own site, of which the API is a subdomain or, with GitHub
+    /// Enterprise Server, a path.
+    pub(super) fn site(&self) -> String {
+        let root = self.text.strip_suffix("/api/v3").unwrap_or(&self.text);
+        root.replacen("https://api.", "https://", 1)
+    }
+
     /// Whether a request to this URL goes over TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -168,6 +175,19 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(BaseUrl::parse(text).unwrap().graphql(), expected);
+        }
+    }
+
+    #[test]
+    fn the_site_is_where_people_sign_in() {
+        let table = [
+            ("https://api.github.com", "https://github.com"),
+            ("https://api.acme.ghe.com", "https://acme.ghe.com"),
+            ("https://ghe.acme.example/api/v3", "https://ghe.acme.example"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(BaseUrl::parse(text).unwrap().site(), expected);
         }
     }
 

@@ -27,8 +27,8 @@ use crate::domain::repository::Repository;
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("agent-automation/", env!("CARGO_PKG_VERSION")));
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const AGENT: HeaderValue = HeaderValue::from_static(concat!("agent-automation/", env!("CARGO_PKG_VERSION")));
 /// GitHub answers 400 to a version that it does not know.
 const API_VERSION: HeaderValue = HeaderValue::from_static("2026-03-10");
 
@@ -37,7 +37,7 @@ type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
 /// GitHub's API, for any number of tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    transport: Arc<dyn Transport>,
+    pub(super) transport: Arc<dyn Transport>,
     pub(super) base: BaseUrl,
     observer: Option<Observer>,
 }
@@ -199,18 +199,30 @@ impl Client {
             let verdict = judge(&answer, call.token);
             (answer, verdict)
         });
+        let rate = match &result {
+            Ok((answer, _)) => RateSnapshot::from_headers(answer.headers()),
+            Err(_) => None,
+        };
+        self.tell(call.operation, outcome(&result), rate, start);
+        result
+    }
+
+    /// Tells the observer of an exchange.
+    pub(super) fn tell(
+        &self,
+        operation: &'static str,
+        outcome: &'static str,
+        rate: Option<RateSnapshot>,
+        start: Instant,
+    ) {
         if let Some(observer) = &self.observer {
             observer(&Exchange {
-                operation: call.operation,
-                outcome: outcome(&result),
-                rate: result
-                    .as_ref()
-                    .ok()
-                    .and_then(|(answer, _)| RateSnapshot::from_headers(answer.headers())),
+                operation,
+                outcome,
+                rate,
                 elapsed: start.elapsed(),
             });
         }
-        result
     }
 
     async fn read<T: DeserializeOwned>(&self, operation: &'static str, token: &Token, url: Url) -> Result<T, Error> {

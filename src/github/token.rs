@@ -1,13 +1,16 @@
-//! The credential, which must be seen in the Authorization header and nowhere else.
+//! The credential, which must be seen in its Secret and in the Authorization header, and nowhere else.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use http::HeaderValue;
+use k8s_openapi::ByteString;
+use sha2::{Digest, Sha256};
 
 use crate::api::task::CredentialKind;
 
-/// A user's token: fine-grained or classic personal access token, or user token of an app. Prints as `***`.
+/// A user's token: fine-grained or classic personal access token, or user token of an app; also what an app exchanges for
+/// one. Prints as `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Box<str>);
 
@@ -50,6 +53,23 @@ impl Token {
         let mut value = HeaderValue::try_from(format!("Bearer {}", self.0))?;
         value.set_sensitive(true);
         Ok(value)
+    }
+
+    /// The value of a Secret's key.
+    pub(crate) fn secret_value(&self) -> ByteString {
+        ByteString(self.0.as_bytes().to_vec())
+    }
+
+    /// Itself, for the body of the one request that uses it up.
+    pub(super) fn spend(&self) -> &str {
+        &self.0
+    }
+
+    /// What tells it from another without telling it.
+    pub(crate) fn digest(&self) -> String {
+        let digest = Sha256::digest(self.0.as_bytes());
+        let start = u128::from_be_bytes(digest.first_chunk().copied().unwrap_or_default());
+        format!("{start:032x}")
     }
 
     /// Text from outside without this token, should it echo it.

@@ -84,6 +84,8 @@ pub enum Action {
     WriteTaskStatus(Box<TaskStatus>),
     /// Read a Secret.
     ReadSecret,
+    /// Exchange the token of this version of a Secret for the next: claim, send once, write.
+    Refresh { resource_version: String },
     /// Forget a credential, a repository or a branch that nothing names any more.
     Forget,
     /// Ask GitHub whether the credential sees the repository.
@@ -131,6 +133,7 @@ impl Action {
             Self::DeleteTask { .. } => "DeleteTask",
             Self::WriteAutomationStatus(_) | Self::WriteTaskStatus(_) => "WriteStatus",
             Self::ReadSecret => "ReadSecret",
+            Self::Refresh { .. } => "Refresh",
             Self::Forget => "Forget",
             Self::VerifyRepository => "VerifyRepository",
             Self::Start(_) => "Start",

@@ -10,6 +10,7 @@ use crate::api::task::CredentialIdentity;
 use crate::domain::repository::Repository;
 
 use super::observed::Refused;
+use super::refresh::{self, Outlook};
 use super::time::{LONGEST_ASKED, again, pending};
 use super::world::{Credential, CredentialKey, SecretState, World, counts};
 use super::{Action, Planned, Settings, Subject, Why, pulls};
@@ -26,7 +27,7 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 pub enum Usability {
     /// With the Secret's version.
     Usable(String),
-    /// Its Secret has not been read yet.
+    /// Its Secret has not been read yet, or its token is about to be exchanged for the next.
     Unread,
     Unusable(Why),
 }
@@ -39,6 +40,7 @@ pub fn usability(key: &CredentialKey, credential: Option<&Credential>) -> Usabil
     };
     let (name, field) = (&key.secret.name, &key.secret.key);
     let no = |reason, message| Usability::Unusable(Why::new(reason, message));
+    let outlook = || refresh::outlook(key, credential);
     match &credential.secret {
         None => Usability::Unread,
         Some(SecretState::Missing) => no(
@@ -49,23 +51,35 @@ pub fn usability(key: &CredentialKey, credential: Option<&Credential>) -> Usabil
             Reason::SecretForbidden,
             format!("the controller may not read Secret {name}: grant its ServiceAccount get on it"),
         ),
-        Some(SecretState::KeyMissing) => no(
-            Reason::SecretKeyMissing,
-            format!("Secret {name} has no key {field}: add it, with the token as its value"),
-        ),
+        Some(SecretState::KeyMissing) => match outlook() {
+            Outlook::Pending => Usability::Unread,
+            Outlook::Stalled(why) => Usability::Unusable(why),
+            Outlook::None => no(
+                Reason::SecretKeyMissing,
+                format!("Secret {name} has no key {field}: add it, with the token as its value"),
+            ),
+        },
         Some(SecretState::Unusable(problem)) => no(
             Reason::SecretKeyMissing,
             format!("Secret {name}, key {field}: {problem}"),
         ),
         Some(SecretState::Present { resource_version }) if credential.rejected.as_ref() == Some(resource_version) => {
-            no(
-                Reason::CredentialRejected,
-                format!(
-                    "GitHub refused the token in Secret {name} (401): put a valid one into it; this one is not tried again"
+            match outlook() {
+                Outlook::Pending => Usability::Unread,
+                Outlook::Stalled(why) => Usability::Unusable(why),
+                Outlook::None => no(
+                    Reason::CredentialRejected,
+                    format!(
+                        "GitHub refused the token in Secret {name} (401): put a valid one into it; this one is not tried again"
+                    ),
                 ),
-            )
+            }
         }
-        Some(SecretState::Present { resource_version }) => Usability::Usable(resource_version.clone()),
+        Some(SecretState::Present { resource_version }) => match outlook() {
+            Outlook::Pending if refresh::has_expired(credential) => Usability::Unread,
+            Outlook::Stalled(why) if refresh::has_expired(credential) => Usability::Unusable(why),
+            Outlook::None | Outlook::Pending | Outlook::Stalled(_) => Usability::Usable(resource_version.clone()),
+        },
     }
 }
 
@@ -83,7 +97,13 @@ pub fn plan(world: &World, key: &CredentialKey, settings: &Settings, now: Timest
     }
     match read_due(key, credential, settings, now) {
         due if due <= now => planned.actions.push(Action::ReadSecret),
-        due => planned.wake_at(due),
+        due => {
+            planned.wake_at(due);
+            if let Some(refresh) = plan_refresh(credential, now, &mut planned) {
+                planned.actions.push(refresh);
+                return planned;
+            }
+        }
     }
     if let (Usability::Usable(_), Some(credential)) = (usability(key, credential), credential) {
         plan_poll(world, key, credential, settings, now, &mut planned);
@@ -173,11 +193,29 @@ fn is_in_use(world: &World, key: &CredentialKey, repository: &Repository) -> boo
 }
 
 fn read_due(key: &CredentialKey, credential: Option<&Credential>, settings: &Settings, now: Timestamp) -> Timestamp {
+    if credential.is_some_and(|credential| credential.has_changed) {
+        return now;
+    }
     let interval = match usability(key, credential) {
         Usability::Usable(_) => FRESH,
         Usability::Unread | Usability::Unusable(_) => settings.recheck_interval,
     };
-    again(credential.and_then(|credential| credential.read_at), interval, now)
+    let due = again(credential.and_then(|credential| credential.read_at), interval, now);
+    let ends = credential.and_then(refresh::under_way);
+    ends.map_or(due, |ends| due.min(ends))
+}
+
+/// A Secret is written by what a look at it said that is not old.
+fn plan_refresh(credential: Option<&Credential>, now: Timestamp, planned: &mut Planned) -> Option<Action> {
+    let credential = credential?;
+    let due = refresh::due(credential, now)?;
+    if due > now {
+        planned.wake_at(due);
+        return None;
+    }
+    credential.refresh.as_ref().map(|refresh| Action::Refresh {
+        resource_version: refresh.resource_version.clone(),
+    })
 }
 
 fn plan_poll(

@@ -10,7 +10,7 @@
 //! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`report`] what is said where
 //! the work came from, [`event`] and [`sweep`] what happens at
 //! GitHub, [`credential`] when a
-//! Secret is read and GitHub polled.
+//! Secret is read and GitHub polled, [`refresh`] when an app's token is exchanged for the next.
 
 pub mod action;
 pub mod admission;
@@ -33,6 +33,7 @@ pub mod pulls;
 #[cfg(test)]
 mod purity;
 pub mod queue;
+pub mod refresh;
 pub mod report;
 pub mod request;
 pub mod retry;

@@ -289,7 +289,7 @@ pub(super) fn when_it_may_write(
     action: Action,
 ) {
     let key = CredentialKey::of_task(task);
-    if world.writing.values().any(|writing| *writing == key) {
+    if world.exchanging.contains(&key) || world.writing.values().any(|writing| *writing == key) {
         planned.wake_at(add(now, SignedDuration::from_secs(2)));
         return;
     }

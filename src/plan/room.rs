@@ -173,7 +173,7 @@ impl<'a> Room<'a> {
     /// a time and a second apart.
     #[must_use]
     pub fn paced(&self, key: &CredentialKey) -> Option<Option<Timestamp>> {
-        if self.credentials.contains(key) {
+        if self.credentials.contains(key) || self.world.exchanging.contains(key) {
             return Some(None);
         }
         let next = self

@@ -24,6 +24,7 @@ use super::budget::{self, Ledger};
 use super::decided::Decisions;
 use super::observed::{GuardrailFacts, ListedTask, Refused, Search, SeenOrigin, SeenPull};
 use super::policy::{Labels, Policy};
+use super::refresh::Refresh;
 
 /// A namespaced object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +91,8 @@ pub struct Credential {
     pub secret: Option<SecretState>,
     /// When the Secret was last read.
     pub read_at: Option<Timestamp>,
+    /// Whether the Secret has changed since it was looked at.
+    pub has_changed: bool,
     /// The Secret version that GitHub refused.
     pub rejected: Option<String>,
     /// GitHub asked to wait until then.
@@ -102,6 +105,10 @@ pub struct Credential {
     pub polled_at: Option<Timestamp>,
     /// The Secret version that GitHub was asked about, and whose it is.
     pub identity: Option<(String, CredentialIdentity)>,
+    /// How its token is refreshed, where that is asked for.
+    pub refresh: Option<Refresh>,
+    /// The Secret version that the API server did not let the controller write, and when that was.
+    pub unwritable: Option<(String, Timestamp)>,
 }
 
 /// What a look at a Secret found.
@@ -290,6 +297,8 @@ pub struct World {
     pub busy: BTreeSet<Subject>,
     /// Tasks about which a write to GitHub is under way, and their credentials.
     pub writing: BTreeMap<ObjectKey, CredentialKey>,
+    /// Credentials whose tokens are being exchanged: what is sent with one meanwhile may find it dead.
+    pub exchanging: BTreeSet<CredentialKey>,
     /// What did not get through.
     pub retries: BTreeMap<Subject, Retry>,
 }

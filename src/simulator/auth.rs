@@ -184,6 +184,51 @@ impl Token {
     }
 }
 
+/// What an app exchanges for a new token once. It has no `Debug`, as a token has none.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    pub refresh_token: String,
+    /// The token that it came with, which ends with it.
+    pub token: String,
+    pub client_id: String,
+    /// None where the user signed in by the device flow.
+    #[serde(default)]
+    pub client_secret: Option<String>,
+    /// How long the tokens live that it is exchanged for, in seconds.
+    #[serde(default = "eight_hours")]
+    pub lifetime_s: u64,
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+    /// How often it came in.
+    #[serde(default)]
+    pub sent: u64,
+    /// Whether it was exchanged.
+    #[serde(default)]
+    pub used: bool,
+}
+
+fn eight_hours() -> u64 {
+    28_800
+}
+
+impl Grant {
+    /// For tokens that live eight hours.
+    #[must_use]
+    pub fn new(refresh_token: &str, token: &str, client_id: &str) -> Self {
+        Self {
+            refresh_token: refresh_token.to_owned(),
+            token: token.to_owned(),
+            client_id: client_id.to_owned(),
+            client_secret: None,
+            lifetime_s: eight_hours(),
+            expires_at: None,
+            sent: 0,
+            used: false,
+        }
+    }
+}
+
 /// A user or an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Account {

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::{
     Simulator,
-    auth::{Account, AccountKind, Token},
+    auth::{Account, AccountKind, Grant, Token},
     endpoints::tasks::Start,
     fault::Fault,
     hook::{Attempt, DeliveryFault, DeliveryRecord, NewHook, Sink},
@@ -84,6 +84,8 @@ pub enum Command {
     },
     /// Adds a token, or replaces the one with the same secret: revoked, expired, narrowed.
     AddToken(Token),
+    /// Adds a refresh token of a token that is there.
+    AddGrant(Grant),
     AddRepository(Repository),
     /// Renames a repository; requests for its old name are redirected.
     MoveRepository {
@@ -174,6 +176,7 @@ impl Simulator {
             Command::AddUser { login, id } => self.add_user(&login, id),
             Command::AddBot { login, id } => self.add_bot(&login, id),
             Command::AddToken(token) => return self.add_token(token),
+            Command::AddGrant(grant) => return self.add_grant(grant),
             Command::AddRepository(repository) => return self.add_repository(repository),
             Command::MoveRepository { from, to } => return self.move_repository(&from, &to),
             Command::SetDefaultScript(script) => self.set_default_script(script),
@@ -237,6 +240,23 @@ impl Simulator {
         }
         state.tokens.insert(token.token.clone(), token);
         Ok(())
+    }
+
+    /// Adds a refresh token, or replaces the same.
+    pub fn add_grant(&self, grant: Grant) -> Result<(), ControlError> {
+        let mut state = self.state();
+        if !state.tokens.contains_key(&grant.token) {
+            return Err(ControlError::UnknownToken);
+        }
+        state.grants.retain(|known| known.refresh_token != grant.refresh_token);
+        state.grants.push(grant);
+        Ok(())
+    }
+
+    /// All refresh tokens that there ever were, the oldest first.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        self.state().grants.clone()
     }
 
     /// Changes a token in place: revokes, expires or narrows it.

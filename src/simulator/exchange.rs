@@ -77,7 +77,34 @@ impl State {
         let documentation = route.as_ref().map_or("https://docs.github.com/rest", |route| {
             route.operation().documentation()
         });
-        let reply = match self.identify(call, effects, now) {
+        let is_sign_in = matches!(route, Some(Route::RefreshToken));
+        let refused = || refused(effects).map(|refusal| refusal.into_reply(documentation));
+        let reply = if is_sign_in {
+            refused().unwrap_or_else(|| self.refresh_token(call, now))
+        } else {
+            self.answer_api(call, route, effects, now, user, documentation)
+        };
+        let date = jiff::fmt::rfc2822::to_string(&now.to_zoned(jiff::tz::TimeZone::UTC)).ok();
+        self.requests += 1;
+        let id = self.requests;
+        let reply = reply
+            .with_header("x-github-request-id", format!("{id:016X}"))
+            .with_header("x-github-media-type", "github.v3; format=json".to_owned())
+            .with_header("x-github-api-version-selected", "2026-03-10".to_owned());
+        date.into_iter()
+            .fold(reply, |reply, date| reply.with_header("date", date))
+    }
+
+    fn answer_api(
+        &mut self,
+        call: &Call<'_>,
+        route: Option<Route>,
+        effects: &Effects,
+        now: Timestamp,
+        user: &mut Option<String>,
+        documentation: &str,
+    ) -> Reply {
+        match self.identify(call, effects, now) {
             Err(refusal) => refusal.into_reply(documentation),
             Ok(caller) => {
                 let told = caller.token.told();
@@ -94,16 +121,7 @@ impl State {
                 told.into_iter()
                     .fold(reply, |reply, (name, value)| reply.with_header(name, value))
             }
-        };
-        let date = jiff::fmt::rfc2822::to_string(&now.to_zoned(jiff::tz::TimeZone::UTC)).ok();
-        self.requests += 1;
-        let id = self.requests;
-        let reply = reply
-            .with_header("x-github-request-id", format!("{id:016X}"))
-            .with_header("x-github-media-type", "github.v3; format=json".to_owned())
-            .with_header("x-github-api-version-selected", "2026-03-10".to_owned());
-        date.into_iter()
-            .fold(reply, |reply, date| reply.with_header("date", date))
+        }
     }
 
     /// Who calls; token faults take effect before the token is looked at.
@@ -228,6 +246,8 @@ impl State {
             Route::Redeliver(repository, ids) => self.redeliver(&repository, ids, context),
             Route::UpdatePull(repository, number) => self.update_pull(&repository, number, context),
             Route::Graphql => graphql::answer(self, context),
+            // The site answers it, to nobody in particular.
+            Route::RefreshToken => Err(Refusal::NotFound),
             Route::GetUser => Ok(Reply::ok(render::own_account(&context.caller.user, &self.base_url))),
             Route::GetRateLimit => {
                 let primary = *self.meter.primary(context.caller.user.id, context.now);

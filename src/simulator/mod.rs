@@ -39,7 +39,7 @@ use jiff::Timestamp;
 
 use self::state::State;
 pub use self::{
-    auth::{Access, Permissions, Token, TokenKind},
+    auth::{Access, Grant, Permissions, Token, TokenKind},
     control::{Command, ControlError, TaskStart},
     fault::{Effect, Failure, Fault, When},
     hook::{DeliveryEffect, DeliveryFault, DeliveryOutcome, DeliveryRecord, NewHook, Outgoing, Sink},

@@ -40,6 +40,7 @@ pub enum Operation {
     Graphql,
     GetUser,
     GetRateLimit,
+    RefreshToken,
 }
 
 /// How a request names a repository.
@@ -87,6 +88,8 @@ pub(super) enum Route {
     Graphql,
     GetUser,
     GetRateLimit,
+    /// On GitHub's own site.
+    RefreshToken,
 }
 
 impl Operation {
@@ -136,6 +139,9 @@ impl Operation {
             Self::Graphql => "https://docs.github.com/graphql",
             Self::GetUser => "https://docs.github.com/rest/users/users#get-the-authenticated-user",
             Self::GetRateLimit => "https://docs.github.com/rest/rate-limit/rate-limit",
+            Self::RefreshToken => {
+                "https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens"
+            }
         }
     }
 
@@ -152,6 +158,7 @@ impl Route {
     pub fn parse(method: &Method, segments: &[String]) -> Option<Self> {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
+            ["login", "oauth", "access_token"] => (method == Method::POST).then_some(Self::RefreshToken),
             ["graphql"] => (method == Method::POST).then_some(Self::Graphql),
             ["agents", "repos", owner, repo, "tasks"] if method == Method::POST => {
                 Some(Self::StartTask(full(owner, repo)))
@@ -266,6 +273,7 @@ impl Route {
             Self::Graphql => Operation::Graphql,
             Self::GetUser => Operation::GetUser,
             Self::GetRateLimit => Operation::GetRateLimit,
+            Self::RefreshToken => Operation::RefreshToken,
         }
     }
 }

@@ -143,6 +143,7 @@ Commands are JSON objects of one member; the file of --config is a list of the s
                "permissions": {"agent_tasks": "none|read|write", "pull_requests": "none|read|write",
                                "issues": "none|read|write", "webhooks": "none|read|write"},
                "repositories": ["acme/api"], "expires_at": null, "revoked": false, "needs_sso": false}}
+{"add_grant": {"refresh_token": "r", "token": "t", "client_id": "Iv1.a", "client_secret": null, "lifetime_s": 28800}}
 {"add_repository": {"name": "acme/api", "default_branch": "main", "branches": ["release/1"], "private": true,
                     "associations": {"octocat": "MEMBER"}}}   OWNER, MEMBER, COLLABORATOR, CONTRIBUTOR, ..., NONE (the default)
 {"move_repository": {"from": "acme/api", "to": "acme/payments-api"}}
@@ -192,7 +193,7 @@ FAILURE: "reset", "time_out" (10 s, then 502), "hang", {"status": 503}
 Operations: start_task, list_repository_tasks, get_repository_task, list_tasks, get_task, get_repository, get_branch,
          list_pulls, get_pull, list_reviews, list_pull_files, list_issues, get_issue, list_issue_events, list_events,
          list_comments, list_issue_comments, create_comment, update_comment, add_labels, remove_label, list_hooks,
-         list_deliveries, redeliver, graphql, get_user, get_rate_limit; an empty "on" means all.
+         list_deliveries, redeliver, graphql, get_user, get_rate_limit, refresh_token; an empty "on" means all.
 "#;
 
 async fn tasks(Extract(simulator): Extract<Simulator>) -> Json<Vec<TaskRecord>> {

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    auth::{Account, AccountKind, Token},
+    auth::{Account, AccountKind, Grant, Token},
     fault::{Effect, Faults},
     history::History,
     hook::Hooks,
@@ -110,6 +110,7 @@ pub(super) struct State {
     pub requests: u64,
     pub accounts: Accounts,
     pub tokens: BTreeMap<String, Token>,
+    pub grants: Vec<Grant>,
     pub repositories: Repositories,
     /// The highest pull request number of each repository.
     pub numbers: BTreeMap<u64, u64>,
@@ -137,6 +138,7 @@ impl State {
             requests: 0,
             accounts: Accounts::default(),
             tokens: BTreeMap::new(),
+            grants: Vec::new(),
             repositories: Repositories::default(),
             numbers: BTreeMap::new(),
             tasks: Tasks::default(),

@@ -300,8 +300,8 @@ fn whose_tokens_are_in_use() {
     assert_eq!(
         lines(&out),
         [
-            "NAMESPACE   SECRET   KIND          LOGIN     EXPIRES   REFUSAL              WAITING   AUTOMATIONS",
-            "payments    token    FineGrained   octocat   in 2d     CredentialRejected   2         deps,docs",
+            "NAMESPACE   SECRET   KIND          LOGIN     EXPIRES   REFUSAL              WAITING   LEFT   AUTOMATIONS",
+            "payments    token    FineGrained   octocat   in 2d     CredentialRejected   2         -      deps,docs",
         ]
     );
     let (_, json, _) = run(&[&arguments[..], &["-o", "json"]].concat(), &known);
@@ -311,7 +311,8 @@ fn whose_tokens_are_in_use() {
     assert_eq!(json[0]["automations"], serde_json::json!(["deps", "docs"]), "{json}");
     let (_, unknown, _) = run(&arguments, OBJECTS);
     assert!(
-        lines(&unknown)[1].starts_with("payments    token    -      -       -         -         2         deps,docs"),
+        lines(&unknown)[1]
+            .starts_with("payments    token    -      -       -         -         2         -      deps,docs"),
         "{unknown}"
     );
     let (_, elsewhere, _) = run(&[&arguments[..], &["-n", "web"]].concat(), &known);

@@ -56,7 +56,7 @@ pub struct Fleet {
     pub client: Client,
     pub github: Simulator,
     kubeconfig: PathBuf,
-    url: String,
+    pub url: String,
     serving: JoinHandle<()>,
 }
 

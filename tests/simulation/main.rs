@@ -13,6 +13,7 @@ mod network;
 mod people;
 mod planner;
 mod pulls;
+mod refresh;
 mod report;
 mod rest;
 mod soak;

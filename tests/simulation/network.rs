@@ -322,6 +322,7 @@ fn at_github(uri: &Uri) -> String {
         ["repos", _, _, resource, ..] => (*resource).to_owned(),
         ["repos", ..] => "repository".to_owned(),
         ["user"] => "user".to_owned(),
+        ["login", ..] => "sign-in".to_owned(),
         _ => "tasks".to_owned(),
     }
 }

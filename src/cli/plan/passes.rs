@@ -92,6 +92,7 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
         }
         Action::WriteTaskStatus(_)
         | Action::ReadSecret
+        | Action::Refresh { .. }
         | Action::Forget
         | Action::VerifyRepository
         | Action::Start(_)
@@ -190,6 +191,7 @@ impl Passes<'_> {
             | Action::Sweep { .. }
             | Action::Settle
             | Action::ReadSecret
+            | Action::Refresh { .. }
             | Action::Forget
             | Action::VerifyRepository
             | Action::Poll { .. } => None,

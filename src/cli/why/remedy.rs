@@ -21,6 +21,13 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::SecretKeyMissing => "put the token under the key that spec.credentials.secretRef names",
         Reason::SecretForbidden => "let the controller's ServiceAccount get the Secret",
         Reason::CredentialRejected => "put a valid token into the Secret: the controller sees it within a minute",
+        Reason::RefreshInvalid => "correct the key of the Secret that the message names",
+        Reason::RefreshForbidden => {
+            "let the controller's ServiceAccount patch the Secret, as deploy/refresh.yaml does; it is tried again within a minute"
+        }
+        Reason::RefreshRefused | Reason::RefreshOutcomeUnknown => {
+            "authorize the app again, and put the new token and refresh-token into the Secret"
+        }
         Reason::PermissionDenied => "give the token the permission that the message names",
         Reason::GuardrailUnknown => {
             "give the token the permission that the message names; where it names none, wait: GitHub is asked again"

@@ -14,7 +14,7 @@ use crate::plan::observed::Refused;
 use crate::plan::policy::{Ruling, refused, rule_automation};
 use crate::plan::spec::{Parsed, Problem};
 use crate::plan::world::CredentialKey;
-use crate::plan::{Why, guardrails, retry};
+use crate::plan::{Why, guardrails, refresh, retry};
 
 impl View<'_> {
     /// What the automation asks for beyond what its policies allow: it runs all the same, within what they allow.
@@ -93,6 +93,7 @@ impl View<'_> {
             .or_else(|| self.branchless())
             .or_else(|| self.unguarded())
             .or_else(|| self.rejected())
+            .or_else(|| self.unrefreshed())
             .unwrap_or_else(|| self.ready())
     }
 
@@ -193,6 +194,13 @@ impl View<'_> {
             Some(Ok(())) => None,
             Some(Err(refused)) => Some(refused_by(refused)),
         }
+    }
+
+    /// The token works, and will not for long.
+    fn unrefreshed(&self) -> Option<Standing> {
+        let key = CredentialKey::of_automation(self.automation);
+        let credential = self.world.credentials.get(&key)?;
+        refresh::stalled(&key, credential).map(Standing::Stalled)
     }
 
     /// GitHub refused what this spec asked for the last time.

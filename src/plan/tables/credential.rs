@@ -115,6 +115,12 @@ fn a_secret_is_read_while_something_names_it() {
             "ReadSecret",
         ),
         (
+            "it has changed",
+            vec![],
+            |w| w.credentials.get_mut(&credential(0)).unwrap().has_changed = true,
+            "ReadSecret",
+        ),
+        (
             "missing a while ago",
             vec![],
             |w| {

@@ -10,6 +10,7 @@ mod mended;
 mod origin;
 mod pulls;
 mod queue;
+mod refresh;
 mod report;
 mod request;
 mod retry;

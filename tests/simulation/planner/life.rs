@@ -742,6 +742,7 @@ fn is_upkeep(action: &Action) -> bool {
     matches!(
         action,
         Action::ReadSecret
+            | Action::Refresh { .. }
             | Action::VerifyRepository
             | Action::Inspect { .. }
             | Action::Poll { .. }

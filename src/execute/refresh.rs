@@ -1,0 +1,433 @@
+//! The exchange of a token's calls: claim, send once, write. [`plan::refresh`](crate::plan::refresh) holds when that is
+//! due and what a claim means.
+//!
+//! A new pair is known to nobody else, so it is written for as long as the refresh token that it came from is in the
+//! Secret, whoever leads meanwhile: the claim makes this process the one that may. What a person has put there instead
+//! stays.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::github::{Grant, Pair, RefreshOutcome, Token};
+use crate::observe::Update;
+use crate::plan::CredentialKey;
+use crate::plan::refresh::{
+    self, CLAIM, CLIENT_ID, CLIENT_SECRET, Claim, EXPIRES_AT, LIFE, REFRESH_EXPIRES_AT, REFRESH_TOKEN, REFRESHED_AT,
+    Refresh, TOKEN, Terms,
+};
+use crate::plan::time::add;
+
+use super::kubernetes::{failure, is, text};
+use super::{Done, Executor, Failure, span};
+
+/// Between two tries of a write that does not get through.
+const WRITE_RETRY: Duration = Duration::from_secs(1);
+/// What is no new pair is tried for this long.
+const TRIED_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// What follows an answer, as a change of the Secret.
+struct Change {
+    claim: Claim,
+    patch: Value,
+    /// Whether it holds what nobody else knows.
+    is_precious: bool,
+}
+
+/// What became of a change.
+enum Settled {
+    Written(Secret),
+    /// The Secret is about something else by now, or gone.
+    Overtaken(Option<Secret>),
+    GivenUp(Failure),
+}
+
+impl Executor {
+    pub(super) async fn refresh(&self, key: CredentialKey, planned: &str) -> Done {
+        let (api, name) = (self.secrets(&key.namespace), key.secret.name.clone());
+        let secret = match api.get_opt(&name).await {
+            Ok(secret) => secret,
+            Err(error) => return Done::failed(failure(&error)),
+        };
+        let (secret, terms) = match secret.as_ref().map(|secret| (secret, read_refresh(&key, secret))) {
+            Some((secret, Some(Refresh { terms: Ok(terms), .. })))
+                if secret.resource_version().as_deref() == Some(planned) =>
+            {
+                (secret, terms)
+            }
+            // The plan was made from another Secret than this.
+            _ => {
+                let updates = self.take_secret(&key, secret.as_ref());
+                return Done { updates, failure: None };
+            }
+        };
+        let Ok(grant) = grant(secret) else {
+            return Done::default();
+        };
+        let claim = refresh::claim(&terms, &self.identity, self.now());
+        let claimed = match self.claim_refresh(&api, &key, secret, &claim).await {
+            Ok(claimed) => claimed,
+            Err(done) => return done,
+        };
+        self.wrote_beside(&key, claimed.resource_version());
+        let outcome = self.exchange(&grant, &claim).await;
+        self.conclude(&key, api, claimed, claim, outcome).await
+    }
+
+    /// A write whose answer is lost is sent again as it is: its version lets one of the two through.
+    async fn claim_refresh(
+        &self,
+        api: &Api<Secret>,
+        key: &CredentialKey,
+        secret: &Secret,
+        claim: &Claim,
+    ) -> Result<Secret, Done> {
+        let patch = json!({"metadata": {"annotations": {CLAIM: json!(claim).to_string()}}});
+        loop {
+            let failed = match write(api, secret, &patch).await {
+                Ok(claimed) => return Ok(claimed),
+                Err(error) if is(&error, 403) => {
+                    let version = secret.resource_version().unwrap_or_default();
+                    return Err(Done::with(Update::Unwritable(key.clone(), version, self.now())));
+                }
+                Err(error) => failure(&error),
+            };
+            if !matches!(failed, Failure::Conflict | Failure::Unanswered(_)) || self.now() >= claim.deadline {
+                return Err(Done::failed(failed));
+            }
+            match api.get_opt(&key.secret.name).await {
+                Ok(Some(newer)) if claim_of(&newer).as_ref() == Some(claim) => return Ok(newer),
+                Ok(Some(same)) if same.resource_version() == secret.resource_version() => {}
+                Ok(other) => {
+                    let updates = self.take_secret(key, other.as_ref());
+                    return Err(Done { updates, failure: None });
+                }
+                Err(error) => tracing::warn!(credential = %key, error = %failure(&error), "the Secret can't be read"),
+            }
+            tokio::time::sleep(WRITE_RETRY).await;
+        }
+    }
+
+    /// Sends the request once, well within the claim's deadline.
+    async fn exchange(&self, grant: &Grant, claim: &Claim) -> RefreshOutcome {
+        if claim.deadline.duration_since(self.now()) < refresh::PATIENCE {
+            return RefreshOutcome::NeverSent {
+                reason: "it took too long to claim it".to_owned(),
+            };
+        }
+        self.github.refresh(grant, span(refresh::PATIENCE)).await
+    }
+
+    async fn conclude(
+        &self,
+        key: &CredentialKey,
+        api: Api<Secret>,
+        claimed: Secret,
+        claim: Claim,
+        outcome: RefreshOutcome,
+    ) -> Done {
+        let (patch, pair, failed) = match outcome {
+            RefreshOutcome::Renewed(pair) => (pair_patch(&pair, self.now()), Some(pair), None),
+            RefreshOutcome::Refused { code } => {
+                tracing::warn!(credential = %key, code, "GitHub refused to refresh a token");
+                let refused = Claim {
+                    refused: Some(code),
+                    ..claim.clone()
+                };
+                (claim_patch(Some(&refused)), None, None)
+            }
+            RefreshOutcome::NotNow { reason } => (claim_patch(None), None, Some(("rate_limited", reason))),
+            RefreshOutcome::NeverSent { reason } => (claim_patch(None), None, Some(("never_sent", reason))),
+            RefreshOutcome::Unknown { reason } => {
+                tracing::warn!(credential = %key, reason, "nobody knows whether a token was refreshed");
+                let updates = self.take_secret(key, Some(&claimed));
+                return Done { updates, failure: None };
+            }
+        };
+        let change = Change {
+            claim,
+            patch,
+            is_precious: pair.is_some(),
+        };
+        let settled = self.settle(key, api, claimed, change).await;
+        let mut failed = failed.map(|(category, message)| Failure::GitHub { category, message });
+        let mut updates = Vec::new();
+        let secret = match settled {
+            Settled::Written(secret) => {
+                let version = secret.resource_version();
+                if let Some(pair) = pair {
+                    let expires_at = written_expiry(&secret);
+                    let renewed = self.renew(key, version.unwrap_or_default(), pair.token, expires_at);
+                    updates.extend(renewed.map(|renewed| Update::Renewed(key.clone(), renewed)));
+                    tracing::info!(credential = %key, expires_at = expires_at.map(tracing::field::display), "a token was refreshed");
+                } else {
+                    self.wrote_beside(key, version);
+                }
+                Some(secret)
+            }
+            Settled::Overtaken(secret) => secret,
+            Settled::GivenUp(failure) => {
+                failed = Some(failure);
+                return Done {
+                    updates,
+                    failure: failed,
+                };
+            }
+        };
+        updates.extend(self.take_secret(key, secret.as_ref()));
+        Done {
+            updates,
+            failure: failed,
+        }
+    }
+
+    /// Goes on by itself when the term of leadership that it began in ends.
+    async fn settle(&self, key: &CredentialKey, api: Api<Secret>, claimed: Secret, change: Change) -> Settled {
+        let (clock, what) = (self.clock.clone(), key.to_string());
+        let until = add(self.now(), TRIED_FOR);
+        let settling = tokio::spawn(async move {
+            let mut secret = claimed;
+            loop {
+                let failed = match write(&api, &secret, &change.patch).await {
+                    Ok(written) => return Settled::Written(written),
+                    Err(error) => failure(&error),
+                };
+                if !change.is_precious && clock() > until {
+                    return Settled::GivenUp(failed);
+                }
+                if failed != Failure::Conflict {
+                    tracing::warn!(credential = what, error = %failed, "the outcome of a refresh can't be written yet");
+                    tokio::time::sleep(WRITE_RETRY).await;
+                }
+                match api.get_opt(&secret.name_any()).await {
+                    Ok(Some(newer)) if change.concerns(&newer) => secret = newer,
+                    Ok(Some(newer)) if change.is_made(&newer) => return Settled::Written(newer),
+                    Ok(other) => return Settled::Overtaken(other),
+                    Err(error) => {
+                        tracing::warn!(credential = what, error = %failure(&error), "the Secret can't be read");
+                    }
+                }
+            }
+        });
+        let ended = |_| Settled::GivenUp(Failure::Credential);
+        settling.await.unwrap_or_else(ended)
+    }
+}
+
+impl Change {
+    /// A pair takes the place of the one that it came from, whatever has become of the claim; the rest is about the claim.
+    fn concerns(&self, secret: &Secret) -> bool {
+        if self.is_precious {
+            let present = text(secret, REFRESH_TOKEN).and_then(|text| Token::parse(text).ok());
+            present.is_some_and(|token| token.digest() == self.claim.refresh_token)
+        } else {
+            claim_of(secret).as_ref() == Some(&self.claim)
+        }
+    }
+
+    /// Whether it got through unanswered.
+    fn is_made(&self, secret: &Secret) -> bool {
+        let value: Option<ByteString> = serde_json::from_value(self.patch["data"][TOKEN].clone()).ok();
+        let present = secret.data.as_ref().and_then(|data| data.get(TOKEN));
+        value.is_some() && value.as_ref() == present
+    }
+}
+
+/// How a Secret's token is refreshed, if it has a refresh token beside the token.
+pub(super) fn read_refresh(key: &CredentialKey, secret: &Secret) -> Option<Refresh> {
+    if key.secret.key != TOKEN || !has(secret, REFRESH_TOKEN) {
+        return None;
+    }
+    let unreadable = format!("its annotation {CLAIM} can't be read: remove it");
+    let is_readable = claim_of(secret).is_some() || !secret.annotations().contains_key(CLAIM);
+    let terms = if is_readable { terms(secret) } else { Err(unreadable) };
+    Some(Refresh {
+        resource_version: secret.resource_version().unwrap_or_default(),
+        terms,
+        claim: claim_of(secret),
+    })
+}
+
+fn terms(secret: &Secret) -> Result<Terms, String> {
+    if secret.immutable == Some(true) {
+        return Err("it is immutable, and so its token can't be refreshed: make it anew without that".to_owned());
+    }
+    let grant = grant(secret)?;
+    let of_app = |secret: &Token| secret.digest();
+    let app = format!(
+        "{}:{}",
+        grant.client_id,
+        grant.client_secret.as_ref().map_or_else(String::new, of_app)
+    );
+    let app = Token::parse(&app).map_err(|error| format!("key {CLIENT_ID}: {error}"))?;
+    Ok(Terms {
+        refresh_token: grant.refresh_token.digest(),
+        app: app.digest(),
+        expires_at: time(secret, EXPIRES_AT)?,
+        refresh_expires_at: time(secret, REFRESH_EXPIRES_AT)?,
+        refreshed_at: secret
+            .annotations()
+            .get(REFRESHED_AT)
+            .and_then(|text| text.parse().ok()),
+    })
+}
+
+fn grant(secret: &Secret) -> Result<Grant, String> {
+    let token = |key: &str| {
+        let text =
+            text(secret, key).ok_or_else(|| format!("it has no key {key}: add it, to have the token refreshed"))?;
+        Token::parse(text).map_err(|_| format!("key {key} holds no text that GitHub would have given: correct it"))
+    };
+    let client_id = text(secret, CLIENT_ID).map(str::trim).filter(|id| !id.is_empty());
+    Ok(Grant {
+        client_id: client_id
+            .ok_or_else(|| format!("it has no key {CLIENT_ID}: add the app's client ID, to have the token refreshed"))?
+            .to_owned(),
+        client_secret: has(secret, CLIENT_SECRET).then(|| token(CLIENT_SECRET)).transpose()?,
+        refresh_token: token(REFRESH_TOKEN)?,
+    })
+}
+
+fn time(secret: &Secret, key: &str) -> Result<Option<Timestamp>, String> {
+    let Some(text) = text(secret, key) else {
+        return Ok(None);
+    };
+    let time = text.trim().parse();
+    time.map(Some)
+        .map_err(|_| format!("key {key} holds no time: write it like 2026-12-01T06:00:00Z, or leave it out"))
+}
+
+fn has(secret: &Secret, key: &str) -> bool {
+    secret.data.as_ref().is_some_and(|data| data.contains_key(key))
+}
+
+fn written_expiry(secret: &Secret) -> Option<Timestamp> {
+    time(secret, EXPIRES_AT).ok().flatten()
+}
+
+fn claim_of(secret: &Secret) -> Option<Claim> {
+    let text = secret.annotations().get(CLAIM)?;
+    serde_json::from_str(text).ok()
+}
+
+fn claim_patch(claim: Option<&Claim>) -> Value {
+    let claim = claim.map(|claim| json!(claim).to_string());
+    json!({"metadata": {"annotations": {CLAIM: claim}}})
+}
+
+/// The new pair in place of the old one and of the claim. What GitHub does not give any more is taken out.
+fn pair_patch(pair: &Pair, now: Timestamp) -> Value {
+    let after = |lifetime: Duration| SignedDuration::try_from(lifetime).map_or(now, |lifetime| add(now, lifetime));
+    let bytes = |text: String| ByteString(text.into_bytes());
+    let refresh_token = pair.refresh_token.as_ref();
+    // Without an end it would be exchanged again at once.
+    let expires_at = match (pair.expires_in, refresh_token) {
+        (Some(lifetime), _) => Some(after(lifetime)),
+        (None, Some(_)) => Some(add(now, LIFE)),
+        (None, None) => None,
+    };
+    let data: BTreeMap<&str, Option<ByteString>> = BTreeMap::from([
+        (TOKEN, Some(pair.token.secret_value())),
+        (REFRESH_TOKEN, refresh_token.map(Token::secret_value)),
+        (EXPIRES_AT, expires_at.map(|time| bytes(time.to_string()))),
+        (
+            REFRESH_EXPIRES_AT,
+            pair.refresh_expires_in
+                .map(|lifetime| bytes(after(lifetime).to_string())),
+        ),
+    ]);
+    json!({
+        "metadata": {"annotations": {CLAIM: null, REFRESHED_AT: now.to_string()}},
+        "data": data,
+    })
+}
+
+/// Changes a Secret if it is still of this version.
+async fn write(api: &Api<Secret>, secret: &Secret, patch: &Value) -> Result<Secret, kube::Error> {
+    let mut patch = patch.clone();
+    patch["metadata"]["resourceVersion"] = json!(secret.resource_version());
+    // Another object of its name is another Secret.
+    patch["metadata"]["uid"] = json!(secret.uid());
+    api.patch(&secret.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::automation::SecretKeyRef;
+
+    fn key(key: &str) -> CredentialKey {
+        CredentialKey {
+            namespace: "payments".to_owned(),
+            secret: SecretKeyRef {
+                name: "app".to_owned(),
+                key: key.to_owned(),
+            },
+        }
+    }
+
+    fn told(key: &CredentialKey, change: &Value) -> Option<Result<(), String>> {
+        let mut secret = json!({
+            "metadata": {"name": "app", "resourceVersion": "7", "annotations": {}},
+            "data": {},
+        });
+        let data = [
+            (TOKEN, "ghu_a"),
+            (REFRESH_TOKEN, "ghr_a"),
+            (CLIENT_ID, "Iv1.a"),
+            (EXPIRES_AT, "2026-12-01T06:00:00Z\n"),
+        ];
+        let change = change.as_object().cloned().unwrap_or_default();
+        for (name, text) in data {
+            let text = change.get(name).map_or(Some(text), Value::as_str);
+            if let Some(text) = text {
+                secret["data"][name] = json!(ByteString(text.as_bytes().to_vec()));
+            }
+        }
+        if let Some(claim) = change.get("claim") {
+            secret["metadata"]["annotations"][CLAIM] = claim.clone();
+        }
+        secret["immutable"] = change.get("immutable").cloned().unwrap_or_default();
+        let refresh = read_refresh(key, &serde_json::from_value(secret).unwrap());
+        refresh.map(|refresh| refresh.terms.map(drop))
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let problems = [
+            (json!({"client-id": null}), "it has no key client-id"),
+            (json!({"client-id": " "}), "it has no key client-id"),
+            (json!({"client-id": "a b"}), "key client-id: "),
+            (json!({"refresh-token": ""}), "key refresh-token holds no text"),
+            (json!({"refresh-token": "a b"}), "key refresh-token holds no text"),
+            (json!({"expires-at": "soon"}), "key expires-at holds no time"),
+            (
+                json!({"claim": "mine"}),
+                "its annotation agentautomation.dev/refresh-claim can't be read",
+            ),
+            (json!({"immutable": true}), "it is immutable"),
+        ];
+        for (change, expected) in problems {
+            let problem = told(&key(TOKEN), &change).and_then(Result::err).unwrap_or_default();
+            assert!(problem.starts_with(expected), "{change}: {problem}");
+        }
+        let fine = [
+            json!({}),
+            json!({"expires-at": null}),
+            json!({"token": null}),
+            json!({"immutable": false}),
+        ];
+        for change in fine {
+            assert_eq!(told(&key(TOKEN), &change), Some(Ok(())), "{change}");
+        }
+        assert_eq!(told(&key(TOKEN), &json!({"refresh-token": null})), None);
+        assert_eq!(told(&key("other"), &json!({})), None, "it is the token's alone");
+    }
+}
