@@ -84,7 +84,7 @@ struct Watch {
     api: Api<Secret>,
     key: ObjectKey,
     /// The newest version that it told of.
-    version: String,
+    version: Option<String>,
     open: Option<Events>,
     pauses: Doubling,
 }
@@ -94,7 +94,7 @@ fn changes(client: &Client, key: ObjectKey) -> impl Stream<Item = ObjectKey> + u
     let watch = Watch {
         api: Api::namespaced(client.clone(), &key.namespace),
         key,
-        version: ANY.to_owned(),
+        version: None,
         open: None,
         pauses: Doubling::default(),
     };
@@ -114,17 +114,17 @@ impl Watch {
         match event {
             Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object))) => {
                 self.pauses = Doubling::default();
-                self.version = object.resource_version().unwrap_or_else(|| ANY.to_owned());
+                self.version = object.resource_version();
                 true
             }
             Some(Ok(WatchEvent::Bookmark(bookmark))) => {
                 self.pauses = Doubling::default();
-                self.version.clone_from(&bookmark.metadata.resource_version);
+                self.version = Some(bookmark.metadata.resource_version);
                 false
             }
             // It can't go on from where it was.
             Some(Ok(WatchEvent::Error(_)) | Err(_)) => {
-                self.version = ANY.to_owned();
+                self.version = None;
                 self.open = None;
                 self.pause().await;
                 false
@@ -140,7 +140,8 @@ impl Watch {
     async fn begin(&mut self) -> bool {
         let by_name = format!("metadata.name={}", self.key.name);
         let params = WatchParams::default().fields(&by_name).timeout(TIMEOUT);
-        match self.api.watch_metadata(&params, &self.version).await {
+        let version = self.version.as_deref().unwrap_or(ANY);
+        match self.api.watch_metadata(&params, version).await {
             Ok(events) => self.open = Some(events.boxed()),
             Err(kube::Error::Api(status)) if status.code == 403 => {
                 tracing::debug!(secret = %self.key, "it may not be watched: it is read now and then");
@@ -148,7 +149,7 @@ impl Watch {
             }
             Err(error) => {
                 tracing::debug!(secret = %self.key, %error, "it can't be watched now");
-                self.version = ANY.to_owned();
+                self.version = None;
                 self.pause().await;
             }
         }

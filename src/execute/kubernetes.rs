@@ -132,17 +132,13 @@ impl Executor {
 
     /// Keeps the token here, and gives what the planner may know of it.
     pub(super) fn take_secret(&self, key: &CredentialKey, secret: Option<&Secret>) -> Vec<Update> {
-        let (refresh, state) = match secret {
-            Some(secret) => {
-                let refresh = read_refresh(key, secret);
-                let terms = refresh.as_ref().and_then(|refresh| refresh.terms.as_ref().ok());
-                let state = self.take_token(key, secret, terms.and_then(|terms| terms.expires_at));
-                (refresh, state)
-            }
-            None => {
-                self.drop_token(key);
-                (None, SecretState::Missing)
-            }
+        let refresh = secret.and_then(|secret| read_refresh(key, secret));
+        let state = if let Some(secret) = secret {
+            let terms = refresh.as_ref().and_then(|refresh| refresh.terms.as_ref().ok());
+            self.take_token(key, secret, terms.and_then(|terms| terms.expires_at))
+        } else {
+            self.drop_token(key);
+            SecretState::Missing
         };
         vec![
             Update::Refresh(key.clone(), refresh.map(Box::new)),

@@ -106,10 +106,11 @@ fn held(stage: &Stage, key: &str) -> Option<String> {
 /// The automation's `Ready` and `Stalled`, with their reason.
 fn standing(stage: &Stage) -> String {
     let automations = stage.automations();
-    let conditions = automations[0].status.iter().flat_map(|status| &status.conditions);
-    let told = conditions.filter(|condition| condition.type_ == "Ready");
-    told.map(|condition| format!("{} {}", condition.status, condition.reason))
-        .collect()
+    let mut conditions = automations[0].status.iter().flat_map(|status| &status.conditions);
+    let told = conditions.find(|condition| condition.type_ == "Ready");
+    told.map_or_else(String::new, |condition| {
+        format!("{} {}", condition.status, condition.reason)
+    })
 }
 
 async fn until_standing(stage: &Stage, expected: &str) {
@@ -185,11 +186,10 @@ async fn a_token_is_exchanged_ahead_of_its_end_and_nothing_else_is_asked_anew() 
         requests.iter().filter(|sent| sent.what == "user").count()
     };
     assert_eq!(verified(&process.network), 1, "the new token is the same user's");
-    // Through several lives of tokens.
-    stage.until(18 * 60 * MINUTE).await;
+    // Through the next one's life.
+    stage.until(9 * 60 * MINUTE).await;
     let (most, exchanged) = sent(&stage);
-    assert_eq!(most, 1);
-    assert!((3..=4).contains(&exchanged), "{exchanged}");
+    assert_eq!((most, exchanged), (1, 2));
     assert!(is_live(&stage));
     let failed = stage
         .github
@@ -238,11 +238,11 @@ fn play(death: Option<(usize, Moment, &mut BTreeMap<String, usize>)>) -> Vec<usi
         let (most, exchanged) = sent(&stage);
         assert!(most <= 1 && exchanged <= 1, "{}", context());
         let stands = standing(&stage);
-        match stands.as_str() {
-            "True Ready" => assert!(is_live(&stage) && exchanged == 1, "{}", context()),
-            "False RefreshOutcomeUnknown" => {}
-            _ => panic!("{stands} {}", context()),
-        }
+        let is_right = match stands.as_str() {
+            "True Ready" => is_live(&stage) && exchanged == 1,
+            stands => stands == "False RefreshOutcomeUnknown",
+        };
+        assert!(is_right, "{stands} {}", context());
         *outcomes.entry(stands).or_default() += 1;
         stage.rest(5 * MINUTE).await;
         goes_on(&stage).await;

@@ -50,7 +50,7 @@ fn told(change: Change) -> (String, String, Option<String>) {
         });
         world.credentials.insert(super::credential(0), credential);
     });
-    let key = super::credential(0);
+    let key = credential(0);
     let known = world.credentials.get(&key);
     let planned = crate::plan::plan(&world, &Subject::Credential(key.clone()), &Settings::default(), at(0));
     let usable = match usability(&key, known) {
@@ -301,7 +301,7 @@ fn a_token_is_exchanged_ahead_of_its_end_by_one_and_once() {
 #[test]
 fn an_automation_is_stalled_while_its_token_still_works() {
     let world = world(vec![due("one", "a", 0, None)], |world| {
-        let credential = world.credentials.get_mut(&super::credential(0)).unwrap();
+        let credential = world.credentials.get_mut(&credential(0)).unwrap();
         credential.refresh = Some(Refresh {
             resource_version: "9".to_owned(),
             terms: Err("it has no key client-id: add it".to_owned()),
