@@ -99,7 +99,7 @@ pub fn plan(world: &World, key: &CredentialKey, settings: &Settings, now: Timest
         due if due <= now => planned.actions.push(Action::ReadSecret),
         due => {
             planned.wake_at(due);
-            if let Some(refresh) = plan_refresh(credential, now, &mut planned) {
+            if let Some(refresh) = plan_refresh(credential, settings, now, &mut planned) {
                 planned.actions.push(refresh);
                 return planned;
             }
@@ -206,9 +206,14 @@ fn read_due(key: &CredentialKey, credential: Option<&Credential>, settings: &Set
 }
 
 /// A Secret is written by what a look at it said that is not old.
-fn plan_refresh(credential: Option<&Credential>, now: Timestamp, planned: &mut Planned) -> Option<Action> {
+fn plan_refresh(
+    credential: Option<&Credential>,
+    settings: &Settings,
+    now: Timestamp,
+    planned: &mut Planned,
+) -> Option<Action> {
     let credential = credential?;
-    let due = refresh::due(credential, now)?;
+    let due = refresh::due(credential, settings, now)?;
     if due > now {
         planned.wake_at(due);
         return None;

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::Reason;
 
-use super::Why;
 use super::time::{add, again, pending};
 use super::world::{Credential, CredentialKey, SecretState};
+use super::{Settings, Why};
 
 /// The key of a Secret whose token is refreshed; what it is refreshed with is beside it.
 pub const TOKEN: &str = "token";
@@ -43,8 +43,6 @@ pub const LIFE: SignedDuration = SignedDuration::from_hours(8);
 const AHEAD: SignedDuration = SignedDuration::from_hours(1);
 /// A token that GitHub refuses is not exchanged sooner than this after it came.
 const SETTLED: SignedDuration = SignedDuration::from_mins(10);
-/// Between two tries to write a Secret that the API server does not let the controller write.
-const FORBIDDEN: SignedDuration = SignedDuration::from_secs(60);
 
 /// How the token of a Secret is refreshed. Digests stand for what is secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +109,7 @@ pub fn claim(terms: &Terms, by: &str, now: Timestamp) -> Claim {
 
 /// When the token is to be exchanged; never, while somebody else does or a person has to do something first.
 #[must_use]
-pub fn due(credential: &Credential, now: Timestamp) -> Option<Timestamp> {
+pub fn due(credential: &Credential, settings: &Settings, now: Timestamp) -> Option<Timestamp> {
     let refresh = credential.refresh.as_ref()?;
     let terms = refresh.terms.as_ref().ok()?;
     if refresh.in_the_way(terms).is_some() || has_ended(terms, credential) {
@@ -130,7 +128,7 @@ pub fn due(credential: &Credential, now: Timestamp) -> Option<Timestamp> {
         (Some(SecretState::KeyMissing | SecretState::Unusable(_)), _) => now,
         (None | Some(SecretState::Missing | SecretState::Forbidden), _) => return None,
     };
-    let refused = unwritable(credential, refresh).map(|at| again(Some(at), FORBIDDEN, now));
+    let refused = unwritable(credential, refresh).map(|at| again(Some(at), settings.recheck_interval, now));
     Some(refused.map_or(due, |refused| due.max(refused)))
 }
 

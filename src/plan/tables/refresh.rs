@@ -268,7 +268,7 @@ fn a_token_is_exchanged_ahead_of_its_end_by_one_and_once() {
         (
             "the API server did not let it be written",
             |credential, _, _| credential.unwritable = Some(("9".to_owned(), at(-10))),
-            "wait 50s",
+            "wait 5s",
             "usable",
             Some("RefreshForbidden"),
         ),
