@@ -27,7 +27,7 @@
 //! | `main.rs` | command line; wiring only |
 //! | [`api`] | the four kinds, one file each, and triggers; `crds/` is generated from them |
 //! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template, inputs, events of GitHub, conditions over them (`when`), text from outside. Parse once |
-//! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, room and its limits, budget, duplicates, guardrails), request (what a person asks for, and approvals), event and sweep (what happens at GitHub), origin (what has become of where work came from), report (what is said there), start, search, task, retry, pulls, credential, refresh, conditions, naming; pinned by `plan/tables/` |
+//! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, the crowd that waits, room and its limits, budget, duplicates, guardrails), request (what a person asks for, and approvals), event and sweep (what happens at GitHub), origin (what has become of where work came from), report (what is said there), notify (who is told of a task's end), start, search, task, retry, pulls, credential, refresh, conditions, naming; pinned by `plan/tables/` |
 //! | [`observe`], [`execute`] | news → world; one action → its API calls |
 //! | [`controller`] | watches (Secrets: each by its name), event loop, timers, leader lease and ledger, Events, metrics and counted requests, the HTTP endpoints |
 //! | [`webhook`] | the receiver of GitHub's webhooks: signature, bounds, and one write for each task that an event causes |

@@ -13,6 +13,7 @@ use crate::domain::repository::Repository;
 use crate::github::models::{self, Artifact};
 use crate::github::{AgentConfiguration, BranchRule, CheckRun, Origin, Refusal, RefusalKind, RetryAfter};
 use crate::plan::automation::credits;
+use crate::plan::notify::Sent;
 use crate::plan::observed::{
     AgentFacts, BranchRules, ListedTask, ObservedTask, Refused, Search, SeenOrigin, SeenOriginPull, SeenPull,
 };
@@ -23,7 +24,7 @@ use crate::plan::world::{
     BranchFacts, BranchKey, Credential, Labelled, OriginFacts, OriginKey, SecretState, TaskFacts, Verification,
     automation_key, closed_pull, open_pull,
 };
-use crate::plan::{CredentialKey, ObjectKey, Subject, World, event, guardrails, origin, refresh, retry, sweep};
+use crate::plan::{CredentialKey, ObjectKey, Subject, World, event, guardrails, notify, origin, refresh, retry, sweep};
 
 /// The first wait where GitHub asks to wait and does not say for how long; each further one is twice as long.
 const UNSTATED_WAIT: SignedDuration = SignedDuration::from_secs(60);
@@ -85,6 +86,8 @@ pub enum Update {
     Settled(CredentialKey, Repository),
     /// The pull request's details were read.
     PullObserved(ObjectKey, Timestamp),
+    /// A receiver was told of the task's end, or could not be.
+    Notified(ObjectKey, String, Sent),
     StatusWritten(ObjectKey, Timestamp),
     /// Nothing names the credential or the repository any more.
     Forgotten(Subject),
@@ -197,6 +200,12 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         }
         Update::PullObserved(key, at) => {
             learn(world, &key, |facts| facts.pull_observed_at = Some(at));
+            vec![Subject::Task(key)]
+        }
+        Update::Notified(key, name, sent) => {
+            learn(world, &key, |facts| {
+                facts.sent.insert(name, sent);
+            });
             vec![Subject::Task(key)]
         }
         Update::StatusWritten(key, at) => {
@@ -352,7 +361,7 @@ fn forget(world: &mut World, subject: &Subject) {
         Subject::Events(key, repository) => {
             world.events.remove(&(key.clone(), repository.clone()));
         }
-        Subject::Automation(_) | Subject::Task(_) => {}
+        Subject::Automation(_) | Subject::Task(_) | Subject::Notification(..) => {}
     }
 }
 
@@ -458,6 +467,7 @@ fn about_task(world: &World, task: &AgentTask) -> Vec<Subject> {
     if !task.spec.is_decided() {
         return subjects;
     }
+    subjects.extend(notify::subjects(task));
     subjects.push(Subject::Credential(CredentialKey::of_task(task)));
     if let Ok(repository) = Repository::parse(&task.spec.repository) {
         subjects.push(Subject::Pulls(CredentialKey::of_task(task), repository));
@@ -558,8 +568,12 @@ fn about_automations_in(world: &World, namespaces: impl IntoIterator<Item = Stri
     let automations = || namespaces.iter().flat_map(|namespace| world.automations_in(namespace));
     // A policy may allow by now what it did not when the task ended.
     let retried = automations().flat_map(|(_, automation)| {
-        let tasks = world.tasks_of(automation).filter(|task| retry::is_wanted(world, task));
-        tasks.map(|task| Subject::Task(ObjectKey::of(task)))
+        let is_wanted = |task: &&AgentTask| retry::is_wanted(world, task) || notify::keeps(task);
+        let tasks = world.tasks_of(automation).filter(is_wanted);
+        tasks.flat_map(|task| {
+            let told = notify::subjects(task);
+            told.into_iter().chain([Subject::Task(ObjectKey::of(task))])
+        })
     });
     let about = automations().flat_map(|(key, _)| about_automation(world, key));
     about.chain(retried).collect()

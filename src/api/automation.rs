@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Reason;
 use super::interval::Interval;
+use super::notify::Notify;
 use super::task::{Phase, PullRequest};
 use super::trigger::Trigger;
 
@@ -82,6 +83,12 @@ pub struct AutomationSpec {
     /// What is said of each task where it came from. For triggers `issue` and `pullRequest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
+
+    /// Who is told of the ends of tasks: a ticket system, a chat, a script. What can't be delivered is tried again, and given
+    /// up in the end; `status.deadLetters` counts those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub notify: Vec<Notify>,
 
     /// How many tasks of this automation may be under way at once, and what becomes of further ones.
     #[serde(default)]
@@ -659,6 +666,9 @@ pub struct AutomationStatus {
     pub summary: Option<Summary>,
     /// Ends in failure since the last success.
     pub failures: Failures,
+    /// Notifications of its tasks' ends that were given up, over the automation's life.
+    #[serde(skip_serializing_if = "is_none_dead")]
+    pub dead_letters: i64,
 }
 
 /// How far the controller has looked for what happens at GitHub.
@@ -850,6 +860,14 @@ pub struct Collected {
     /// Their pull requests.
     #[serde(skip_serializing_if = "PullRequestCounts::is_empty")]
     pub pull_requests: PullRequestCounts,
+    /// Their notifications that were given up.
+    #[serde(skip_serializing_if = "is_none_dead")]
+    pub dead_letters: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none_dead(count: &i64) -> bool {
+    *count == 0
 }
 
 /// That a task started which is not there any more.

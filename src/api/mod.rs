@@ -5,6 +5,7 @@
 
 pub mod automation;
 pub mod interval;
+pub mod notify;
 pub mod policy;
 pub mod reason;
 pub mod task;

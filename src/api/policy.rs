@@ -88,6 +88,11 @@ pub struct PolicySpec {
     #[serde(default)]
     #[schemars(length(max = 100), inner(length(min = 1, max = 253)))]
     pub credentials: Vec<String>,
+    /// Patterns of hosts that may be told of the ends of tasks, as `host`, or `host:port` where the port is not 443. Addresses
+    /// and `localhost` have to be named as they are. Empty allows none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 256)))]
+    pub notify_hosts: Vec<String>,
     /// What a lost answer to a start may lead to.
     #[serde(default)]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]

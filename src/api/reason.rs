@@ -152,6 +152,8 @@ pub enum Reason {
     TextEdited,
     /// What only GitHub could tell of the pull request is not what the trigger is for.
     NotWanted,
+    /// Receivers could not be told of the ends of tasks.
+    Undelivered,
 }
 
 impl Reason {
@@ -238,6 +240,7 @@ impl Reason {
             Self::OriginGone => "OriginGone",
             Self::TextEdited => "TextEdited",
             Self::NotWanted => "NotWanted",
+            Self::Undelivered => "Undelivered",
         }
     }
 }

@@ -17,6 +17,7 @@ use super::automation::{
     Agent, DuplicateWhile, OnDuplicate, PullRequestRequest, Report, Retry, SecretKeyRef, StalePullRequest, StartPolicy,
 };
 use super::interval::Interval;
+use super::notify::{NotificationStatus, Notify};
 use super::policy::{PromptSection, TriggerKind};
 use super::trigger::{Association, PushTo};
 
@@ -129,6 +130,10 @@ pub struct TaskSpec {
     /// What is said of it where it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
+    /// Who is told of its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub notify: Vec<Notify>,
     /// The Secret with the token it is started with.
     #[serde(default, skip_serializing_if = "SecretKeyRef::is_unnamed")]
     pub secret_ref: SecretKeyRef,
@@ -492,6 +497,10 @@ pub struct TaskStatus {
     /// What was said of it where it came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportStatus>,
+    /// What came of telling receivers of its end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name", "of"]))]
+    pub notifications: Vec<NotificationStatus>,
     /// Whose token its newest attempt was made with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialIdentity>,

@@ -21,6 +21,7 @@ use crate::controller::metrics::Metrics;
 use crate::controller::requests::CountRequests;
 use crate::controller::server::Readiness;
 use crate::controller::{Controller, Shutdown, server};
+use crate::execute::Receivers;
 use crate::github::{BaseUrl, Client as GitHub, HttpTransport};
 use crate::plan::Settings;
 use crate::webhook::metrics::Metrics as Received;
@@ -123,6 +124,8 @@ pub(super) enum Error {
         address: SocketAddr,
         source: std::io::Error,
     },
+    #[error("no client for notifications: {0}")]
+    Receivers(crate::github::TransportError),
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("the system gives no randomness")]
@@ -169,6 +172,7 @@ async fn control(args: &Args) -> Result<(), Error> {
     let controller = Controller {
         client,
         github: github.observed_by(move |exchange| counted.github_request(exchange)),
+        receivers: Arc::new(Receivers::new().map_err(Error::Receivers)?),
         clock: Arc::new(Timestamp::now),
         settings: args.settings(),
         lease: args.terms(),

@@ -145,6 +145,8 @@ pub struct Glance {
     next_in: String,
     pub open_pull_requests: usize,
     pub ai_credits: String,
+    /// Notifications that were given up.
+    pub dead_letters: i64,
     pub reason: String,
     pub repository: String,
     pub message: String,
@@ -163,6 +165,7 @@ impl Row for Glance {
         "CREDITS",
         "REASON",
         "REPOSITORY",
+        "UNDELIVERED",
         "MESSAGE",
     ];
     const NARROW: usize = 9;
@@ -180,6 +183,7 @@ impl Row for Glance {
             self.ai_credits.clone(),
             self.reason.clone(),
             self.repository.clone(),
+            self.dead_letters.to_string(),
             self.message.clone(),
         ]
     }
@@ -215,6 +219,7 @@ fn glance(view: &View, automation: &AgentAutomation) -> Glance {
         next_in: relative(next, view.now),
         open_pull_requests: pulls::each_once(open).count(),
         ai_credits: status.map_or_else(|| "0.0".to_owned(), |status| credits(status.usage.nano_ai_credits)),
+        dead_letters: status.map_or(0, |status| status.dead_letters),
         reason: standing.why().reason.as_str().to_owned(),
         repository: automation.spec.repository.clone(),
         message: standing.why().message.clone(),

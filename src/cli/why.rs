@@ -16,7 +16,7 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::plan::automation::{narrowed, outlook};
 use crate::plan::conditions::Standing;
 use crate::plan::world::{automation_key, counts, folded, phase};
-use crate::plan::{ObjectKey, Why, guardrails};
+use crate::plan::{ObjectKey, Why, guardrails, notify};
 
 use super::cluster::{self, View};
 use super::decision::{self, Decision};
@@ -243,10 +243,20 @@ fn of_its_tasks(view: &View, automation: &AgentAutomation, reason: Reason) -> Ve
         format!("the last to end was {name}: {}, {when}", phase.as_str())
     }));
     lines.extend(narrowed(&view.world, automation, view.now).map(|why| format!("narrowed: {}", why.message)));
+    lines.extend(undelivered(automation, &tasks));
     if waiting > 0 {
         lines.extend(in_the_way_of(view, automation, reason));
     }
     lines
+}
+
+/// Who could not be told of the ends of its tasks, and how often that was given up.
+fn undelivered(automation: &AgentAutomation, tasks: &[&AgentTask]) -> Vec<String> {
+    let dead = automation.status.as_ref().map_or(0, |status| status.dead_letters);
+    let dead = (dead > 0).then(|| format!("{dead} notifications were given up"));
+    let why = notify::undelivered(automation, tasks);
+    let why = why.map(|why| format!("undelivered: {}", why.message));
+    dead.into_iter().chain(why).collect()
 }
 
 /// What its waiting tasks wait for, unless that is what the automation itself waits for.

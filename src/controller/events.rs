@@ -7,8 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
+use crate::api::notify::NotificationState;
 use crate::api::task::{Phase, TaskStatus};
 use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::plan::notify::sentence;
 use crate::plan::pulls::refusal;
 
 /// The most bytes of an Event's note.
@@ -45,6 +47,12 @@ impl Teller {
     /// The Event for what GitHub would not let be done about a pull request.
     pub(super) fn tell_of_refusal(&self, task: &AgentTask) -> Option<BoxFuture<'static, ()>> {
         let event = event_of_refusal(task.status.as_ref()?)?;
+        Some(self.publish(event, task.object_ref(&())))
+    }
+
+    /// The Event for a notification that was given up.
+    pub(super) fn tell_of_undelivered(&self, task: &AgentTask) -> Option<BoxFuture<'static, ()>> {
+        let event = event_of_undelivered(task)?;
         Some(self.publish(event, task.object_ref(&())))
     }
 
@@ -130,6 +138,15 @@ fn event_of_refusal(status: &TaskStatus) -> Option<Event> {
     let link = pull.url.as_deref().unwrap_or("the pull request");
     let note = format!("{link}: {}", refusal(pull)?);
     Some(warning(Reason::PullRequestRefused, &note, "Follow"))
+}
+
+fn event_of_undelivered(task: &AgentTask) -> Option<Event> {
+    let entries = &task.status.as_ref()?.notifications;
+    let dead = entries
+        .iter()
+        .filter(|entry| entry.state == NotificationState::DeadLetter);
+    let said: Vec<_> = dead.filter_map(|entry| sentence(task, entry)).collect();
+    (!said.is_empty()).then(|| warning(Reason::Undelivered, &said.join("; "), "Notify"))
 }
 
 fn warning(reason: Reason, note: &str, action: &str) -> Event {

@@ -346,6 +346,9 @@ impl<'a> Leading<'a> {
             if seen.pull.is_refused && !said.pull.is_refused {
                 self.telling.extend(self.teller.tell_of_refusal(task));
             }
+            if seen.dead_letters > said.dead_letters {
+                self.telling.extend(self.teller.tell_of_undelivered(task));
+            }
         }
         if said.map(|said| (said.phase, said.reason)) == Some((status.phase, status.reason)) {
             return;
@@ -432,6 +435,7 @@ impl<'a> Leading<'a> {
             | Subject::Branch(_)
             | Subject::Pulls(..)
             | Subject::Origin(_)
+            | Subject::Notification(..)
             | Subject::Events(..) => None,
         }
     }

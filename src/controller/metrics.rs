@@ -12,10 +12,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::api::notify::NotificationState;
 use crate::api::task::{Phase, PullRequest};
 use crate::api::{AgentTask, Reason};
 use crate::github::Exchange;
 use crate::plan::automation::seconds_to_review;
+use crate::plan::notify::in_state;
 use crate::plan::pulls::{is_own_pull, refusal};
 use crate::plan::world::phase;
 
@@ -29,7 +31,7 @@ pub struct Metrics {
     credits: Counter<f64, AtomicU64>,
     held: Histogram,
     time_to_review: Histogram,
-    pulls_closed: Family<Closed, Counter>,
+    pulls_closed: Family<Ended, Counter>,
     api: Family<ApiRequest, Counter>,
     actions: Family<Outcome, Counter>,
     missed: Counter,
@@ -37,6 +39,7 @@ pub struct Metrics {
     github: Family<Request, Counter>,
     github_left: Gauge<f64, AtomicU64>,
     undecodable: Family<OfKind, Counter>,
+    notifications: Family<Ended, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,7 +49,7 @@ struct Decision {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Closed {
+struct Ended {
     result: &'static str,
 }
 
@@ -68,6 +71,10 @@ pub(super) struct Seen {
     pub nano_credits: i64,
     /// Seconds from its pull request's creation to the first review of it.
     pub review_seconds: Option<i64>,
+    /// Notifications of its end that were delivered.
+    pub delivered: usize,
+    /// Those that were given up.
+    pub dead_letters: usize,
 }
 
 /// What Events tell of a task's pull request.
@@ -96,6 +103,8 @@ impl Seen {
                 .and_then(|status| status.usage.as_ref())
                 .map_or(0, |usage| usage.nano_ai_credits),
             review_seconds: pull.and_then(seconds_to_review),
+            delivered: in_state(task, NotificationState::Delivered),
+            dead_letters: in_state(task, NotificationState::DeadLetter),
         }
     }
 
@@ -146,6 +155,7 @@ impl Default for Metrics {
             github: Family::default(),
             github_left: Gauge::default(),
             undecodable: Family::default(),
+            notifications: Family::default(),
         };
         metrics.register();
         metrics
@@ -213,6 +223,11 @@ impl Metrics {
             "Objects that could not be decoded",
             self.undecodable.clone(),
         );
+        registry.register(
+            "notifications",
+            "Ends of tasks that receivers were told of, or that were given up",
+            self.notifications.clone(),
+        );
     }
 
     /// Where other parts of the process have their metrics.
@@ -277,9 +292,17 @@ impl Metrics {
         if let (None, Some(seconds)) = (from.review_seconds, to.review_seconds) {
             self.time_to_review.observe(seconds as f64);
         }
+        let notified = [
+            ("delivered", from.delivered, to.delivered),
+            ("dead_letter", from.dead_letters, to.dead_letters),
+        ];
+        for (result, from, to) in notified.into_iter().filter(|(_, from, to)| to > from) {
+            let more = u64::try_from(to - from).unwrap_or_default();
+            self.notifications.get_or_create(&Ended { result }).inc_by(more);
+        }
         if from.has_open_pull && !to.has_open_pull {
             let result = if to.is_merged { "merged" } else { "unmerged" };
-            self.pulls_closed.get_or_create(&Closed { result }).inc();
+            self.pulls_closed.get_or_create(&Ended { result }).inc();
         }
     }
 
@@ -330,7 +353,9 @@ mod tests {
         let merged = seen(
             "{phase: Succeeded, reason: Completed, usage: {nanoAiCredits: 2500000000},
               pullRequest: {id: 1, state: closed, merged: true, createdAt: '2026-11-22T06:00:00Z',
-                            firstReviewAt: '2026-11-22T06:10:00Z'}}",
+                            firstReviewAt: '2026-11-22T06:10:00Z'},
+              notifications: [{name: chat, of: Succeeded, state: Delivered}, {name: tickets, of: Succeeded, state: Delivered},
+                              {name: old, of: Succeeded, state: DeadLetter}, {name: new, of: Succeeded, state: Pending}]}",
         );
         let metrics = Metrics::default();
         let steps = [held, running, opened, merged];
@@ -350,6 +375,8 @@ mod tests {
             "held_seconds_count 1",
             "pull_request_review_seconds_sum 600.0",
             "pull_requests_closed_total{result=\"merged\"} 1",
+            "notifications_total{result=\"delivered\"} 2",
+            "notifications_total{result=\"dead_letter\"} 1",
         ];
         for line in expected {
             let line = format!("agent_automation_{line}\n");

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::execute::{Clock, Executor};
-use crate::github::Client as GitHub;
+use crate::github::{Client as GitHub, Transport};
 use crate::plan::Settings;
 
 use leading::Leading;
@@ -31,6 +31,8 @@ use metrics::Metrics;
 pub struct Controller {
     pub client: kube::Client,
     pub github: GitHub,
+    /// The way to whoever is told of the ends of tasks.
+    pub receivers: Arc<dyn Transport>,
     pub clock: Clock,
     pub settings: Settings,
     pub lease: Terms,
@@ -57,6 +59,7 @@ impl Controller {
             let executor = Executor::new(
                 self.client.clone(),
                 self.github.clone(),
+                self.receivers.clone(),
                 lease.clone(),
                 self.clock.clone(),
                 self.settings.clone(),

@@ -8,10 +8,13 @@ mod github;
 mod guardrails;
 mod identity;
 mod kubernetes;
+mod notify;
 mod origin;
 mod pulls;
+mod receivers;
 mod refresh;
 mod report;
+mod signing;
 mod start;
 mod sweep;
 
@@ -22,13 +25,14 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 pub(crate) use kubernetes::failure;
+pub use receivers::Receivers;
 
 use tokio::sync::OnceCell;
 
 use self::identity::Holder;
 use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::repository::Repository;
-use crate::github::{Client as GitHub, Token};
+use crate::github::{Client as GitHub, Token, Transport};
 use crate::observe::Update;
 use crate::plan::{Action, CredentialKey, ObjectKey, Settings, Subject, World};
 
@@ -47,6 +51,7 @@ pub trait Leadership: Send + Sync {
 pub struct Executor {
     pub(crate) client: kube::Client,
     pub(crate) github: GitHub,
+    pub(crate) receivers: Arc<dyn Transport>,
     pub(crate) leadership: Arc<dyn Leadership>,
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
@@ -138,7 +143,7 @@ impl Step {
     pub fn new(world: &World, subject: Subject, action: Action) -> Self {
         let target = match &subject {
             Subject::Automation(key) => world.automation(key).cloned().map(Box::new).map(Target::Automation),
-            Subject::Task(key) => world.task(key).cloned().map(|task| Target::Task {
+            Subject::Task(key) | Subject::Notification(key, _) => world.task(key).cloned().map(|task| Target::Task {
                 task: Box::new(task),
                 taken: if action == Action::Search {
                     taken(world, key)
@@ -166,6 +171,7 @@ impl Executor {
     pub fn new(
         client: kube::Client,
         github: GitHub,
+        receivers: Arc<dyn Transport>,
         leadership: Arc<dyn Leadership>,
         clock: Clock,
         settings: Settings,
@@ -174,6 +180,7 @@ impl Executor {
         Self {
             client,
             github,
+            receivers,
             leadership,
             clock,
             settings,
@@ -201,6 +208,9 @@ impl Executor {
                 self.hand_over(*task, number, &users, &teams).await
             }
             (_, Target::Task { task, .. }, Action::Report(said)) => Box::pin(self.report(*task, &said)).await,
+            (Subject::Notification(key, name), Target::Task { .. }, Action::Notify(notice)) => {
+                self.notify(key, name, *notice).await
+            }
             (_, Target::Task { task, .. }, Action::ClosePull { number }) => {
                 Box::pin(self.close_pull(*task, number)).await
             }

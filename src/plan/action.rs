@@ -7,6 +7,7 @@ use crate::api::automation::AutomationStatus;
 use crate::api::task::{CredentialIdentity, PolicyRef, TaskStatus};
 use crate::domain::repository::Repository;
 
+use super::notify::Notice;
 use super::report::Said;
 use super::world::{BranchKey, CredentialKey, ObjectKey, OriginKey};
 
@@ -25,13 +26,15 @@ pub enum Subject {
     Origin(OriginKey),
     /// What happens in a repository.
     Events(CredentialKey, Repository),
+    /// What a receiver is told of a task, by its name.
+    Notification(ObjectKey, String),
 }
 
 impl Subject {
     #[must_use]
     pub fn namespace(&self) -> &str {
         match self {
-            Self::Automation(key) | Self::Task(key) => &key.namespace,
+            Self::Automation(key) | Self::Task(key) | Self::Notification(key, _) => &key.namespace,
             Self::Credential(key) | Self::Repository(key, _) | Self::Pulls(key, _) | Self::Events(key, _) => {
                 &key.namespace
             }
@@ -46,6 +49,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Automation(key) => write!(f, "automation {key}"),
             Self::Task(key) => write!(f, "task {key}"),
+            Self::Notification(key, name) => write!(f, "notification {name} of task {key}"),
             Self::Credential(key) => write!(f, "credential {key}"),
             Self::Repository(key, repository) => write!(f, "repository {repository} with {key}"),
             Self::Branch(key) => write!(f, "branch {} of {} with {}", key.branch, key.repository, key.credential),
@@ -116,6 +120,8 @@ pub enum Action {
     Settle,
     /// Say how a task stands where it came from.
     Report(Box<Said>),
+    /// Tell a receiver of the task's end.
+    Notify(Box<Notice>),
     /// Look for a task whose start was not answered, by its markers.
     Search,
     /// Read a task's details, and its pull request's link where that is missing.
@@ -147,6 +153,7 @@ impl Action {
             Self::Sweep { .. } => "Sweep",
             Self::Settle => "Settle",
             Self::Report(_) => "Report",
+            Self::Notify(_) => "Notify",
             Self::Search => "Search",
             Self::Observe { .. } => "Observe",
             Self::Poll { .. } => "Poll",

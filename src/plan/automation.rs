@@ -33,7 +33,9 @@ use super::schedule::{Due, due};
 use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, Retry, SecretState, World, counts as counts_against_cap, phase};
-use super::{Action, Planned, Settings, Subject, Why, budget, credential, event, naming, pulls, request, retry, sweep};
+use super::{
+    Action, Planned, Settings, Subject, Why, budget, credential, event, naming, notify, pulls, request, retry, sweep,
+};
 use history::add_pull;
 use standing::stalled_by;
 
@@ -377,6 +379,7 @@ impl<'a> View<'a> {
                 ..spec.pull_request.clone()
             },
             report: spec.report.clone().filter(|_| occasion.event.is_some()),
+            notify: spec.notify.clone(),
             secret_ref: spec.credentials.secret_ref.clone(),
             start_policy: spec.start_policy,
             start_before: deadline.map(|seconds| add(occasion.time, SignedDuration::from_secs(i64::from(seconds)))),
@@ -482,9 +485,13 @@ impl<'a> View<'a> {
         let generation = self.automation.meta().generation;
         let active = self.tasks.iter().filter(|task| counts_against_cap(task));
         let times = self.tasks.iter().filter_map(|task| succeeded_at(task));
+        let warnings = [
+            ("Narrowed", self.narrowed()),
+            ("Undelivered", notify::undelivered(self.automation, &self.tasks)),
+        ];
         AutomationStatus {
             observed_generation: generation,
-            conditions: conditions(standing, self.narrowed().as_ref(), generation, &before.conditions, now),
+            conditions: conditions(standing, &warnings, generation, &before.conditions, now),
             active: i32::try_from(active.clone().count()).unwrap_or(i32::MAX),
             active_tasks: active.take(ACTIVE_SHOWN).map(|task| summary(task)).collect(),
             recent_tasks: self.recent(),
@@ -499,6 +506,7 @@ impl<'a> View<'a> {
             credential: self.credential(&before),
             pull_requests: self.pull_requests(&collected),
             summary: self.summary(&collected),
+            dead_letters: self.dead_letters(&collected),
             collected,
             counts,
             usage,

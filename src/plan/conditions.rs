@@ -27,12 +27,12 @@ impl Standing {
     }
 }
 
-/// The conditions. A transition time is carried over unless the condition's status changed. `Narrowed` warns of what the
-/// policies do not allow in full.
+/// The conditions. A transition time is carried over unless the condition's status changed. A warning is a condition that is
+/// there only while it is true.
 #[must_use]
 pub fn conditions(
     standing: &Standing,
-    narrowed: Option<&Why>,
+    warnings: &[(&str, Option<Why>)],
     generation: Option<i64>,
     before: &[Condition],
     now: Timestamp,
@@ -60,13 +60,16 @@ pub fn conditions(
             condition(kind, "False", not, "")
         }
     };
-    let warning = narrowed.map(|why| condition("Narrowed", "True", why.reason.as_str(), &why.message));
+    let warnings = warnings.iter().filter_map(|(kind, why)| {
+        let why = why.as_ref()?;
+        Some(condition(kind, "True", why.reason.as_str(), &why.message))
+    });
     let standing = [
         condition("Ready", ready, reason, message),
         abnormal("Reconciling", "NotReconciling", reconciling),
         abnormal("Stalled", "NotStalled", stalled),
     ];
-    standing.into_iter().chain(warning).collect()
+    standing.into_iter().chain(warnings).collect()
 }
 
 fn transition(kind: &str, status: &str, before: &[Condition], now: Timestamp) -> Time {
@@ -96,9 +99,9 @@ mod tests {
         let missing = Standing::Stalled(Why::new(Reason::SecretMissing, "create it"));
         let denied = Standing::Stalled(Why::new(Reason::PolicyDenied, "ask"));
         let ready = Standing::Ready(Why::new(Reason::Ready, ""));
-        let first = conditions(&missing, None, Some(1), &[], early);
-        let second = conditions(&denied, None, Some(2), &first, late);
-        let third = conditions(&ready, None, Some(2), &second, late);
+        let first = conditions(&missing, &[], Some(1), &[], early);
+        let second = conditions(&denied, &[], Some(2), &first, late);
+        let third = conditions(&ready, &[], Some(2), &second, late);
         let say = |conditions: &[Condition]| {
             conditions
                 .iter()

@@ -8,7 +8,7 @@
 //! and what has become of the issue or the pull request that it came from ([`origin`]).
 //! [`start`] says what the outcome of a start means, [`search`] what it means when a lost one is looked for, [`task`] what
 //! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`report`] what is said where
-//! the work came from, [`event`] and [`sweep`] what happens at
+//! the work came from, [`notify`] who is told of its end, [`event`] and [`sweep`] what happens at
 //! GitHub, [`credential`] when a
 //! Secret is read and GitHub polled, [`refresh`] when an app's token is exchanged for the next.
 
@@ -25,6 +25,7 @@ pub mod event;
 pub mod freeze;
 pub mod guardrails;
 pub mod naming;
+pub mod notify;
 pub mod observed;
 pub mod order;
 pub mod origin;
@@ -86,6 +87,7 @@ pub fn plan(world: &World, subject: &Subject, settings: &Settings, now: Timestam
         Subject::Branch(key) => guardrails::plan(world, key, settings, now),
         Subject::Events(key, repository) => sweep::plan(world, key, repository, settings, now),
         Subject::Origin(key) => origin::plan(world, key),
+        Subject::Notification(key, name) => notify::plan(world, key, name, settings, now),
         Subject::Pulls(key, repository) => pulls::plan(world, key, repository, settings, now),
     }
 }

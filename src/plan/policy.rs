@@ -12,6 +12,7 @@ use crate::api::policy::{LabelOperator, LabelRequirement, NamespaceSelector, Pol
 use crate::api::task::{Bound, PolicyRef, TaskSpec};
 use crate::api::trigger::{PushTo, Trigger};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::pattern::{Case, Pattern};
 use crate::domain::schedule::parse_zone;
 
@@ -77,6 +78,7 @@ pub struct Rules {
     models: Vec<Pattern>,
     custom_agents: Vec<Pattern>,
     credentials: Vec<Pattern>,
+    notify_hosts: Vec<Pattern>,
     release_branches: Vec<Pattern>,
     pub zone: TimeZone,
     pub windows: Vec<Window>,
@@ -151,6 +153,7 @@ impl Rules {
             models: patterns(&spec.models, Case::Insensitive),
             custom_agents: patterns(&spec.custom_agents, Case::Sensitive),
             credentials: patterns(&spec.credentials, Case::Sensitive),
+            notify_hosts: patterns(&spec.notify_hosts, Case::Insensitive),
             release_branches: patterns(release, Case::Sensitive),
             zone,
             windows,
@@ -269,6 +272,20 @@ pub fn may_push(world: &World, namespace: &str, head: &str) -> Option<Refusal> {
         .find_map(|policy| unpushable(policy, Some(head)))
 }
 
+/// Whether the ends of tasks of a namespace may be told there. That nothing starts does not matter to it.
+#[must_use]
+pub fn may_notify(world: &World, namespace: &str, endpoint: &Endpoint) -> Ruling {
+    if let Some(refusal) = unreadable_policy(world) {
+        return Ruling::Held(refusal);
+    }
+    let mut held = world.holding(namespace).peekable();
+    if held.peek().is_none() {
+        return Ruling::Denied(unheld(world, namespace));
+    }
+    held.find_map(|policy| unlisted_host(policy, endpoint))
+        .map_or(Ruling::Allowed, Ruling::Denied)
+}
+
 /// What policies say to an automation, by what its triggers are for and where they push to.
 #[must_use]
 pub fn rule_automation(world: &World, automation: &AgentAutomation) -> Vec<Ruling> {
@@ -315,23 +332,12 @@ pub fn prompt_sections(automation: &AgentAutomation) -> Vec<PromptSection> {
 /// Asks every policy that holds.
 #[must_use]
 pub fn rule(world: &World, request: &Request) -> Ruling {
-    if let Some(name) = world.unreadable_policies.first() {
-        let message = format!(
-            "AgentPolicy {name} can't be read, so nothing starts: mend it, or install the definitions that fit this \
-             controller"
-        );
-        return Ruling::Held(Refusal {
-            why: Why::new(Reason::PolicyUnreadable, message),
-            bound: None,
-        });
+    if let Some(refusal) = unreadable_policy(world) {
+        return Ruling::Held(refusal);
     }
     let held: Vec<_> = world.holding(&request.namespace).collect();
     if held.is_empty() {
-        let message = nobody_speaks(world, &request.namespace);
-        return Ruling::Denied(Refusal {
-            why: Why::new(Reason::PolicyDenied, message),
-            bound: None,
-        });
+        return Ruling::Denied(unheld(world, &request.namespace));
     }
     if let Some(refusal) = held.iter().find_map(|policy| refusal(policy, request)) {
         return Ruling::Denied(refusal);
@@ -388,6 +394,25 @@ fn meets(requirement: &LabelRequirement, labels: &Labels) -> bool {
         LabelOperator::NotIn => !listed,
         LabelOperator::Exists => value.is_some(),
         LabelOperator::DoesNotExist => value.is_none(),
+    }
+}
+
+fn unreadable_policy(world: &World) -> Option<Refusal> {
+    let name = world.unreadable_policies.first()?;
+    let message = format!(
+        "AgentPolicy {name} can't be read, so nothing starts: mend it, or install the definitions that fit this \
+         controller"
+    );
+    Some(Refusal {
+        why: Why::new(Reason::PolicyUnreadable, message),
+        bound: None,
+    })
+}
+
+fn unheld(world: &World, namespace: &str) -> Refusal {
+    Refusal {
+        why: Why::new(Reason::PolicyDenied, nobody_speaks(world, namespace)),
+        bound: None,
     }
 }
 
@@ -466,6 +491,17 @@ fn unpushable(policy: &Policy, head: Option<&str>) -> Option<Refusal> {
         let (name, has) = (policy.name(), allows(sources));
         let message = format!("AgentPolicy {name} does not allow it: spec.headBranches must name {wanted} ({has})");
         policy.refuses("headBranches", Reason::PolicyDenied, message)
+    })
+}
+
+fn unlisted_host(policy: &Policy, endpoint: &Endpoint) -> Option<Refusal> {
+    let (host, sources) = (endpoint.host(), &policy.spec().notify_hosts);
+    let is_named = sources.iter().any(|source| source.eq_ignore_ascii_case(host));
+    let is_allowed = is_named || endpoint.is_named() && any(&policy.rules.notify_hosts, host);
+    (!is_allowed).then(|| {
+        let (name, has) = (policy.name(), allows(sources));
+        let message = format!("AgentPolicy {name} does not allow it: spec.notifyHosts must name {host} ({has})");
+        policy.refuses("notifyHosts", Reason::PolicyDenied, message)
     })
 }
 

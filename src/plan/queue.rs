@@ -213,7 +213,11 @@ impl<'a> Touched<'a> {
             has_gone: false,
         };
         let mut namespaces: BTreeSet<&str> = concerned.iter().map(|key| key.namespace.as_str()).collect();
-        for subject in news {
+        // Who is told of an end shares nothing with what waits.
+        let shared = news
+            .iter()
+            .filter(|subject| !matches!(subject, Subject::Notification(..)));
+        for subject in shared {
             namespaces.insert(subject.namespace());
             match subject {
                 Subject::Task(key) => match world.task(key) {
@@ -233,6 +237,7 @@ impl<'a> Touched<'a> {
                 | Subject::Repository(..)
                 | Subject::Branch(_)
                 | Subject::Origin(_)
+                | Subject::Notification(..)
                 | Subject::Events(..) => {}
             }
         }
@@ -290,7 +295,7 @@ fn concern(world: &World, subject: &Subject, concerned: &mut BTreeSet<ObjectKey>
             }
         }
         // What is new about these is news about their automations, or changes nothing for what waits.
-        Subject::Credential(_) | Subject::Repository(..) | Subject::Events(..) => {}
+        Subject::Credential(_) | Subject::Repository(..) | Subject::Events(..) | Subject::Notification(..) => {}
     }
 }
 

@@ -157,7 +157,7 @@ pub fn successor(task: &AgentTask, spec: crate::api::task::TaskSpec, why: &str) 
 
 /// Twice as long for each retry, and varied by up to a fifth either way by the task's uid, so that what failed together is
 /// not retried together.
-fn backoff(task: &AgentTask, first: SignedDuration, number: i32) -> SignedDuration {
+pub(super) fn backoff(task: &AgentTask, first: SignedDuration, number: i32) -> SignedDuration {
     let exponent = u32::try_from(number - 1).unwrap_or(0).min(16);
     let whole = first.saturating_mul(2_i32.pow(exponent)).min(LONGEST_BACKOFF).as_secs();
     let digest = Sha256::digest(task.uid().unwrap_or_default());

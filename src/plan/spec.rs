@@ -13,6 +13,7 @@ use crate::api::reason::Reason;
 use crate::api::task::Occurrence;
 use crate::api::trigger::{PushTo, ScheduleTrigger, Trigger};
 use crate::domain::branch::Branch;
+use crate::domain::endpoint::Endpoint;
 use crate::domain::expression::expression;
 use crate::domain::inputs::{self, Values};
 use crate::domain::outside::Fence;
@@ -91,6 +92,7 @@ pub fn parse(automation: &AgentAutomation) -> Result<Parsed<'_>, Vec<Problem>> {
     let schedules = schedules(spec, &mut problems);
     problems.extend(input_problems(spec));
     problems.extend(event_problems(spec));
+    problems.extend(notify_problems(spec));
     let (events, manual, defaults) = (events(spec), manual(spec), defaults(spec));
     let occasions = made_up(&schedules, &events, manual, &defaults);
     problems.extend(template_problem(automation, repository.as_ref(), &occasions));
@@ -335,6 +337,15 @@ fn event_problems(spec: &AutomationSpec) -> Vec<Problem> {
         }
     }
     problems
+}
+
+fn notify_problems(spec: &AutomationSpec) -> Vec<Problem> {
+    let receivers = spec.notify.iter().enumerate();
+    let unreadable = receivers.filter_map(|(index, terms)| {
+        let error = Endpoint::parse(&terms.url).err()?;
+        Some(problem(format!("notify[{index}].url"), Reason::InvalidSpec, error))
+    });
+    unreadable.collect()
 }
 
 fn expressions(field: &str, source: Option<&String>, found: &mut impl FnMut(&str, String)) {

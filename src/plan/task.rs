@@ -18,7 +18,7 @@ use super::observed::{ListedTask, ObservedTask};
 use super::start::{bounded, say, settle};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, TaskFacts, World, counts};
-use super::{Action, Planned, Settings, Subject, pulls, report, retry, search, start};
+use super::{Action, Planned, Settings, Subject, notify, pulls, report, retry, search, start};
 
 /// A task that lists do not show (it may be archived) is read by its id this often.
 const UNLISTED: SignedDuration = SignedDuration::from_mins(5);
@@ -36,6 +36,12 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
     let Some(status) = &task.status else {
         return Planned::default();
     };
+    if let Some(next) = notify::learned(world, key, task, now) {
+        return Planned {
+            actions: vec![Action::WriteTaskStatus(Box::new(next))],
+            ..Planned::default()
+        };
+    }
     let mut planned = match status.phase {
         Phase::Pending | Phase::Held => plan_said(world, task, Planned::default(), now),
         Phase::Starting => plan_starting(status, now),

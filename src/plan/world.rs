@@ -22,6 +22,7 @@ use crate::domain::task_state::TaskState;
 use super::Subject;
 use super::budget::{self, Ledger};
 use super::decided::Decisions;
+use super::notify::{self, Sent};
 use super::observed::{GuardrailFacts, ListedTask, Refused, Search, SeenOrigin, SeenPull};
 use super::policy::{Labels, Policy};
 use super::refresh::Refresh;
@@ -213,6 +214,8 @@ pub struct TaskFacts {
     pub pull_observed_at: Option<Timestamp>,
     /// The last look for it, while its start is unknown.
     pub search: Option<Search>,
+    /// What came of the last POST to each receiver.
+    pub sent: BTreeMap<String, Sent>,
 }
 
 /// Something that did not get through, and when it is tried again.
@@ -646,6 +649,9 @@ impl World {
         self.facts.remove(key);
         self.retries.remove(&Subject::Task(key.clone()));
         let Some(task) = self.tasks.remove(key) else { return };
+        for subject in notify::all_subjects(&task) {
+            self.retries.remove(&subject);
+        }
         let cause = &task.spec.trigger;
         let untold = self
             .automation_of(&task)

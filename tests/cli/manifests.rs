@@ -91,7 +91,7 @@ pub const EDITS: &[Edit] = &[
         to: "  suspended: true\n  prompt:",
         refused: Apply,
         findings: &[
-            "16: spec.suspended: there is no such field; here are activeDeadlineSeconds, agent, branches, budget, concurrency, credentials, deduplicate, failureThreshold, historyLimits, inputs, maxOpenPullRequests, onSpecChange, priority, prompt, pullRequest, report, repository, requireApproval, retry, stalePullRequest, startPolicy, suspend, triggers, waitingDeadlineSeconds",
+            "16: spec.suspended: there is no such field; here are activeDeadlineSeconds, agent, branches, budget, concurrency, credentials, deduplicate, failureThreshold, historyLimits, inputs, maxOpenPullRequests, notify, onSpecChange, priority, prompt, pullRequest, report, repository, requireApproval, retry, stalePullRequest, startPolicy, suspend, triggers, waitingDeadlineSeconds",
         ],
     },
     Edit {
@@ -525,7 +525,7 @@ pub const FILES: &[File] = &[
         text: "{\n\t\"apiVersion\": \"agentautomation.dev/v1alpha1\",\n\t\"kind\": \"AgentPolicy\",\n\t\"metadata\": {\"name\": \"a\"},\n\t\"spec\": {\n\t\t\"suspended\": true\n\t}\n}\n",
         refused: Apply,
         findings: &[
-            "6: AgentPolicy a: spec.suspended: there is no such field; here are baseBranches, budget, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
+            "6: AgentPolicy a: spec.suspended: there is no such field; here are baseBranches, budget, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, notifyHosts, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
         ],
     },
     File {

@@ -17,6 +17,8 @@ use kube::client::Body;
 use tokio::sync::Notify;
 use tower::{BoxError, Service};
 
+use crate::receiver::Receiver;
+
 /// When the controller dies, as seen from one of its writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
@@ -156,6 +158,13 @@ impl Network {
         })
     }
 
+    pub fn receivers(&self, receiver: Receiver) -> Arc<dyn Transport> {
+        Arc::new(Told {
+            network: self.clone(),
+            receiver,
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
     }
@@ -256,37 +265,77 @@ impl Transport for GitHub {
             is_write: *request.method() != Method::GET,
         };
         let simulator = self.simulator.clone();
-        let lost = |reason: &str| Err(TransportError::Lost(reason.to_owned()));
-        match self.network.fate(write) {
-            Fate::Pass => Box::pin(async move {
-                match tokio::time::timeout(timeout, simulator.handle(request)).await {
-                    Ok(Answer::Response(response)) => Ok(response),
-                    Ok(Answer::Reset) => lost("connection reset"),
-                    Ok(Answer::Truncated(..)) => lost("the body was cut short"),
-                    Err(_) => lost("no answer in time"),
-                }
-            }),
-            Fate::Never => Box::pin(pending()),
-            Fate::Unheard(delay) => {
-                unheard(delay, async move { drop(simulator.handle(request).await) });
-                Box::pin(pending())
+        let deed = async move {
+            match simulator.handle(request).await {
+                Answer::Response(response) => Ok(response),
+                Answer::Reset => Err(lost("connection reset")),
+                Answer::Truncated(..) => Err(lost("the body was cut short")),
             }
-            Fate::Mishap(Mishap::Refused | Mishap::Busy) => {
-                Box::pin(async { Err(TransportError::NeverSent("connection refused".to_owned())) })
-            }
-            Fate::Mishap(Mishap::AnswerLost) => Box::pin(async move {
-                drop(simulator.handle(request).await);
-                lost("connection reset")
-            }),
-            Fate::Mishap(Mishap::Delayed(delay) | Mishap::Late(delay)) => {
-                unheard(delay.min(timeout), async move { drop(simulator.handle(request).await) });
-                Box::pin(async move {
-                    tokio::time::sleep(timeout).await;
-                    lost("no answer in time")
-                })
-            }
+        };
+        carried(self.network.fate(write), timeout, deed)
+    }
+}
+
+/// Whoever is told of the ends of tasks, at the other end of the wires.
+struct Told {
+    network: Network,
+    receiver: Receiver,
+}
+
+impl Transport for Told {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+        let write = Sent {
+            target: "receiver",
+            method: request.method().to_string(),
+            what: "notification".to_owned(),
+            is_write: true,
+        };
+        let receiver = self.receiver.clone();
+        carried(self.network.fate(write), timeout, async move {
+            receiver.take(request).await
+        })
+    }
+}
+
+/// What a client sees of a request that is acted on so.
+fn carried(
+    fate: Fate,
+    timeout: Duration,
+    deed: impl Future<Output = Result<Response<Bytes>, TransportError>> + Send + 'static,
+) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+    match fate {
+        Fate::Pass => Box::pin(async move {
+            let answer = tokio::time::timeout(timeout, deed).await;
+            answer.unwrap_or_else(|_| Err(lost("no answer in time")))
+        }),
+        Fate::Never => Box::pin(pending()),
+        Fate::Unheard(delay) => {
+            unheard(delay, async move { drop(deed.await) });
+            Box::pin(pending())
+        }
+        Fate::Mishap(Mishap::Refused | Mishap::Busy) => {
+            Box::pin(async { Err(TransportError::NeverSent("connection refused".to_owned())) })
+        }
+        Fate::Mishap(Mishap::AnswerLost) => Box::pin(async move {
+            drop(deed.await);
+            Err(lost("connection reset"))
+        }),
+        Fate::Mishap(Mishap::Delayed(delay) | Mishap::Late(delay)) => {
+            unheard(delay.min(timeout), async move { drop(deed.await) });
+            Box::pin(async move {
+                tokio::time::sleep(timeout).await;
+                Err(lost("no answer in time"))
+            })
         }
     }
+}
+
+fn lost(reason: &str) -> TransportError {
+    TransportError::Lost(reason.to_owned())
 }
 
 /// On its way, whatever becomes of who sent it.

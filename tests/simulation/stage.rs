@@ -27,6 +27,7 @@ use tokio::time::Instant;
 
 use crate::invariants::Watcher;
 use crate::network::Network;
+use crate::receiver::Receiver;
 
 /// The token that must be found nowhere but in its Secret.
 pub const TOKEN: &str = "github_pat_canary_7f3a";
@@ -37,6 +38,8 @@ pub const REPOSITORY: &str = "acme/payments-api";
 pub struct Stage {
     pub server: MemoryApiServer,
     pub github: Simulator,
+    /// Who is told of the ends of tasks.
+    pub receiver: Receiver,
     pub start: Timestamp,
     pub watcher: Arc<Mutex<Watcher>>,
     /// The people's and the platform's own way to the API server.
@@ -117,6 +120,7 @@ impl Stage {
             people: server.connect("people"),
             server,
             github,
+            receiver: Receiver::default(),
             start,
             watcher,
             began,
@@ -198,11 +202,13 @@ impl Stage {
     }
 
     pub async fn replace_token(&self, token: &str) {
+        self.change_secret("github-agent-token", "token", token).await;
+    }
+
+    pub async fn change_secret(&self, name: &str, key: &str, value: &str) {
         let api: Api<Secret> = Api::namespaced(self.people.client(), NAMESPACE);
-        let patch = Patch::Merge(json!({"data": {"token": ByteString(token.as_bytes().to_vec())}}));
-        api.patch("github-agent-token", &PatchParams::default(), &patch)
-            .await
-            .unwrap();
+        let patch = Patch::Merge(json!({"data": {key: ByteString(value.as_bytes().to_vec())}}));
+        api.patch(name, &PatchParams::default(), &patch).await.unwrap();
     }
 
     /// The token that is in the Secret.
@@ -213,15 +219,20 @@ impl Stage {
     }
 
     pub async fn secret(&self) {
+        self.secret_of("github-agent-token", "token", TOKEN).await;
+    }
+
+    /// A Secret with one key.
+    pub async fn secret_of(&self, name: &str, key: &str, value: &str) {
         let api: Api<Secret> = Api::namespaced(self.people.client(), NAMESPACE);
         let secret = Secret {
             metadata: ObjectMeta {
-                name: Some("github-agent-token".to_owned()),
+                name: Some(name.to_owned()),
                 ..ObjectMeta::default()
             },
             data: Some(BTreeMap::from([(
-                "token".to_owned(),
-                ByteString(TOKEN.as_bytes().to_vec()),
+                key.to_owned(),
+                ByteString(value.as_bytes().to_vec()),
             )])),
             ..Secret::default()
         };
@@ -254,6 +265,7 @@ impl Stage {
                 network.github(self.github.clone()),
                 BaseUrl::parse("https://api.github.com").unwrap(),
             ),
+            receivers: network.receivers(self.receiver.clone()),
             clock: Arc::new(move || {
                 start + began.elapsed() + SignedDuration::from_millis(ahead.load(Ordering::Relaxed))
             }),

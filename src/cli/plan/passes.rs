@@ -103,6 +103,7 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
         | Action::ListOpenPulls
         | Action::ReadOrigin
         | Action::Report(_)
+        | Action::Notify(_)
         | Action::Sweep { .. }
         | Action::Settle
         | Action::ObservePull { .. }
@@ -188,6 +189,7 @@ impl Passes<'_> {
             | Action::ListOpenPulls
             | Action::ReadOrigin
             | Action::Report(_)
+            | Action::Notify(_)
             | Action::Sweep { .. }
             | Action::Settle
             | Action::ReadSecret

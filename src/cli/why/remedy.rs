@@ -111,6 +111,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::OriginGone => "nothing has to change: open it again and ask anew, if the work is wanted after all",
         Reason::TextEdited => "read the text as it is now, then ask anew (set the label again), or cancel the task",
         Reason::NotWanted => "nothing has to change: the trigger's fields say which pull requests it is for",
+        Reason::Undelivered => {
+            "mend what the message names: the receiver, the Secret with the signing key, or a policy's notifyHosts"
+        }
         Reason::PolicyNarrows => "ask for no more than the policies allow",
     }
 }

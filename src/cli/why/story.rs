@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::api::task::{Phase, TaskStatus};
 use crate::api::{AgentTask, Reason};
 use crate::cli::decision::Decision;
+use crate::plan::notify;
 use crate::plan::world::{automation_key, open_pull, phase};
 
 /// What happened to a task, in order.
@@ -44,6 +45,7 @@ pub fn story(task: &AgentTask, status: &TaskStatus) -> Vec<String> {
     }));
     story.extend(pull_request(status));
     story.extend(status.ended_at.map(|at| format!("ended {}", to_second(at))));
+    story.extend(notifications(task, status));
     story.extend(status.successor.as_ref().map(|name| format!("followed by {name}")));
     story
 }
@@ -73,6 +75,16 @@ pub fn then(task: &AgentTask, decision: &Decision) -> &'static str {
 #[must_use]
 pub fn to_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// Who was told of its end.
+fn notifications(task: &AgentTask, status: &TaskStatus) -> Vec<String> {
+    let told = status.notifications.iter().map(|entry| {
+        let state = entry.state.as_str();
+        let why = notify::sentence(task, entry).map_or_else(String::new, |said| format!(": {said}"));
+        format!("notification {} ({}) {state}{why}", entry.name, entry.of.as_str())
+    });
+    told.collect()
 }
 
 fn pull_request(status: &TaskStatus) -> Option<String> {

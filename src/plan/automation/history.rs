@@ -15,7 +15,7 @@ use crate::api::policy::TriggerKind;
 use crate::api::task::{Phase, Usage};
 use crate::plan::time::add;
 use crate::plan::world::{ObjectKey, RATE_WINDOW, counts as counts_against_cap, open_pull, phase};
-use crate::plan::{Action, budget, duplicates, event, report, retry};
+use crate::plan::{Action, budget, duplicates, event, notify, report, retry};
 
 /// Deleted tasks that one write of a status accounts for.
 const DEPARTED: usize = 100;
@@ -58,6 +58,7 @@ impl<'a> View<'a> {
         for task in surplus.iter().copied().chain(departed.iter().map(|(_, task)| *task)) {
             add_task(&mut collected.counts, &mut collected.usage, task);
             add_pull(&mut collected.pull_requests, task);
+            collected.dead_letters += notify::dead_letters(task);
             tally::remember(&mut collected, task);
             collected.failures += i32::from(retry::is_failure(task) && ended_at(task) > after);
         }
@@ -120,6 +121,7 @@ impl<'a> View<'a> {
             && !open_pull(task)
             && self.remembered_until(task).is_none()
             && !report::keeps(task, self.now)
+            && !notify::keeps(task)
             && (cause.kind != TriggerKind::Schedule || self.is_past(&cause.name, cause.scheduled_time, schedules))
     }
 
@@ -155,6 +157,12 @@ impl<'a> View<'a> {
     pub(super) fn kept(&self, collected: &Collected) -> impl Iterator<Item = &'a AgentTask> {
         let kept = self.tasks.iter().copied();
         kept.filter(|task| !collected.deleting.contains(&task.name_any()))
+    }
+
+    /// Notifications that were given up.
+    pub(super) fn dead_letters(&self, collected: &Collected) -> i64 {
+        let kept = self.kept(collected).map(notify::dead_letters).sum::<i64>();
+        collected.dead_letters.saturating_add(kept)
     }
 
     pub(super) fn totals(&self, collected: &Collected) -> (Counts, Usage) {

@@ -14,7 +14,7 @@ use crate::plan::observed::Refused;
 use crate::plan::policy::{Ruling, refused, rule_automation};
 use crate::plan::spec::{Parsed, Problem};
 use crate::plan::world::CredentialKey;
-use crate::plan::{Why, guardrails, refresh, retry};
+use crate::plan::{Why, guardrails, notify, refresh, retry};
 
 impl View<'_> {
     /// What the automation asks for beyond what its policies allow: it runs all the same, within what they allow.
@@ -77,6 +77,7 @@ impl View<'_> {
                 }
             }
         }
+        sentences.extend(notify::not_allowed(self.world, self.automation));
         (!sentences.is_empty()).then(|| Why::new(Reason::PolicyNarrows, sentences.join("; ")))
     }
 

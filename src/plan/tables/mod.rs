@@ -7,6 +7,7 @@ mod crowd;
 mod event;
 mod following;
 mod mended;
+mod notify;
 mod origin;
 mod pulls;
 mod queue;

@@ -70,6 +70,8 @@ const ON_ISSUE: &str = r#"[{"name": "event", "issue": {"actions": ["opened"], "c
 const ON_PULL_REQUEST: &str = r#"[{"name": "event", "pullRequest": {"actions": ["opened"], "commands": ["/agent fix"]}},
     {"name": "tick", "schedule": {"cron": "0 0 29 2 *"}}]"#;
 const BY_HAND: &str = r#"[{"name": "event", "manual": {}}, {"name": "tick", "schedule": {"cron": "0 0 29 2 *"}}]"#;
+const RECEIVER: &str =
+    r#"[{"name": "chat", "url": "https://chat.acme.example/hook", "secretRef": {"name": "signing"}}]"#;
 const APPROVERS: &str = r#"{"users": ["bob"], "groups": ["leads"]}"#;
 
 const AUTOMATION: &[Row] = &[
@@ -148,6 +150,34 @@ const AUTOMATION: &[Row] = &[
         .with(&[("/inputs", INPUTS)])
         .good(&[("true", "a schedule gives no inputs")]),
     row("maxOpenPullRequests").good(&[("100", "AgentPolicy gate allows 5 (spec.maxOpenPullRequestsPerAutomation)")]),
+    row("notify")
+        .only(&[(RECEIVER, "spec.notifyHosts must name chat.acme.example")])
+        .bad(&[(
+            r#"[{"name": "a", "url": "https://a.example", "secretRef": {"name": "s"}},
+                {"name": "a", "url": "https://b.example", "secretRef": {"name": "s"}}]"#,
+            "spec.notify[1]: Duplicate value",
+        )]),
+    row("notify[].name")
+        .with(&[("/notify", RECEIVER)])
+        .only(&[(r#""tickets""#, "spec.notify tickets:")])
+        .bad(&[(r#""Not a name""#, "spec.notify[0].name")]),
+    row("notify[].on").with(&[("/notify", RECEIVER)]),
+    row("notify[].secretRef").with(&[("/notify", RECEIVER)]),
+    row("notify[].secretRef.key").with(&[("/notify", RECEIVER)]),
+    row("notify[].secretRef.name").with(&[("/notify", RECEIVER)]),
+    row("notify[].url")
+        .with(&[("/notify", RECEIVER)])
+        .only(&[
+            (r#""https://10.0.0.1:8443/x""#, "spec.notifyHosts must name 10.0.0.1:8443"),
+            (r#""http://localhost:9000""#, "spec.notifyHosts must name localhost:9000"),
+            (r#""https://chat..example/x""#, "InvalidSpec: spec.notify[0].url: it is no address for a POST"),
+            (r#""http://localhost.acme.example""#, "InvalidSpec: spec.notify[0].url: it would be sent in the clear"),
+        ])
+        .bad(&[
+            (r#""http://chat.acme.example/hook""#, "use https: http is for loopback addresses only"),
+            (r#""https://me@chat.acme.example""#, "spec.notify[0].url"),
+            (r#""https://chat.acme.example/#x""#, "spec.notify[0].url"),
+        ]),
     row("onSpecChange"),
     row("priority").good(&[("1000", "AgentPolicy gate allows 10 (spec.maxPriority)")]),
     row("prompt"),
@@ -301,6 +331,7 @@ const BY_LABEL: &str = r#"{"matchLabels": {"kubernetes.io/metadata.name": "NAMES
 
 const POLICY: &[Row] = &[
     row("headBranches").only(&[(r#"["fix/*"]"#, ""), ("[]", "")]),
+    row("notifyHosts").only(&[(r#"["*.acme.example"]"#, ""), ("[]", "")]),
     row("baseBranches").good(&[
         (r#"["ma?n"]"#, ""),
         (r#"["release/*"]"#, "spec.baseBranches must name main"),
