@@ -28,15 +28,15 @@ pub struct Notify {
     /// Which ends are told. Without it those of tasks that started: `Succeeded`, `Failed`, `TimedOut`, `Cancelled`.
     #[serde(default = "ends_of_started")]
     #[schemars(length(min = 1, max = 9), extend("x-kubernetes-list-type" = "set"))]
-    pub on: Vec<NotifyOn>,
+    pub ends: Vec<NotifiedEnd>,
 }
 
-fn ends_of_started() -> Vec<NotifyOn> {
+fn ends_of_started() -> Vec<NotifiedEnd> {
     vec![
-        NotifyOn::Succeeded,
-        NotifyOn::Failed,
-        NotifyOn::TimedOut,
-        NotifyOn::Cancelled,
+        NotifiedEnd::Succeeded,
+        NotifiedEnd::Failed,
+        NotifiedEnd::TimedOut,
+        NotifiedEnd::Cancelled,
     ]
 }
 
@@ -59,7 +59,7 @@ fn signing_key() -> String {
 
 /// An end that is told.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotifyOn {
+pub enum NotifiedEnd {
     /// It ended well.
     Succeeded,
     /// It ended in failure.
@@ -80,7 +80,7 @@ pub enum NotifyOn {
     Unknown,
 }
 
-impl NotifyOn {
+impl NotifiedEnd {
     /// The phase that it is.
     #[must_use]
     pub fn phase(self) -> Phase {

@@ -1,5 +1,5 @@
 //! Receivers that are told of the ends of tasks: a ticket system, a chat, a script. Each end is one `CloudEvent` for each receiver
-//! that asks for it, POSTed until it is answered with 2xx.
+//! that asks for it, sent until it is answered with 2xx.
 //!
 //! At least once: what came of a POST is written into the task's status after it, so a controller that dies in between sends
 //! it again. Its id follows from the task and its phase, so a receiver can tell. A receiver that does not answer holds up
@@ -226,7 +226,7 @@ fn is_told(task: &AgentTask, terms: &Notify) -> bool {
     let reason = task.status.as_ref().and_then(|status| status.reason);
     let is_settled = reason != Some(Reason::AnswerLost);
     let phase = phase(task);
-    is_settled && task.spec.is_decided() && terms.on.iter().any(|on| on.phase() == phase)
+    is_settled && task.spec.is_decided() && terms.ends.iter().any(|end| end.phase() == phase)
 }
 
 fn known(task: &AgentTask, terms: &Notify) -> NotificationStatus {

@@ -7,6 +7,9 @@ use crate::plan::task as following;
 
 use super::*;
 
+/// Answers, and when each was there.
+type Answers = Vec<(Answer, i64)>;
+
 const CHAT: &str = "{name: chat, url: 'https://chat.acme.example/hook', secretRef: {name: chat}}";
 
 fn receiver(more: &str) -> Notify {
@@ -137,7 +140,7 @@ fn what_is_told() {
 
 #[test]
 fn which_ends_are_told() {
-    let all = ", on: [Succeeded, Failed, TimedOut, Cancelled, Denied, Superseded, Skipped, Expired, Unknown]";
+    let all = ", ends: [Succeeded, Failed, TimedOut, Cancelled, Denied, Superseded, Skipped, Expired, Unknown]";
     let table = [
         (Phase::Succeeded, Reason::Completed, true, true),
         (Phase::Failed, Reason::SessionFailed, true, true),
@@ -156,7 +159,7 @@ fn which_ends_are_told() {
         for (more, expected) in [
             ("", by_default),
             (all, if_asked),
-            (", on: [Failed]", phase == Phase::Failed),
+            (", ends: [Failed]", phase == Phase::Failed),
         ] {
             let mut task = task(ended(phase, reason));
             task.spec.notify = vec![receiver(more)];
@@ -184,7 +187,7 @@ fn what_follows_an_answer() {
     };
     let missing = || Answer::Unsigned(NotifyError::SecretMissing);
     let hour = 3_600;
-    let table: Vec<(&str, Vec<(Answer, i64)>, &str)> = vec![
+    let table: Vec<(&str, Answers, &str)> = vec![
         ("it is taken", vec![(answered(200), 1)], "Delivered 1"),
         ("it is taken, without a word", vec![(answered(204), 1)], "Delivered 1"),
         ("not now", vec![(unavailable(), 0)], "Pending 1 Refused 503, 34s"),
@@ -280,7 +283,7 @@ fn when_it_is_sent() {
     let task = succeeded();
     let fails = |at: i64| vec![(answered(503), at)];
     let tried = after(&task, &fails(0)).0;
-    let table = [
+    let table = vec![
         ("it has just ended", task.clone(), 0, "attempt 1"),
         ("it ended long ago", task.clone(), 864_000, "attempt 1"),
         ("it failed", tried.clone(), 1, "wait 34s"),
@@ -429,8 +432,8 @@ fn a_receiver_that_does_not_answer_leaves_room_for_others() {
 #[test]
 fn an_end_that_nobody_could_tell_is_told_when_it_is_there() {
     let mut task = task(ended(Phase::Unknown, Reason::NotFoundAtGitHub));
-    let on = ", on: [Unknown, Failed]";
-    task.spec.notify = vec![receiver(on)];
+    let ends = ", ends: [Unknown, Failed]";
+    task.spec.notify = vec![receiver(ends)];
     let status = task.status.as_mut().unwrap();
     status.ended_at = None;
     let attempt: Attempt = yaml(&format!(

@@ -161,7 +161,7 @@ const AUTOMATION: &[Row] = &[
         .with(&[("/notify", RECEIVER)])
         .only(&[(r#""tickets""#, "spec.notify tickets:")])
         .bad(&[(r#""Not a name""#, "spec.notify[0].name")]),
-    row("notify[].on").with(&[("/notify", RECEIVER)]),
+    row("notify[].ends").with(&[("/notify", RECEIVER)]),
     row("notify[].secretRef").with(&[("/notify", RECEIVER)]),
     row("notify[].secretRef.key").with(&[("/notify", RECEIVER)]),
     row("notify[].secretRef.name").with(&[("/notify", RECEIVER)]),
