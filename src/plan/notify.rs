@@ -135,7 +135,8 @@ pub fn in_state(task: &AgentTask, state: NotificationState) -> usize {
     entries(task).filter(|entry| entry.state == state).count()
 }
 
-/// What is in the way of an automation's newest notification to each of its receivers.
+/// What is in the way of an automation's newest notification to each of its receivers. What the policies do not allow is
+/// told by [`not_allowed`], as they are now.
 #[must_use]
 pub fn undelivered(automation: &AgentAutomation, tasks: &[&AgentTask]) -> Option<Why> {
     let newest = |terms: &Notify| {
@@ -150,7 +151,9 @@ pub fn undelivered(automation: &AgentAutomation, tasks: &[&AgentTask]) -> Option
         .spec
         .notify
         .iter()
-        .filter_map(|terms| newest(terms).and_then(|(_, task, entry)| sentence(task, entry)))
+        .filter_map(&newest)
+        .filter(|(.., entry)| entry.last_error != Some(NotifyError::HostNotAllowed))
+        .filter_map(|(_, task, entry)| sentence(task, entry))
         .take(NAMED)
         .collect();
     (!sentences.is_empty()).then(|| Why::new(Reason::Undelivered, sentences.join("; ")))
