@@ -90,6 +90,7 @@ struct Inner {
 }
 
 /// What becomes of a request.
+#[derive(Clone, Copy)]
 enum Fate {
     Pass,
     Never,
