@@ -264,6 +264,7 @@ impl Executor {
             | Subject::Repository(..)
             | Subject::Branch(_)
             | Subject::Origin(_)
+            | Subject::Notification(..)
             | Subject::Events(..) => {}
         }
         Done::with(Update::Forgotten(subject))

@@ -266,7 +266,10 @@ async fn a_receiver_that_never_answers_holds_nobody_up() {
     let ended: jiff::Timestamp = heard[0].body["time"].as_str().unwrap().parse().unwrap();
     let since_end = stage.now().duration_since(ended).unsigned_abs();
     let since_heard = heard[0].at.elapsed();
-    assert!(since_end < since_heard + Duration::from_secs(5), "{since_end:?} {since_heard:?}");
+    assert!(
+        since_end < since_heard + Duration::from_secs(5),
+        "{since_end:?} {since_heard:?}"
+    );
     let waiting = told(&stage)
         .into_iter()
         .filter(|told| told.last_error == Some(NotifyError::AnswerLost));
