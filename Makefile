@@ -3,6 +3,8 @@
 # Seeds of `make soak`: of the planner alone, and of the whole.
 N ?= 1000000
 M ?= 100000
+# Seconds of `make fuzz` for each target.
+T ?= 60
 # `make demo KEEP=1` leaves the demo running.
 KEEP ?=
 # Requests a second that `make bench` allows kube-controller-manager; its default is 20.
@@ -13,7 +15,7 @@ FEATURES := --features simulator
 CONTROL_PLANE := tests/control-plane/build >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-decisions bench-webhooks soak mutants check generate control-plane openapi
+.PHONY: help demo test bench bench-decisions bench-webhooks soak fuzz mutants check generate control-plane openapi
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +25,7 @@ demo: ## Show it at work on a real API server and a stand-in for GitHub; KEEP=1 
 	@cargo build --workspace $(FEATURES) --bins
 	@KEEP=$(KEEP) target/debug/demo
 
-test: ## Run every test but soak, mutants and bench
+test: ## Run every test but soak, fuzz, mutants and bench
 	@$(CONTROL_PLANE) && tests/openapi/fetch >/dev/null && tests/webhook-examples/fetch >/dev/null
 	cargo test --workspace $(FEATURES) --no-fail-fast
 
@@ -44,6 +46,9 @@ bench-decisions: ## Measure the planner alone, over 10,000 automations: time for
 soak: ## Run N=1000000 seeds of the planner alone and M=100000 of the whole simulation; hours
 	PLANNER_SEEDS=$(N) cargo test --release $(FEATURES) --test simulation planner:: -- --nocapture
 	SOAK_SEEDS=$(M) cargo test --release $(FEATURES) --test simulation soak:: -- --nocapture
+
+fuzz: ## Look for bytes from outside that break what holds for any, T=60 seconds for each target; needs nightly Rust
+	@tests/fuzz/run $(T)
 
 mutants: ## Put seeded defects into the start protocol, one at a time; the tests must catch each
 	tests/mutants/run

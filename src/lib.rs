@@ -34,7 +34,7 @@
 //! | [`github`] | the client: agent tasks, pull requests, limits, the exchange of an app's tokens; "unknown outcome" is a result of its own |
 //! | `simulator` | the stand-in for GitHub, behind a feature of the same name |
 //! | [`cli`] | subcommands: `controller`, `webhook`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status` (also of policies), `history`; in `act` those that change something: `run`, `approve`, `adopt`, `abandon`, `cancel`, `open`, `suspend`, `resume`; `completion` |
-//! | `tests/` | `cli/`, `github/`; `cluster/` on a real API server; `simulation/` of the whole shell, and of the planner alone; `mutants/`; `decisions/` measures the planner; `harness/` has the control plane, the in-memory API server, demo and bench |
+//! | `tests/` | `cli/`, `github/`; `cluster/` on a real API server; `simulation/` of the whole shell, and of the planner alone; `mutants/`; `fuzz/` has what holds for any bytes, and bytes to try; `decisions/` measures the planner; `harness/` has the control plane, the in-memory API server, demo and bench |
 //!
 //! Dependencies point one way: `api ← domain ← plan ← {observe, execute, github} ← controller ← main`.
 //!

@@ -3,11 +3,15 @@
 //! An event is told apart by what happened and not by how it was heard of: a redelivery has the same [identity](Event::identity).
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::outside::clean_line;
 use super::repository::Repository;
 use crate::api::trigger::{Association, IssueAction, PullRequestAction, ReviewState};
+
+/// The most characters of a name in an identity.
+const NAME_MAX: usize = 256;
 
 /// Something that may cause a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,12 +152,12 @@ impl Event {
     #[must_use]
     pub fn identity(&self) -> String {
         let Subject { number, changed, .. } = &self.subject;
-        let (at, changed) = (self.at.as_second(), changed.as_deref().unwrap_or_default());
+        let (at, changed) = (self.at.as_second(), brief(changed.as_deref().unwrap_or_default()));
         let sha = || {
             self.subject
                 .branches
                 .as_ref()
-                .map_or("", |branches| branches.sha.as_str())
+                .map_or("", |branches| brief(&branches.sha))
         };
         match &self.what {
             What::Issue(IssueAction::Opened) => format!("issue {number} opened"),
@@ -171,6 +175,12 @@ impl Event {
             What::Comment(comment) => format!("comment {}", comment.id),
         }
     }
+}
+
+/// No label, login or commit of GitHub's is longer.
+fn brief(text: &str) -> &str {
+    let end = text.char_indices().nth(NAME_MAX).map_or(text.len(), |(at, _)| at);
+    &text[..end]
 }
 
 fn issue(payload: &Value, action: IssueAction) -> Result<Event, EventError> {
@@ -404,9 +414,19 @@ struct Milestone {
 
 #[derive(Deserialize)]
 struct User {
+    #[serde(deserialize_with = "login")]
     login: String,
     #[serde(rename = "type")]
     kind: Option<String>,
+}
+
+/// Nobody is without one; a task that nobody asked for would be refused.
+fn login<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let login = String::deserialize(deserializer)?;
+    if clean_line(&login, NAME_MAX).text.is_empty() {
+        return Err(serde::de::Error::custom("a login is empty"));
+    }
+    Ok(login)
 }
 
 impl User {

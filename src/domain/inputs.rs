@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use super::expression::expression;
+use super::outside::is_hiding;
 use crate::api::automation::Input;
 
 /// The most characters of a value.
@@ -79,7 +80,8 @@ fn check(input: &Input, value: &str) -> Result<(), InputError> {
     if count > MAX {
         return Err(InputError::TooLong { name, count });
     }
-    if value.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\t')) {
+    // Who approves a task reads its inputs, and the agent must read no more than they.
+    if is_hiding(value) {
         return Err(InputError::Unprintable { name });
     }
     if !input.choices.is_empty() && !input.choices.iter().any(|choice| choice == value) {
@@ -128,6 +130,9 @@ mod tests {
         let one = "[{name: package, description: what to update, required: true, pattern: '[a-z]+'},
                     {name: level, enum: [minor, major], default: minor}, {name: note}]";
         let long = format!("{{package: serde, note: {}}}", "x".repeat(MAX + 1));
+        let unseen = "input note holds a character that can't be seen: write text";
+        // No width, another direction, and a tag.
+        let hiding = ["\\u200B", "\\u202E", "\\U000E0041"].map(|it| format!("{{package: serde, note: \"a{it}b\"}}"));
         let table = [
             (one, "{package: serde}", "level=minor note= package=serde"),
             (
@@ -154,6 +159,14 @@ mod tests {
                 one,
                 "{package: serde, note: \"a\\u0007\"}",
                 "input note holds a character that can't be seen: write text",
+            ),
+            (one, hiding[0].as_str(), unseen),
+            (one, hiding[1].as_str(), unseen),
+            (one, hiding[2].as_str(), unseen),
+            (
+                one,
+                "{package: serde, note: \"ship it 👩\\u200d💻\\tto\\nall\"}",
+                "level=minor note=ship it 👩\u{200d}💻\tto\nall package=serde",
             ),
             (one, &long, "input note has 1025 characters: write at most 1024"),
         ];

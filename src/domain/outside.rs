@@ -66,6 +66,12 @@ pub fn command(text: &str, wanted: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
 }
 
+/// Whether a text holds characters that can't be seen, or a line end that not every reader takes for one.
+#[must_use]
+pub fn is_hiding(text: &str) -> bool {
+    hidden::without_characters(&hidden::with_plain_breaks(text)) != text
+}
+
 /// Makes each beginning of a marker unlike one. It is for whole prompts too: values that are harmless alone may stand
 /// side by side there.
 #[must_use]

@@ -29,6 +29,8 @@ use super::{Why, automation, naming, origin};
 const TEXT_MAX: usize = 16_384;
 /// The most characters of a title, a label or a branch.
 pub(super) const LINE_MAX: usize = 256;
+/// The most labels, which are as many as GitHub allows. What a `when` may cost rests on it.
+const LABELS_MAX: usize = 100;
 /// Seconds by which two may differ that tell of the same.
 const TOLD_APART: i64 = 5;
 /// What this controller writes into comments, so that it does not answer itself.
@@ -142,7 +144,7 @@ fn create(
     let identity = event.identity();
     let occasion = Occasion {
         id: Some(identity.clone()),
-        requester: Some(event.actor.login.clone()),
+        requester: Some(clean_line(&event.actor.login, LINE_MAX).text),
         event: Some(occurrence(event)),
         ..blank(parsed, trigger, event.at)
     };
@@ -177,7 +179,7 @@ fn occurrence(event: &Event) -> Occurrence {
         branches.map_or("", |branches| branches.base.as_str()),
     ]
     .map(|line| clean_line(line, LINE_MAX));
-    let altered = texts.iter().chain(&lines).any(Cleaned::is_altered);
+    let altered = texts.iter().chain(&lines).any(Cleaned::is_altered) || subject.labels.len() > LABELS_MAX;
     let [body, comment] = texts.map(|cleaned| cleaned.text);
     let [title, url, head, base] = lines.map(|cleaned| cleaned.text);
     let line = |text: &str| clean_line(text, LINE_MAX).text;
@@ -188,7 +190,12 @@ fn occurrence(event: &Event) -> Occurrence {
         title,
         body,
         author: line(&subject.author),
-        labels: subject.labels.iter().map(|label| line(label)).collect(),
+        labels: subject
+            .labels
+            .iter()
+            .take(LABELS_MAX)
+            .map(|label| line(label))
+            .collect(),
         sender: line(&event.actor.login),
         association: Some(event.actor.association),
         comment,

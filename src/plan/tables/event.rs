@@ -434,6 +434,26 @@ fn an_automation_that_can_not_run_says_why() {
     }
 }
 
+/// GitHub allows a hundred labels of fifty characters; what a `when` may cost and how large a task may be rest on that.
+#[test]
+fn what_is_longer_than_githubs_own_is_cut() {
+    let labels: Vec<_> = (0..101).map(|number| json!({"name": format!("l{number}")})).collect();
+    let opened = "issue: {actions: [opened, labeled]}";
+    let many = with(labeled(), "/issue/labels", json!(labels));
+    let long = with(many, "/label/name", json!("é".repeat(1_000)));
+    let decided = made(on(opened), "issues", &long);
+    let [Decision::Create(task)] = decided.as_slice() else {
+        panic!("no task")
+    };
+    let cause = &task.spec.trigger;
+    let event = cause.event.as_deref().unwrap();
+    assert_eq!((event.labels.len(), event.altered), (100, true));
+    let id = format!("issue 42 labeled {} 1795327190", "é".repeat(256));
+    assert_eq!(cause.id.as_deref(), Some(id.as_str()));
+    let nobody = with(labeled(), "/sender/login", json!("\u{200b}"));
+    assert!(Event::parse("issues", &nobody).is_err(), "nobody asks for it");
+}
+
 #[test]
 fn text_from_outside_stands_in_a_fence_that_it_can_not_close() {
     let automation = || {
