@@ -18,13 +18,16 @@ use crate::plan::observed::{
     AgentFacts, BranchRules, ListedTask, ObservedTask, Refused, Search, SeenOrigin, SeenOriginPull, SeenPull,
 };
 use crate::plan::policy::Labels;
+use crate::plan::redelivery::{Attempt, DeliveryFacts};
 use crate::plan::refresh::Refresh;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
 use crate::plan::world::{
     BranchFacts, BranchKey, Credential, Labelled, OriginFacts, OriginKey, SecretState, TaskFacts, Verification,
     automation_key, closed_pull, open_pull,
 };
-use crate::plan::{CredentialKey, ObjectKey, Subject, World, event, guardrails, notify, origin, refresh, retry, sweep};
+use crate::plan::{
+    CredentialKey, ObjectKey, Subject, World, event, guardrails, notify, origin, redelivery, refresh, retry, sweep,
+};
 
 /// The first wait where GitHub asks to wait and does not say for how long; each further one is twice as long.
 const UNSTATED_WAIT: SignedDuration = SignedDuration::from_secs(60);
@@ -84,6 +87,10 @@ pub enum Update {
     Swept(CredentialKey, Repository, Timestamp, Option<Box<Happened>>),
     /// What was found has its tasks.
     Settled(CredentialKey, Repository),
+    /// Attempts to deliver to a receiver here; `None` where the token may not see them.
+    DeliveriesListed(CredentialKey, Repository, Timestamp, Option<Vec<Attempt>>),
+    /// Another attempt at a delivery was asked for.
+    Redelivered(CredentialKey, Repository, String),
     /// The pull request's details were read.
     PullObserved(ObjectKey, Timestamp),
     /// A receiver was told of the task's end, or could not be.
@@ -193,6 +200,22 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
                 facts.settled.extend(settled);
             }
             about_events(world, &key, &repository)
+        }
+        Update::DeliveriesListed(key, repository, at, attempts) => {
+            let facts = DeliveryFacts {
+                checked_at: Some(at),
+                is_refused: attempts.is_none(),
+                attempts: attempts.unwrap_or_default(),
+                asked: BTreeSet::new(),
+            };
+            world.deliveries.insert((key.clone(), repository.clone()), facts);
+            vec![Subject::Deliveries(key, repository)]
+        }
+        Update::Redelivered(key, repository, guid) => {
+            if let Some(facts) = world.deliveries.get_mut(&(key.clone(), repository.clone())) {
+                facts.asked.insert(guid);
+            }
+            vec![Subject::Deliveries(key, repository)]
         }
         Update::OriginRead(key, facts) => {
             world.origins.insert(key.clone(), *facts);
@@ -361,6 +384,9 @@ fn forget(world: &mut World, subject: &Subject) {
         Subject::Events(key, repository) => {
             world.events.remove(&(key.clone(), repository.clone()));
         }
+        Subject::Deliveries(key, repository) => {
+            world.deliveries.remove(&(key.clone(), repository.clone()));
+        }
         Subject::Automation(_) | Subject::Task(_) | Subject::Notification(..) => {}
     }
 }
@@ -498,6 +524,11 @@ fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
             || world.events.contains_key(&(credential.clone(), repository.clone()))
         {
             subjects.push(Subject::Events(credential.clone(), repository.clone()));
+        }
+        if redelivery::is_wanted_by(automation)
+            || world.deliveries.contains_key(&(credential.clone(), repository.clone()))
+        {
+            subjects.push(Subject::Deliveries(credential.clone(), repository.clone()));
         }
         subjects.push(Subject::Repository(credential, repository));
     }

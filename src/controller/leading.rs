@@ -18,6 +18,7 @@ use crate::api::task::{AUTOMATION_LABEL, Phase};
 use crate::execute::{Done, Executor, Failure, Leadership, Step};
 use crate::observe::{Update, apply};
 use crate::plan::queue::Queue;
+use crate::plan::sweep::next_look;
 use crate::plan::time::{LONGEST_RETRY, add, backoff, pending};
 use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, plan};
 
@@ -436,7 +437,8 @@ impl<'a> Leading<'a> {
             | Subject::Pulls(..)
             | Subject::Origin(_)
             | Subject::Notification(..)
-            | Subject::Events(..) => None,
+            | Subject::Events(..)
+            | Subject::Deliveries(..) => None,
         }
     }
 
@@ -445,6 +447,14 @@ impl<'a> Leading<'a> {
         match subject {
             Subject::Task(key) => self.prepare_task(key, actions, now),
             Subject::Credential(key) => self.prepare_credential(key, actions),
+            Subject::Deliveries(key, _) if actions.iter().any(|action| matches!(action, Action::Redeliver { .. })) => {
+                let next = add(now, self.controller.settings.write_interval);
+                self.world.credentials.entry(key.clone()).or_default().next_write = Some(next);
+            }
+            Subject::Events(key, _) if actions.iter().any(|action| matches!(action, Action::Sweep { .. })) => {
+                let credential = self.world.credentials.entry(key.clone()).or_default();
+                credential.next_look = Some(next_look(credential.next_look, now));
+            }
             _ => {}
         }
     }

@@ -12,6 +12,7 @@ mod notify;
 mod origin;
 mod pulls;
 mod receivers;
+mod redelivery;
 mod refresh;
 mod report;
 mod signing;
@@ -76,6 +77,7 @@ struct Known {
     /// As many as there are open pull requests, so copies share it.
     read_pulls: Arc<Mutex<pulls::ReadPulls>>,
     swept: BTreeMap<Repository, sweep::Swept>,
+    delivered: BTreeMap<Repository, redelivery::Delivered>,
 }
 
 /// An action with the objects it is about, as they were when it was planned.
@@ -156,7 +158,8 @@ impl Step {
             | Subject::Branch(_)
             | Subject::Pulls(..)
             | Subject::Origin(_)
-            | Subject::Events(..) => None,
+            | Subject::Events(..)
+            | Subject::Deliveries(..) => None,
         };
         Self {
             subject,
@@ -219,6 +222,12 @@ impl Executor {
                 Box::pin(self.sweep(key, repository, since, reviews)).await
             }
             (Subject::Events(key, repository), _, Action::Settle) => Done::with(Update::Settled(key, repository)),
+            (Subject::Deliveries(key, repository), _, Action::ListDeliveries) => {
+                Box::pin(self.list_deliveries(key, repository)).await
+            }
+            (Subject::Deliveries(key, repository), _, Action::Redeliver { hook, delivery, guid }) => {
+                self.redeliver(key, repository, (hook, delivery), guid).await
+            }
             (Subject::Origin(key), _, Action::ReadOrigin) => self.read_origin(key).await,
             (Subject::Pulls(key, repository), _, Action::ListPulls) => self.list_pulls(key, repository).await,
             (Subject::Pulls(key, repository), _, Action::ListOpenPulls) => self.list_open_pulls(key, repository).await,
@@ -265,7 +274,8 @@ impl Executor {
             | Subject::Branch(_)
             | Subject::Origin(_)
             | Subject::Notification(..)
-            | Subject::Events(..) => {}
+            | Subject::Events(..)
+            | Subject::Deliveries(..) => {}
         }
         Done::with(Update::Forgotten(subject))
     }
@@ -292,6 +302,7 @@ impl Executor {
             pull_etags: BTreeMap::new(),
             read_pulls: Arc::default(),
             swept: BTreeMap::new(),
+            delivered: BTreeMap::new(),
         };
         tokens.insert(key.clone(), known);
         version

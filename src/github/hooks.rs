@@ -12,7 +12,7 @@ use super::client::{Call, Client};
 use super::conditional::Conditional;
 use super::error::Error;
 use super::lenient::{lenient, lenient_list};
-use super::list::{List, Pages};
+use super::list::List;
 use super::token::Token;
 use crate::domain::repository::Repository;
 
@@ -64,11 +64,20 @@ impl Delivery {
 
 impl Client {
     /// The webhooks of a repository.
-    pub async fn list_hooks(&self, token: &Token, repo: &Repository) -> Result<List<Hook>, Error> {
+    pub async fn list_hooks(
+        &self,
+        token: &Token,
+        repo: &Repository,
+        etag: Option<&str>,
+    ) -> Result<Conditional<List<Hook>>, Error> {
         let url = self
             .url(&["repos", repo.owner(), repo.name(), "hooks"])?
             .with("per_page", "100");
-        self.list(Call::new("list_hooks", token, url), Pages::default()).await
+        let call = Call {
+            etag,
+            ..Call::new("list_hooks", token, url)
+        };
+        self.growing_list(call).await
     }
 
     /// Attempts to deliver, the newest first, back to the attempt `known`, on whose page it ends.

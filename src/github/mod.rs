@@ -38,7 +38,7 @@ pub use comments::Comment;
 pub use conditional::{Conditional, Kept};
 pub use error::Error;
 pub use guardrails::{AgentConfiguration, BranchRule};
-pub use hooks::{Delivery, Hook};
+pub use hooks::{Delivery, Hook, HookConfig};
 pub use identity::Identity;
 pub use issues::{Issue, IssueEvent};
 pub use limits::{RateSnapshot, RetryAfter};

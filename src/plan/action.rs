@@ -28,6 +28,8 @@ pub enum Subject {
     Events(CredentialKey, Repository),
     /// What a receiver is told of a task, by its name.
     Notification(ObjectKey, String),
+    /// What became of deliveries to a receiver here.
+    Deliveries(CredentialKey, Repository),
 }
 
 impl Subject {
@@ -35,9 +37,11 @@ impl Subject {
     pub fn namespace(&self) -> &str {
         match self {
             Self::Automation(key) | Self::Task(key) | Self::Notification(key, _) => &key.namespace,
-            Self::Credential(key) | Self::Repository(key, _) | Self::Pulls(key, _) | Self::Events(key, _) => {
-                &key.namespace
-            }
+            Self::Credential(key)
+            | Self::Repository(key, _)
+            | Self::Pulls(key, _)
+            | Self::Events(key, _)
+            | Self::Deliveries(key, _) => &key.namespace,
             Self::Branch(key) => &key.credential.namespace,
             Self::Origin(key) => &key.credential.namespace,
         }
@@ -55,6 +59,7 @@ impl fmt::Display for Subject {
             Self::Branch(key) => write!(f, "branch {} of {} with {}", key.branch, key.repository, key.credential),
             Self::Origin(key) => write!(f, "#{} of {} with {}", key.number, key.repository, key.credential),
             Self::Events(key, repository) => write!(f, "what happens in {repository} with {key}"),
+            Self::Deliveries(key, repository) => write!(f, "deliveries of {repository} with {key}"),
             Self::Pulls(key, repository) => write!(f, "pull requests of {repository} with {key}"),
         }
     }
@@ -118,6 +123,10 @@ pub enum Action {
     Sweep { since: jiff::Timestamp, reviews: bool },
     /// Take it that what was found has its tasks.
     Settle,
+    /// List what became of a repository's deliveries.
+    ListDeliveries,
+    /// Ask for another attempt at a delivery.
+    Redeliver { hook: u64, delivery: u64, guid: String },
     /// Say how a task stands where it came from.
     Report(Box<Said>),
     /// Tell a receiver of the task's end.
@@ -152,6 +161,8 @@ impl Action {
             Self::ClosePull { .. } => "ClosePull",
             Self::Sweep { .. } => "Sweep",
             Self::Settle => "Settle",
+            Self::ListDeliveries => "ListDeliveries",
+            Self::Redeliver { .. } => "Redeliver",
             Self::Report(_) => "Report",
             Self::Notify(_) => "Notify",
             Self::Search => "Search",

@@ -25,12 +25,12 @@ use super::time::add;
 use super::world::{ObjectKey, World, folded, phase};
 use super::{Why, automation, naming, origin};
 
+/// The most labels, which are as many as GitHub allows. What a `when` may cost rests on it.
+const LABELS_MAX: usize = 100;
 /// The most characters of a body or a comment that a prompt can hold.
 const TEXT_MAX: usize = 16_384;
 /// The most characters of a title, a label or a branch.
 pub(super) const LINE_MAX: usize = 256;
-/// The most labels, which are as many as GitHub allows. What a `when` may cost rests on it.
-const LABELS_MAX: usize = 100;
 /// Seconds by which two may differ that tell of the same.
 const TOLD_APART: i64 = 5;
 /// What this controller writes into comments, so that it does not answer itself.
@@ -254,6 +254,18 @@ fn timed(task: &AgentTask) -> Option<(&str, i64)> {
 pub fn listens(automation: &AgentAutomation, source: Source) -> bool {
     let mut triggers = automation.spec.triggers.iter();
     triggers.any(|trigger| filter(trigger).is_some() && unheard(trigger, source).is_none())
+}
+
+/// Whether any trigger is for what webhooks alone tell: all of it where the source is `Webhook`, and pushes, which show in no
+/// list of a repository.
+#[must_use]
+pub fn is_told_by_webhooks_alone(automation: &AgentAutomation) -> bool {
+    let is_for_pushes = |pull: &PullRequestTrigger| pull.actions.contains(&PullRequestAction::Synchronize);
+    automation.spec.triggers.iter().any(|trigger| {
+        let source = filter(trigger).map(|filter| filter.source);
+        let pushes = trigger.pull_request.as_ref().is_some_and(is_for_pushes);
+        source == Some(Source::Webhook) || (source == Some(Source::Both) && pushes)
+    })
 }
 
 /// Whether any trigger that polls is for reviews, which no list of a repository has.

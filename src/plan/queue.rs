@@ -238,7 +238,8 @@ impl<'a> Touched<'a> {
                 | Subject::Branch(_)
                 | Subject::Origin(_)
                 | Subject::Notification(..)
-                | Subject::Events(..) => {}
+                | Subject::Events(..)
+                | Subject::Deliveries(..) => {}
             }
         }
         let waiting = concerned.iter().flat_map(|automation| world.waiting_of(automation));
@@ -295,7 +296,11 @@ fn concern(world: &World, subject: &Subject, concerned: &mut BTreeSet<ObjectKey>
             }
         }
         // What is new about these is news about their automations, or changes nothing for what waits.
-        Subject::Credential(_) | Subject::Repository(..) | Subject::Events(..) | Subject::Notification(..) => {}
+        Subject::Credential(_)
+        | Subject::Repository(..)
+        | Subject::Events(..)
+        | Subject::Notification(..)
+        | Subject::Deliveries(..) => {}
     }
 }
 

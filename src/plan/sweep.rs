@@ -4,7 +4,7 @@
 //! positions on. Events become the tasks that a webhook would have made, under the same names. An automation's position is
 //! in its status, and moves when its tasks are in the API server; so a crash at any point loses nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,14 +17,21 @@ use crate::domain::repository::Repository;
 use super::credential::{Usability, limited_until, usability};
 use super::event::{Decision, backfills, created, is_too_old, listens, of_automation, wants_reviews};
 use super::spec::parse;
-use super::time::again;
-use super::world::{CredentialKey, EventFacts, ObjectKey, World};
+use super::time::{add, again, pending};
+use super::world::{CredentialKey, EventFacts, ObjectKey, World, folded};
 use super::{Action, Planned, Settings, Subject};
 
 /// GitHub's lists may show something only a moment after it happened.
 const LAG: SignedDuration = SignedDuration::from_secs(60);
 /// Tasks that are made in one go.
 const AT_ONCE: usize = 50;
+/// Of a minute, for each repository that is looked at with a credential. GitHub grants a user 900 points a minute, of which a
+/// look that finds nothing takes one, although it is not counted by the hour: half of them is for looks at rest.
+const SHARE: SignedDuration = SignedDuration::from_millis(134);
+/// Between two looks with one credential, so that a start, or the end of a limit, makes no burst.
+const APART: SignedDuration = SignedDuration::from_millis(100);
+/// Looks that wait for each other come again at so many different times.
+const TURNS: usize = 16;
 
 /// Makes the tasks of what was found; once they are there, looks again when that is due.
 #[must_use]
@@ -60,10 +67,18 @@ pub fn plan(
     let Usability::Usable(_) = usability(key, credential) else {
         return planned;
     };
+    let looked_at = repositories(world, key);
     let asked = facts.and_then(|facts| facts.checked_at);
-    let due = again(asked, settings.event_poll, now).max(limited_until(credential, now).unwrap_or(now));
+    let interval = settings.event_poll.max(times(SHARE, looked_at.len()));
+    let due = again(asked, interval, now).max(limited_until(credential, now).unwrap_or(now));
     if due > now {
         planned.wake_at(due);
+        return planned;
+    }
+    let next = credential.and_then(|credential| credential.next_look);
+    if let Some(next) = pending(next, APART, now) {
+        let turn = looked_at.range(..folded(repository.as_str())).count() % TURNS;
+        planned.wake_at(add(next, times(APART, turn)));
         return planned;
     }
     let since = listening.iter().map(|(_, automation)| position(automation)).min();
@@ -72,6 +87,24 @@ pub fn plan(
         .actions
         .extend(since.map(|since| Action::Sweep { since, reviews }));
     planned
+}
+
+/// When the next look with a credential may begin, as one begins now. One that is late does not delay those that follow.
+#[must_use]
+pub fn next_look(before: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let earliest = now.saturating_sub(APART).unwrap_or(now);
+    add(before.map_or(now, |before| before.clamp(earliest, now)), APART)
+}
+
+/// All that are looked at with a credential.
+fn repositories(world: &World, key: &CredentialKey) -> BTreeSet<String> {
+    let automations = world.automations_with(key).map(|(_, automation)| automation);
+    let polled = automations.filter(|automation| listens(automation, Source::Poll));
+    polled.map(|automation| folded(&automation.spec.repository)).collect()
+}
+
+fn times(span: SignedDuration, count: usize) -> SignedDuration {
+    span.saturating_mul(i32::try_from(count).unwrap_or(i32::MAX))
 }
 
 /// The automations that a look at a repository is for. One whose spec can't be read waits where it is.

@@ -25,6 +25,7 @@ use super::decided::Decisions;
 use super::notify::{self, Sent};
 use super::observed::{GuardrailFacts, ListedTask, Refused, Search, SeenOrigin, SeenPull};
 use super::policy::{Labels, Policy};
+use super::redelivery::DeliveryFacts;
 use super::refresh::Refresh;
 
 /// A namespaced object.
@@ -102,6 +103,8 @@ pub struct Credential {
     pub limited_times: u32,
     /// The next write may leave then.
     pub next_write: Option<Timestamp>,
+    /// The next look at a repository may begin then.
+    pub next_look: Option<Timestamp>,
     /// When the user's tasks were last listed.
     pub polled_at: Option<Timestamp>,
     /// The Secret version that GitHub was asked about, and whose it is.
@@ -280,6 +283,7 @@ pub struct World {
     pub pulls: BTreeMap<(CredentialKey, Repository), PullFacts>,
     pub origins: BTreeMap<OriginKey, OriginFacts>,
     pub events: BTreeMap<(CredentialKey, Repository), EventFacts>,
+    pub deliveries: BTreeMap<(CredentialKey, Repository), DeliveryFacts>,
     pub facts: BTreeMap<ObjectKey, TaskFacts>,
     /// When each automation's status was last written by this process.
     pub status_written: BTreeMap<ObjectKey, Timestamp>,

@@ -23,7 +23,7 @@ const SEEDS: u64 = 2_000;
 const MINUTE: u64 = 60;
 
 /// A stage on which a label asks for work: `alice` is a member, `mallory` is nobody.
-async fn stage(seed: u64, source: &str) -> Stage {
+pub async fn stage(seed: u64, source: &str) -> Stage {
     let stage = Stage::new(seed);
     stage
         .policy_with(json!({"triggers": ["Issue", "PullRequest"], "maxActive": 50}))
@@ -50,7 +50,7 @@ async fn stage(seed: u64, source: &str) -> Stage {
     stage
 }
 
-fn open(stage: &Stage, title: &str) -> u64 {
+pub fn open(stage: &Stage, title: &str) -> u64 {
     let issue = NewIssue {
         repository: REPOSITORY.to_owned(),
         by: "mallory".to_owned(),
@@ -65,12 +65,12 @@ fn change(stage: &Stage, number: u64, by: &str, change: IssueChange) {
     stage.github.change_issue(REPOSITORY, number, by, change).unwrap();
 }
 
-fn label(stage: &Stage, number: u64) {
+pub fn label(stage: &Stage, number: u64) {
     change(stage, number, "alice", IssueChange::Label("agent".to_owned()));
 }
 
 /// What each task is for, and how it stands.
-fn told(stage: &Stage) -> Vec<(String, Phase, Option<Reason>)> {
+pub fn told(stage: &Stage) -> Vec<(String, Phase, Option<Reason>)> {
     let tasks = stage.tasks().into_iter().map(|task| {
         let status = task.status.unwrap_or_default();
         (task.spec.trigger.id.unwrap_or_default(), status.phase, status.reason)
@@ -80,7 +80,7 @@ fn told(stage: &Stage) -> Vec<(String, Phase, Option<Reason>)> {
     told
 }
 
-fn broken(stage: &Stage) -> Vec<String> {
+pub fn broken(stage: &Stage) -> Vec<String> {
     std::mem::take(&mut stage.watcher.lock().unwrap().broken)
 }
 

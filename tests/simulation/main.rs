@@ -15,6 +15,7 @@ mod people;
 mod planner;
 mod pulls;
 mod receiver;
+mod redelivery;
 mod refresh;
 mod report;
 mod rest;

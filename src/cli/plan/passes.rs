@@ -106,6 +106,8 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
         | Action::Notify(_)
         | Action::Sweep { .. }
         | Action::Settle
+        | Action::ListDeliveries
+        | Action::Redeliver { .. }
         | Action::ObservePull { .. }
         | Action::HandOver { .. }
         | Action::ClosePull { .. }
@@ -192,6 +194,8 @@ impl Passes<'_> {
             | Action::Notify(_)
             | Action::Sweep { .. }
             | Action::Settle
+            | Action::ListDeliveries
+            | Action::Redeliver { .. }
             | Action::ReadSecret
             | Action::Refresh { .. }
             | Action::Forget

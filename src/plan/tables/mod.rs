@@ -11,6 +11,7 @@ mod notify;
 mod origin;
 mod pulls;
 mod queue;
+mod redelivery;
 mod refresh;
 mod report;
 mod request;

@@ -100,6 +100,77 @@ fn a_repository_is_looked_at_for_who_polls() {
     }
 }
 
+/// The first automation, and one in each of so many other repositories with the same credential.
+fn fleet(count: usize) -> Vec<AgentAutomation> {
+    let others = (1..count).map(|number| {
+        let mut other = on(POLLED);
+        other.metadata.name = Some(format!("other-{number}"));
+        other.metadata.uid = Some(format!("uid-other-{number}"));
+        other.spec.repository = format!("Acme/r{number:03}");
+        other
+    });
+    [on(POLLED)].into_iter().chain(others).collect()
+}
+
+/// Half of what GitHub grants a user in a minute is for looks, however many repositories there are.
+#[test]
+fn many_repositories_are_looked_at_in_turn_and_less_often() {
+    let wake = |count: usize, asked: Option<i64>, next_look: Option<i64>| {
+        let world = world(vec![], |w| {
+            for automation in fleet(count) {
+                w.put_automation(automation);
+            }
+            facts(w).checked_at = asked.map(at);
+            let next = next_look.map(|millis| at(0) + jiff::SignedDuration::from_millis(millis));
+            w.credentials.get_mut(&credential(0)).unwrap().next_look = next;
+        });
+        let planned = plan(&world, &subject(), &Settings::default(), at(0));
+        let is_look = matches!(planned.actions.as_slice(), [Action::Sweep { .. }]);
+        assert_eq!(is_look, planned.wake.is_none(), "{planned:?}");
+        planned.wake.map(|wake| wake.duration_since(at(0)).as_millis())
+    };
+    let table = [
+        ("one, for the first time", 1, None, None, None),
+        ("a minute ago", 1, Some(-60), None, None),
+        ("less than a minute ago", 1, Some(-59), None, Some(1_000)),
+        ("447 take a minute", 447, Some(-59), None, Some(1_000)),
+        ("500 take more", 500, Some(-60), None, Some(7_000)),
+        ("and then it is their turn", 500, Some(-67), None, None),
+        ("another began just now", 2, None, Some(100), Some(100)),
+        ("another began a while ago", 2, None, Some(0), None),
+        ("the clock was set back", 2, None, Some(3_600_000), None),
+    ];
+    for (what, count, asked, next_look, expected) in table {
+        assert_eq!(wake(count, asked, next_look), expected, "{what}");
+    }
+}
+
+#[test]
+fn looks_begin_apart_and_what_is_late_delays_nobody() {
+    let millis = |millis: i64| at(0) + jiff::SignedDuration::from_millis(millis);
+    let table = [
+        (None, 100),
+        (Some(0), 100),
+        (Some(-2), 98),
+        (Some(-500), 0),
+        (Some(5), 100),
+    ];
+    for (before, expected) in table {
+        let next = sweep::next_look(before.map(millis), at(0));
+        assert_eq!(next, millis(expected), "{before:?}");
+    }
+    // A clock that is read a little late each time: no slot is lost, and no two looks are in one.
+    let (mut now, mut next, mut begun) = (at(0), None, 0);
+    while now < millis(10_000) {
+        if next.is_none_or(|next| next <= now) {
+            next = Some(sweep::next_look(next, now));
+            begun += 1;
+        }
+        now += jiff::SignedDuration::from_millis(7);
+    }
+    assert_eq!(begun, 100);
+}
+
 /// The issue was labelled ten seconds ago; the others a second before each other.
 fn labelled_before(count: u64) -> Vec<Event> {
     let events = (0..count).map(|number| {

@@ -601,7 +601,7 @@ fn a_task_whose_automation_is_gone_expires_unless_it_is_collected() {
         world.remove_automation(&key("one"), "uid-one");
     }
     let made = |mut task: AgentTask, seconds| {
-        task.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(seconds)));
+        task.metadata.creation_timestamp = Some(Time(at(seconds)));
         task
     };
     let table: [(AgentTask, fn(&mut World), &str); 4] = [

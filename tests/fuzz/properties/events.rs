@@ -40,7 +40,7 @@ pub fn hold(bytes: &[u8]) -> bool {
     let world = world(&automation);
     let decided = decide(&world, "payments", &event, now());
     assert_eq!(decide(&world, "payments", &event, now()), decided);
-    of_automation(&world, &automation, &event, Source::Poll, now());
+    let _ = of_automation(&world, &automation, &event, Source::Poll, now());
     for (_, decision) in decided {
         match decision {
             Decision::Ignore(why) => assert!(!why.is_empty()),

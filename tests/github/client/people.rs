@@ -337,7 +337,9 @@ async fn failed_deliveries_are_found_and_asked_for_again() {
     for _ in 0..120 {
         world.simulator.open_issue(issue("hubot", "a")).unwrap();
     }
-    let hooks = client.list_hooks(&token, &repo).await.unwrap().items;
+    let (hooks, etag) = fresh(client.list_hooks(&token, &repo, None).await.unwrap());
+    let again = client.list_hooks(&token, &repo, etag.as_deref()).await.unwrap();
+    assert_eq!(again, Conditional::NotModified);
     let config = hooks[0].config.as_ref().unwrap();
     assert_eq!((hooks.len(), config.url.as_deref()), (1, Some("http://127.0.0.1:1/")));
     let hook = hooks[0].id;
@@ -361,7 +363,7 @@ async fn failed_deliveries_are_found_and_asked_for_again() {
         ..Secret::new(TOKEN, "octocat")
     };
     world.simulator.add_token(nobody).unwrap();
-    let refused = client.list_hooks(&token, &repo).await.unwrap_err();
+    let refused = client.list_hooks(&token, &repo, None).await.unwrap_err();
     assert_eq!(refused.category(), "permission_missing");
 }
 
