@@ -15,7 +15,7 @@ FEATURES := --features simulator
 CONTROL_PLANE := tests/control-plane/build >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-decisions bench-webhooks soak fuzz mutants check generate control-plane openapi
+.PHONY: help demo test bench bench-decisions bench-sweeps bench-webhooks soak fuzz mutants check generate control-plane openapi
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,16 +29,21 @@ test: ## Run every test but soak, fuzz, mutants and bench
 	@$(CONTROL_PLANE) && tests/openapi/fetch >/dev/null && tests/webhook-examples/fetch >/dev/null
 	cargo test --workspace $(FEATURES) --no-fail-fast
 
-bench: ## Measure it beside CronJob: latencies, writes, memory, CPU; some seven minutes; then the other two
+bench: ## Measure it beside CronJob: latencies, writes, memory, CPU; some seven minutes; then the other three
 	@$(CONTROL_PLANE)
 	@cargo build --release --workspace $(FEATURES) --bins
 	@QPS=$(QPS) target/release/bench
-	@$(MAKE) --no-print-directory bench-decisions bench-webhooks
+	@$(MAKE) --no-print-directory bench-decisions bench-webhooks bench-sweeps
 
 bench-webhooks: ## Measure the receiver of webhooks: what 500 deliveries a second wait for an answer; some three minutes
 	@$(CONTROL_PLANE)
 	@cargo build --release --workspace $(FEATURES) --bins
 	@target/release/webhooks
+
+bench-sweeps: ## Measure looks at 500 repositories in which nothing happens: requests, memory, CPU; some ten minutes
+	@$(CONTROL_PLANE)
+	@cargo build --release --workspace $(FEATURES) --bins
+	@target/release/sweeps
 
 bench-decisions: ## Measure the planner alone, over 10,000 automations: time for one change, a cold start, memory
 	@cargo bench --quiet $(FEATURES) --bench decisions
