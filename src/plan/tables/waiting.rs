@@ -593,26 +593,32 @@ fn an_end_names_the_rule_that_makes_it_one() {
 
 #[test]
 fn a_task_whose_automation_is_gone_expires_unless_it_is_collected() {
-    let owned = |mut task: AgentTask| {
-        task.metadata.owner_references = Some(vec![OwnerReference::default()]);
-        task
-    };
-    fn gone(world: &mut World) {
-        world.remove_automation(&key("one"), "uid-one");
-    }
     let made = |mut task: AgentTask, seconds| {
         task.metadata.creation_timestamp = Some(Time(at(seconds)));
         task
     };
-    let table: [(AgentTask, fn(&mut World), &str); 4] = [
-        (made(due("one", "a", 0, None), -299), gone, "a: Expired AutomationGone"),
-        (owned(due("one", "a", 0, None)), gone, "a: Held AutomationGone"),
-        (made(due("none", "a", 0, None), -299), gone, "a: Held AutomationGone"),
-        (made(due("none", "a", 0, None), -300), gone, "a: Expired AutomationGone"),
+    let owned = |mut task: AgentTask| {
+        task.metadata.owner_references = Some(vec![OwnerReference::default()]);
+        task
+    };
+    let table = [
+        ("it was seen to go", made(due("one", "a", 0, None), -299), "Expired"),
+        ("the API server collects it", owned(due("one", "a", 0, None)), "Held"),
+        (
+            "it may be unheard of yet",
+            made(due("none", "a", 0, None), -299),
+            "Held",
+        ),
+        (
+            "it was not heard of for long",
+            made(due("none", "a", 0, None), -300),
+            "Expired",
+        ),
     ];
-    for (task, change, expected) in table {
-        let world = world(vec![task], change);
-        assert_eq!(words(&admission::plan(&world, &Settings::default(), at(0))), [expected]);
+    for (what, task, expected) in table {
+        let world = world(vec![task], |world| world.remove_automation(&key("one"), "uid-one"));
+        let said = words(&admission::plan(&world, &Settings::default(), at(0)));
+        assert_eq!(said, [format!("a: {expected} AutomationGone")], "{what}");
     }
 }
 

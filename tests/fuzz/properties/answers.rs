@@ -144,7 +144,12 @@ async fn reads(github: &GitHub, client: &Client) {
     github.judge(client.get_branch(token, repo, "release/1.2").await);
     github.judge(client.rate_limit(token).await);
     github.judge(client.identify(token).await);
-    github.judge(client.get_pull(token, repo, 1, None).await.map(|pull| pull.value.is_merged()));
+    github.judge(
+        client
+            .get_pull(token, repo, 1, None)
+            .await
+            .map(|pull| pull.value.is_merged()),
+    );
     github.judge(client.list_pulls(token, repo, Some("agent/fix")).await);
     github.judge(client.recent_pulls(token, repo, etag).await);
     github.judge(client.open_pulls(token, repo).await);
