@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
@@ -23,9 +24,14 @@ use crate::plan::{ObjectKey, World};
 
 use super::controller::API_TIMEOUT;
 use super::manifest::{self, finding::Noticed};
+use super::output::refuse;
 use super::plan::world::{self, Objects};
 use super::schedule::parse_time;
 use super::table::{Color, Format};
+
+/// The names that people have for the kinds, the whole one first.
+pub const AUTOMATION: &[&str] = &["agentautomation", "aauto", "automation", "agentautomations"];
+pub const TASK: &[&str] = &["agenttask", "atask", "task", "agenttasks"];
 
 /// Which cluster, and where in it.
 #[derive(Debug, Clone, clap::Args)]
@@ -94,8 +100,22 @@ pub enum Error {
     GitHub(#[from] TransportError),
     #[error("{0}")]
     Files(#[from] manifest::ReadError),
+    #[error("the files hold what can't be read, as told above, and without it nothing true can be said: correct it")]
+    NotWhole,
     #[error("{0}")]
     Io(#[from] std::io::Error),
+}
+
+impl Error {
+    /// Tells it, and gives the exit code: 1 for what is wrong with objects, 2 for what keeps a command from reading any.
+    #[must_use]
+    pub fn refuse(&self) -> ExitCode {
+        let code = refuse(self);
+        if matches!(self, Self::NotWhole) {
+            return ExitCode::FAILURE;
+        }
+        code
+    }
 }
 
 impl Connection {
@@ -143,9 +163,13 @@ impl Args {
         } else {
             let manifests = manifest::read(&self.filenames)?;
             let refused = manifests.findings.iter();
+            let told = if manifests.is_whole { "note: " } else { "" };
             refused
                 .filter(|finding| finding.noticed == Noticed::AtApply)
-                .for_each(|finding| eprintln!("note: {finding}"));
+                .for_each(|finding| eprintln!("{told}{finding}"));
+            if !manifests.is_whole {
+                return Err(Error::NotWhole);
+            }
             (world::build(manifests, now), self.connection.namespace.clone(), true)
         };
         Ok(View {
@@ -160,6 +184,17 @@ impl Args {
     /// A client, and the namespace that is asked for.
     pub async fn client(&self) -> Result<(Client, String), Error> {
         self.connection.client().await
+    }
+
+    /// The contexts that the kubeconfig has; none where it can't be read.
+    #[must_use]
+    pub fn contexts(&self) -> Vec<String> {
+        let read = match &self.connection.kubeconfig {
+            Some(path) => Kubeconfig::read_from(path),
+            None => Kubeconfig::read(),
+        };
+        let contexts = read.map(|config| config.contexts).unwrap_or_default();
+        contexts.into_iter().map(|context| context.name).collect()
     }
 
     async fn listed(&self, now: Timestamp) -> Result<(World, Option<String>, bool), Error> {

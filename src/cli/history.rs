@@ -13,7 +13,6 @@ use crate::plan::automation::credits;
 use crate::plan::world::phase;
 
 use super::cluster::{self, View};
-use super::output::refuse;
 use super::table::{Row, dash, print_rows, relative, span};
 
 /// Print an automation's tasks, the newest first: what caused them, what came of them, and what they cost.
@@ -31,10 +30,10 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     let view = match args.cluster.view() {
         Ok(view) => view,
-        Err(error) => return refuse(&error),
+        Err(error) => return error.refuse(),
     };
     let (kind, name) = cluster::split(&args.name);
-    if let Some(kind) = kind.filter(|kind| !is_an_automation(kind)) {
+    if let Some(kind) = kind.filter(|kind| !cluster::AUTOMATION.contains(kind)) {
         eprintln!("error: history is that of an automation, and {kind} is none: write its name");
         return ExitCode::FAILURE;
     }
@@ -47,10 +46,6 @@ pub fn run(args: &Args) -> ExitCode {
     }
     let none = "It has no tasks, or none that are kept.";
     print_rows(&rows(&view, name), args.cluster.output, args.cluster.color, none)
-}
-
-fn is_an_automation(kind: &str) -> bool {
-    matches!(kind, "automation" | "aauto" | "agentautomation" | "agentautomations")
 }
 
 /// One task, with all that an audit asks for.

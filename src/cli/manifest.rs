@@ -13,6 +13,7 @@ mod object;
 mod path;
 mod schema;
 mod source;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ use self::source::Source;
 pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// What the files hold.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Manifests {
     /// Objects that can be decoded, whatever else is wrong with them. The last one of a name counts, as when the files
     /// are applied in their order.
@@ -41,6 +42,21 @@ pub struct Manifests {
     pub notes: Vec<Note>,
     /// How many objects of this project's kinds there were, decoded or not.
     pub checked: usize,
+    /// Whether all that the files hold could be read and decoded.
+    pub is_whole: bool,
+}
+
+impl Default for Manifests {
+    fn default() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            findings: Vec::new(),
+            notes: Vec::new(),
+            checked: 0,
+            is_whole: true,
+        }
+    }
 }
 
 /// What makes an object the same as another. Cluster-scoped ones have the default namespace here.
@@ -61,7 +77,7 @@ pub fn read(files: &[PathBuf]) -> Result<Manifests, ReadError> {
         for document in source.documents() {
             match document {
                 Ok(node) => collector.document(&source.name, &node),
-                Err(error) => collector.unreadable(&source.name, &error),
+                Err(error) => collector.unreadable(&source.name, error),
             }
         }
     }

@@ -12,7 +12,6 @@ use crate::plan::world::{automation_key, phase};
 
 use super::cluster::{self, View};
 use super::decision;
-use super::output::refuse;
 use super::table::{Row, dash, print_rows, span};
 
 /// Print what runs and what waits, in the order in which it starts, with what is in its way.
@@ -35,7 +34,7 @@ pub fn run(args: &Args) -> ExitCode {
             args.cluster.color,
             &format!("Nothing runs and nothing waits {}.", view.whereabouts()),
         ),
-        Err(error) => refuse(&error),
+        Err(error) => error.refuse(),
     }
 }
 

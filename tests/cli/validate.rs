@@ -148,3 +148,14 @@ fn what_can_not_be_read_is_no_finding() {
         assert!(said.starts_with(start), "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn what_is_no_text_is_a_finding() {
+    let (_folder, path) = file("");
+    std::fs::write(&path, b"kind: AgentPolicy\nspec: \x80\x81\n").unwrap();
+    let (code, findings, _) = validate(&path);
+    assert_eq!(
+        (code, findings),
+        (1, format!("{}: is no text in UTF-8\n", path.display()))
+    );
+}

@@ -12,6 +12,7 @@ use super::kind::{Kind, Rules};
 use super::node::Node;
 use super::object::Object;
 use super::path::{Path, Step};
+use super::source::Unreadable;
 use super::{DEFAULT_NAMESPACE, Identity, Manifests};
 
 /// The only version of the kinds.
@@ -49,20 +50,24 @@ impl Collector {
                 let kind = about.kind.unwrap_or_default();
                 self.note(&about, format!("{kind} is not of {GROUP} and is passed over"));
             }
-            Err(fault) => self.manifests.findings.push(about.finding(fault)),
+            Err(fault) => {
+                self.manifests.is_whole = false;
+                self.manifests.findings.push(about.finding(fault));
+            }
         }
     }
 
-    /// A document that is no YAML.
-    pub fn unreadable(&mut self, file: &str, error: &serde_saphyr::Error) {
+    /// A document that is no YAML, or that JSON has no words for.
+    pub fn unreadable(&mut self, file: &str, error: Unreadable) {
+        self.manifests.is_whole = false;
         self.manifests.findings.push(Finding {
             file: file.to_owned(),
-            line: error.location().map(|location| location.line()),
+            line: error.line,
             kind: None,
             namespace: None,
             name: None,
             field: String::new(),
-            message: error.to_string(),
+            message: error.message,
             noticed: Noticed::AtApply,
         });
     }
@@ -93,6 +98,7 @@ impl Collector {
                 value,
             },
         );
+        self.manifests.is_whole &= object.is_some();
         object.and_then(|object| self.manifests.objects.insert(identity, object));
     }
 

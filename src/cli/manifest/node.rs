@@ -3,11 +3,8 @@
 //! The line of a value is that of its key, where it has one: that is the line a person has to look at.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
-use serde_saphyr::Spanned;
+use serde_json::{Map, Value};
 
 use super::path::{Path, Step};
 
@@ -19,21 +16,28 @@ pub struct Node {
     content: Content,
 }
 
+/// What a value is made of.
 #[derive(Debug, Clone, PartialEq)]
-enum Content {
+pub enum Content {
     Scalar(Value),
     List(Vec<Node>),
     Map(Vec<Entry>),
 }
 
+/// A key, and what it is the key of.
 #[derive(Debug, Clone, PartialEq)]
-struct Entry {
-    key: String,
-    line: u64,
-    value: Node,
+pub struct Entry {
+    pub key: String,
+    pub line: u64,
+    pub value: Node,
 }
 
 impl Node {
+    #[must_use]
+    pub fn new(line: u64, content: Content) -> Self {
+        Self { line, content }
+    }
+
     /// The value without its lines. Of a key that occurs twice, the last one counts.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -127,87 +131,5 @@ impl Node {
                 }
             }
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Content>::deserialize(deserializer)?;
-        Ok(Self {
-            line: spanned.referenced.line(),
-            content: spanned.value,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Content {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ContentVisitor)
-    }
-}
-
-struct ContentVisitor;
-
-impl<'de> Visitor<'de> for ContentVisitor {
-    type Value = Content;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a value that JSON has too")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Content, E> {
-        Ok(Content::Scalar(Value::Null))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Content, E> {
-        Ok(Content::Scalar(value.into()))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Content, E> {
-        Ok(Content::Scalar(value.into()))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Content, E> {
-        Ok(Content::Scalar(value.into()))
-    }
-
-    /// As kubectl does on its way from YAML to JSON, `1.0` becomes `1`.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "bounded by a power of two that both types hold exactly"
-    )]
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Content, E> {
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        let number = if value.fract() == 0.0 && value.abs() <= EXACT {
-            Some(Number::from(value as i64))
-        } else {
-            Number::from_f64(value)
-        };
-        let number = number.ok_or_else(|| E::custom("a number that JSON does not have"))?;
-        Ok(Content::Scalar(Value::Number(number)))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Content, E> {
-        Ok(Content::Scalar(value.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Content, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Content::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Content, A::Error> {
-        let mut entries = Vec::new();
-        while let Some((key, value)) = access.next_entry::<Spanned<String>, Node>()? {
-            entries.push(Entry {
-                line: key.referenced.line(),
-                key: key.value,
-                value,
-            });
-        }
-        Ok(Content::Map(entries))
     }
 }
