@@ -95,7 +95,7 @@ pub struct AutomationSpec {
     pub concurrency: Concurrency,
 
     /// Tasks with a higher one start first; among equals the automations take turns, and each starts its oldest. Policies
-    /// may cap it.
+    /// may cap it. Default: 0.
     #[serde(default)]
     #[schemars(range(min = -1_000, max = 1_000))]
     pub priority: i32,
@@ -104,8 +104,8 @@ pub struct AutomationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deduplicate: Option<Deduplicate>,
 
-    /// What becomes of a task that still waits when this spec changes: it is made anew from the new spec, or stays as it
-    /// was decided.
+    /// What becomes of a task that still waits when this spec changes: it is made anew from the new spec, or stays as
+    /// it was decided. Default: `Rebuild`.
     #[serde(default)]
     pub on_spec_change: OnSpecChange,
 
@@ -113,8 +113,8 @@ pub struct AutomationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
 
-    /// After this many ends in failure without a success between them the automation stops itself, until its spec changes
-    /// or the annotation `agentautomation.dev/resume` is set to another value.
+    /// After this many ends in failure without a success between them the automation stops itself, until its spec
+    /// changes or the annotation `agentautomation.dev/resume` is set to another value. Default: 5.
     #[serde(default = "five")]
     #[schemars(range(min = 1, max = 100))]
     pub failure_threshold: i32,
@@ -147,7 +147,8 @@ pub struct AutomationSpec {
     pub credentials: Credentials,
 
     /// What happens when the answer to a start is lost and the task can't be found at GitHub: `AtMostOnce` parks it as
-    /// `Unknown` for a person to decide; `AtLeastOnce` starts it again and so may start it twice.
+    /// `Unknown` for a person to decide; `AtLeastOnce` starts it again and so may start it twice. Default:
+    /// `AtMostOnce`.
     #[serde(default)]
     pub start_policy: StartPolicy,
 
@@ -258,7 +259,7 @@ pub struct Agent {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct PullRequestRequest {
-    /// Whether the agent opens a pull request; without one its work is a branch.
+    /// Whether the agent opens a pull request; without one its work is a branch. Default: true.
     #[serde(default = "yes")]
     pub create: bool,
     /// Who is asked to review it once it exists.
@@ -324,16 +325,16 @@ impl Default for PullRequestRequest {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Concurrency {
-    /// Tasks that may be under way at once: starting, running, or with an outcome that can't be told.
+    /// Tasks that may be under way at once: starting, running, or with an outcome that can't be told. Default: 1.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 100))]
     pub max_active: i32,
-    /// What becomes of a task that comes due while the cap is reached: it waits (`Queue`), it is not run (`Skip`), or it
-    /// waits in place of those that waited before it (`KeepLatest`).
+    /// What becomes of a task that comes due while the cap is reached: it waits (`Queue`), it is not run (`Skip`), or
+    /// it waits in place of those that waited before it (`KeepLatest`). Default: `Queue`.
     #[serde(default)]
     pub when_full: WhenFull,
-    /// Tasks of this automation that may wait at once. What comes due beyond is counted in `status.missedRuns` and makes
-    /// no object.
+    /// Tasks of this automation that may wait at once. What comes due beyond is counted in `status.missedRuns` and
+    /// makes no object. Default: 100.
     #[serde(default = "hundred")]
     #[schemars(range(min = 1, max = 1_000))]
     pub max_queued: i32,
@@ -375,17 +376,18 @@ pub enum WhenFull {
 pub struct Deduplicate {
     /// A template with the prompt's names: two tasks of a namespace with the same key in the same repository are about
     /// the same. An open pull request that anyone gave the key as a label counts too.
+    /// Default: `{{ automation.name }}{{ subject }}`.
     #[serde(default = "key_of_automation")]
     #[schemars(length(min = 1, max = 512))]
     pub key: String,
-    /// When another task with the key is in the way.
+    /// When another task with the key is in the way. Default: `Queued`, `Active` and `PullRequestOpen`.
     #[serde(rename = "while", default = "while_any")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub during: Vec<DuplicateWhile>,
-    /// Another task with the key is also in the way for this long after its start.
+    /// Another task with the key is also in the way for this long after its start, as in `30m` or `1h30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cooldown: Option<Interval>,
-    /// Which of the two gives way while the other still waits.
+    /// Which of the two gives way while the other still waits. Default: `Skip`.
     #[serde(default)]
     pub on_duplicate: OnDuplicate,
 }
@@ -437,15 +439,16 @@ pub enum OnSpecChange {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Retry {
-    /// How often it is started again at most.
+    /// How often it is started again at most. Default: 1.
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 10))]
     pub limit: i32,
-    /// The wait before the first retry; each further one is twice as long, up to six hours, and varied by up to a fifth.
+    /// The wait before the first retry; each further one is twice as long, up to six hours, and varied by up to a
+    /// fifth. Default: `5m`.
     #[serde(default = "five_minutes")]
     pub backoff: Interval,
-    /// Which ends are retried: the agent's failure alone by default. What passed a deadline here is `TimedOut` as well, and
-    /// is retried once it has ended at GitHub.
+    /// Which ends are retried: the agent's failure alone by default. What passed a deadline here is `TimedOut` as well,
+    /// and is retried once it has ended at GitHub. Default: `Failed`.
     #[serde(default = "failed")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub ends: Vec<RetriedEnd>,
@@ -495,7 +498,7 @@ pub struct Budget {
 pub struct StalePullRequest {
     /// How long after GitHub last changed it.
     pub after: Interval,
-    /// What is done then.
+    /// What is done then. Default: `Notify`.
     #[serde(default)]
     pub action: StaleAction,
 }
@@ -525,7 +528,7 @@ pub struct SecretKeyRef {
     /// The Secret's name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The key that holds the token.
+    /// The key that holds the token. Default: `token`.
     #[serde(default = "token")]
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
@@ -577,11 +580,11 @@ impl StartPolicy {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryLimits {
-    /// Tasks kept that succeeded.
+    /// Tasks kept that succeeded. Default: 5.
     #[serde(default = "five")]
     #[schemars(range(min = 0, max = 100))]
     pub succeeded: i32,
-    /// Tasks kept that ended in any other way.
+    /// Tasks kept that ended in any other way. Default: 5.
     #[serde(default = "five")]
     #[schemars(range(min = 0, max = 100))]
     pub failed: i32,

@@ -8,7 +8,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// What the API server lets through: numbers, each with its unit.
-const PATTERN: &str = "^([0-9]{1,6}[smhd]){1,4}$";
+pub const PATTERN: &str = "^([0-9]{1,6}[smhd]){1,4}$";
+/// Four numbers with their units.
+const LENGTH_MAX: u32 = 28;
 /// What is longer is written back in more digits than the API server takes, and counts as this.
 const LONGEST: i64 = 999_999 * 86_400;
 
@@ -95,7 +97,7 @@ impl JsonSchema for Interval {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": PATTERN})
+        json_schema!({"type": "string", "pattern": PATTERN, "maxLength": LENGTH_MAX})
     }
 }
 

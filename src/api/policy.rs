@@ -60,6 +60,7 @@ pub struct PolicySpec {
     /// Patterns of repositories that may be worked in, as `owner/name`: `acme/*`.
     #[serde(default)]
     #[schemars(length(max = 1_000), inner(length(min = 1, max = 256)))]
+    #[x_kube(validation = Rule::new("self.all(pattern, pattern.contains('/') || pattern.contains('**'))").message("write each as owner/name, such as acme/*; * matches no slash, ** matches all"))]
     pub repositories: Vec<String>,
     /// Patterns of branches that work may start from: `main`, `release/*`.
     #[serde(default)]
@@ -141,7 +142,7 @@ pub struct PolicySpec {
     /// What may be spent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<PolicyBudget>,
-    /// The IANA time zone of days, months and freeze windows.
+    /// The IANA time zone of days, months and freeze windows. Default: `UTC`.
     #[serde(default = "utc")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: String,
@@ -227,7 +228,7 @@ pub struct PolicyBudget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub credits_per_month: Option<i64>,
-    /// What a task is taken to cost while its automation says nothing and has no history.
+    /// What a task is taken to cost while its automation says nothing and has no history. Default: 10.
     #[serde(default = "estimate")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub estimate_per_task: i64,
@@ -242,6 +243,7 @@ fn estimate() -> i64 {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.cron) ? has(self.duration) && !has(self.from) && !has(self.to) : has(self.from) && has(self.to) && !has(self.duration)").message("write either cron and duration, or from and to"))]
 #[x_kube(validation = Rule::new("!has(self.from) || !has(self.to) || self.from < self.to").message("from must be before to"))]
+#[x_kube(validation = Rule::new("!has(self.duration) || (self.duration.matches('[1-9]') && !self.duration.matches('[0-9]{4,}d|[0-9]{5,}h'))").message("write a duration of more than nothing, as in 62h, and of no more than 999d or 9999h"))]
 pub struct FreezeWindow {
     /// A short name, told to those whose work is held.
     #[schemars(length(min = 1, max = 63))]
@@ -250,7 +252,8 @@ pub struct FreezeWindow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub cron: Option<String>,
-    /// How long each one is.
+    /// How long each one is, as in `90m` or `2d12h`: more than nothing, and no part of it of more than 999 days or 9999
+    /// hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Interval>,
     /// When it begins, once.
@@ -259,7 +262,7 @@ pub struct FreezeWindow {
     /// When it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
-    /// What happens to what comes due inside: it waits for the end, or it is skipped.
+    /// What happens to what comes due inside: it waits for the end, or it is skipped. Default: `Hold`.
     #[serde(default)]
     pub due: WhenFrozen,
 }
@@ -333,9 +336,10 @@ pub struct Guardrails {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), inner(length(min = 1, max = 256)))]
     pub release_branches: Vec<String>,
-    /// What it means when GitHub does not say, mostly for want of a permission.
+    /// What it means when GitHub does not say, mostly for want of a permission. Default: `Hold`.
     pub when_unknown: WhenUnknown,
-    /// A start needs answers that are no older. What is shorter than the controller's `--freshness` (30 s) counts as that.
+    /// A start needs answers that are no older. What is shorter than the controller's `--freshness` (30 s) counts as
+    /// that. Default: `1h`.
     pub max_age: Interval,
 }
 

@@ -111,7 +111,7 @@ pub struct PullRequestTrigger {
     /// Whether it has to be a draft, or must not be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<bool>,
-    /// For `review_submitted`: what the review says.
+    /// For `review_submitted`: what the review says. Default: `any`.
     #[serde(default)]
     pub review_state: ReviewState,
 }
@@ -143,7 +143,7 @@ pub struct Filter {
     #[schemars(length(min = 1, max = 1_024))]
     pub when: Option<String>,
     /// What is older fires nothing any more, however late it arrives. What is found too late is counted in
-    /// `status.events.skipped`.
+    /// `status.events.skipped`. Default: `1d`.
     pub max_event_age: Interval,
     /// Who tells of what happens: GitHub by a webhook, the controller's own look at the repository each minute, or both,
     /// which miss least and fire once.
@@ -202,8 +202,8 @@ impl Source {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Authors {
-    /// What they are to the repository, in GitHub's words. Who sets labels, assigns or re-opens what others wrote has at least
-    /// triage access, and counts as a collaborator.
+    /// What they are to the repository, in GitHub's words. Who sets labels, assigns or re-opens what others wrote has
+    /// at least triage access, and counts as a collaborator. Default: `OWNER`, `MEMBER` and `COLLABORATOR`.
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "set"))]
     pub associations: Vec<Association>,
     /// Further people and bots, by login.
@@ -326,7 +326,7 @@ pub struct ScheduleTrigger {
     #[x_kube(validation = Rule::new("!self.contains('TZ=')").message("write the time zone in timeZone, not as TZ= or CRON_TZ= inside the expression"))]
     pub cron: String,
     /// An IANA name such as `Europe/Berlin`. A wall time that a clock change skips runs when the gap ends; one that
-    /// comes twice runs once.
+    /// comes twice runs once. Default: `UTC`.
     #[serde(default = "utc")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: String,
@@ -336,7 +336,7 @@ pub struct ScheduleTrigger {
     #[schemars(range(min = 1, max = 31_536_000))]
     pub starting_deadline_seconds: Option<i32>,
     /// What is made up for after the controller was down or the automation suspended: the `Latest` missed time, `All`
-    /// of them (at most 100), or none (`Skip`). What is not run is counted in `status.missedRuns`.
+    /// of them (at most 100), or none (`Skip`). What is not run is counted in `status.missedRuns`. Default: `Latest`.
     #[serde(default)]
     pub missed_runs: MissedRuns,
 }

@@ -57,7 +57,7 @@ pub struct WebhookSecretRef {
     /// The Secret's name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The key that holds what is written into GitHub's field `Secret`.
+    /// The key that holds what is written into GitHub's field `Secret`. Default: `secret`.
     #[serde(default = "secret")]
     #[schemars(length(min = 1, max = 253))]
     pub key: String,

@@ -401,6 +401,15 @@ pub const EDITS: &[Edit] = &[
         ],
     },
     Edit {
+        what: "a label's key with a space",
+        from: "  namespace: payments",
+        to: "  namespace: payments\n  labels: {a b: c}",
+        refused: Apply,
+        findings: &[
+            "6: metadata.labels[a b]: \"a b\" is no key: write a name such as team, or one with a prefix such as example.com/team",
+        ],
+    },
+    Edit {
         what: "an annotation's key with a space",
         from: "  namespace: payments",
         to: "  namespace: payments\n  annotations: {the team: x}",
@@ -530,9 +539,85 @@ pub const FILES: &[File] = &[
     },
     File {
         what: "an anchor, and a number in the old octal notation",
-        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  namespaces: &all [\"*\"]\n  repositories: *all\n  maxActive: 010\n  suspend: off\n",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  namespaces: &all [\"**\"]\n  repositories: *all\n  maxActive: 010\n  suspend: off\n",
         refused: Later,
         findings: &[],
+    },
+    File {
+        what: "windows that open at no time, or that nobody can read, and a zone that is none",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  timeZone: Mars/Olympus\n  freezeWindows:\n    - {name: one, cron: not a cron, duration: 1h}\n    - name: two\n      cron: 99 * * * *\n      duration: 1h\n    - {name: three, cron: 0 0 31 2 *, duration: 1h}\n    - {name: four, cron: 0 6 * * MON, duration: 1h}\n",
+        refused: Later,
+        findings: &[
+            "5: AgentPolicy a: spec.timeZone: \"Mars/Olympus\" is no time zone that is known: write an IANA name such as Europe/Berlin or Etc/UTC",
+            "7: AgentPolicy a: spec.freezeWindows[0].cron: the schedule has 3 fields instead of five: write minute, hour, day of month, month and day of week",
+            "9: AgentPolicy a: spec.freezeWindows[1].cron: the minute field \"99\" holds 99, which is out of range: write 0 to 59",
+            "11: AgentPolicy a: spec.freezeWindows[2].cron: no date matches 0 0 31 2 *, so the window would never open: write a day that the month has",
+        ],
+    },
+    File {
+        what: "windows of no length, and of one that has no end",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  freezeWindows:\n    - {name: one, cron: \"@daily\", duration: 0h0s}\n    - {name: two, cron: \"@daily\", duration: 999999d}\n",
+        refused: Apply,
+        findings: &[
+            "6: AgentPolicy a: spec.freezeWindows[0]: write a duration of more than nothing, as in 62h, and of no more than 999d or 9999h",
+            "7: AgentPolicy a: spec.freezeWindows[1]: write a duration of more than nothing, as in 62h, and of no more than 999d or 9999h",
+        ],
+    },
+    File {
+        what: "a window's length that is none",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  freezeWindows: [{name: one, cron: \"@daily\", duration: 2 weeks}]\n",
+        refused: Apply,
+        findings: &[
+            "5: AgentPolicy a: spec.freezeWindows[0].duration: \"2 weeks\" must be a span of time, as in 90s, 30m, 1h30m or 7d",
+        ],
+    },
+    File {
+        what: "a pattern that no repository matches",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  repositories: [\"**\", acme/*, acme]\n",
+        refused: Apply,
+        findings: &[
+            "5: AgentPolicy a: spec.repositories: write each as owner/name, such as acme/*; * matches no slash, ** matches all",
+        ],
+    },
+    File {
+        what: "labels that no namespace has, and a policy in a namespace",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata:\n  name: a\n  namespace: payments\nspec:\n  namespaceSelector:\n    matchLabels: {a b: c}\n    matchExpressions:\n      - {key: team!, operator: Exists}\n",
+        refused: Later,
+        findings: &[
+            "5: AgentPolicy payments/a: metadata.namespace: counts for nothing: a policy is the whole cluster's, and spec.namespaces says where it holds",
+            "8: AgentPolicy payments/a: spec.namespaceSelector.matchLabels[a b]: \"a b\" is no key: write a name such as team, or one with a prefix such as example.com/team",
+            "10: AgentPolicy payments/a: spec.namespaceSelector.matchExpressions[0].key: \"team!\" is no key: write a name such as team, or one with a prefix such as example.com/team",
+        ],
+    },
+    File {
+        what: "what kubectl takes for text, for true, and for a number",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  namespaces: [3e800818, yEs, off, 3e8]\n  suspend: yES\n",
+        refused: Apply,
+        findings: &[
+            "5: AgentPolicy a: spec.namespaces[2]: must be text, not false: put it in quotes",
+            "5: AgentPolicy a: spec.namespaces[3]: must be text, not 300000000: put it in quotes",
+            "6: AgentPolicy a: spec.suspend: must be true or false, not text",
+        ],
+    },
+    File {
+        what: "a key that kubectl takes for true",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  on: 1\n",
+        refused: Apply,
+        findings: &[
+            "5: AgentPolicy a: spec.true: there is no such field; here are baseBranches, budget, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
+        ],
+    },
+    File {
+        what: "a number that JSON does not have",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  maxActive: .inf\n",
+        refused: Apply,
+        findings: &["5: is a number that JSON does not have: put it in quotes"],
+    },
+    File {
+        what: "more aliases than a file can be made of",
+        text: "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d]\nf: &f [*e, *e, *e, *e, *e, *e, *e, *e, *e, *e]\ng: [*f, *f, *f, *f, *f, *f, *f, *f, *f, *f]\n",
+        refused: Apply,
+        findings: &["6: holds too much, or too many aliases, to be read: split it"],
     },
     File {
         what: "a task with a made name, and with a time that is none",

@@ -40,6 +40,12 @@ pub fn generated(base: &str) -> String {
     format!("{kept}xxxxx")
 }
 
+/// What is wrong with a label's key, if anything.
+#[must_use]
+pub fn key_problem(key: &str) -> Option<String> {
+    (!is_qualified(key)).then(|| bad_key(key))
+}
+
 fn bad_name(name: &str) -> String {
     format!(
         "{name:?} must be at most {SUBDOMAIN_MAX} lower-case letters, digits, '-' and '.', with a letter or digit at both ends"

@@ -2,14 +2,17 @@
 
 use serde_json::Value;
 
+use crate::api::policy::{FreezeWindow, NamespaceSelector};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, WebhookSource};
 use crate::domain::branch::Branch;
 use crate::domain::pattern::{Case, Pattern};
 use crate::domain::repository::Repository;
+use crate::domain::schedule::{Schedule, parse_zone};
 use crate::plan::spec;
 
 use super::finding::{Fault, Noticed};
 use super::kind::Kind;
+use super::metadata;
 use super::path::Path;
 
 /// An object of one of the kinds.
@@ -96,20 +99,74 @@ fn task_problems(task: &AgentTask) -> Vec<Fault> {
 
 fn policy_problems(policy: &AgentPolicy) -> Vec<Fault> {
     let spec = &policy.spec;
+    let release = spec
+        .guardrails
+        .as_ref()
+        .map_or(&[][..], |guardrails| &guardrails.release_branches);
     let lists = [
-        ("namespaces", &spec.namespaces),
+        ("namespaces", &spec.namespaces[..]),
         ("repositories", &spec.repositories),
         ("baseBranches", &spec.base_branches),
+        ("headBranches", &spec.head_branches),
+        ("models", &spec.models),
+        ("customAgents", &spec.custom_agents),
+        ("credentials", &spec.credentials),
+        ("guardrails.releaseBranches", release),
     ];
     let patterns = lists
         .into_iter()
         .flat_map(|(field, list)| list.iter().enumerate().map(move |item| (field, item)));
-    patterns
-        .filter_map(|(field, (index, pattern))| {
-            let error = Pattern::parse(pattern, Case::Sensitive).err()?;
-            Some(fault(&format!("{field}[{index}]"), error.to_string()))
+    let patterns = patterns.filter_map(|(field, (index, pattern))| {
+        let error = Pattern::parse(pattern, Case::Sensitive).err()?;
+        Some(fault(&format!("{field}[{index}]"), error.to_string()))
+    });
+    let windows = spec.freeze_windows.iter().enumerate();
+    let windows = windows.filter_map(|(index, window)| {
+        let (field, message) = window_problem(window)?;
+        Some(fault(&format!("freezeWindows[{index}].{field}"), message))
+    });
+    let namespace = policy.metadata.namespace.as_ref().map(|_| Fault {
+        path: Path::parse("metadata.namespace"),
+        message: "counts for nothing: a policy is the whole cluster's, and spec.namespaces says where it holds"
+            .to_owned(),
+        noticed: Noticed::Later,
+    });
+    let labels = spec.namespace_selector.iter().flat_map(label_problems);
+    let zone = parse_zone(&spec.time_zone).err();
+    let zone = zone.map(|error| fault("timeZone", error.to_string()));
+    let all = namespace.into_iter().chain(patterns).chain(labels);
+    all.chain(zone).chain(windows).collect()
+}
+
+/// Keys that no label can have, and that no namespace is selected by.
+fn label_problems(selector: &NamespaceSelector) -> Vec<Fault> {
+    let labels = Path::parse("spec.namespaceSelector.matchLabels");
+    let equal = selector.match_labels.keys().map(|key| (labels.field(key), key));
+    let expressions = selector.match_expressions.iter().enumerate();
+    let conditions = expressions.map(|(index, requirement)| {
+        let path = Path::parse(&format!("spec.namespaceSelector.matchExpressions[{index}].key"));
+        (path, &requirement.key)
+    });
+    let problems = equal.chain(conditions).filter_map(|(path, key)| {
+        let message = metadata::key_problem(key)?;
+        Some(Fault {
+            path,
+            message,
+            noticed: Noticed::Later,
         })
-        .collect()
+    });
+    problems.collect()
+}
+
+/// The field of a freeze window that is wrong, and what is wrong with it.
+fn window_problem(window: &FreezeWindow) -> Option<(&'static str, String)> {
+    let cron = window.cron.as_deref()?;
+    let schedule = match Schedule::parse(cron, None) {
+        Ok(schedule) => schedule,
+        Err(error) => return Some(("cron", error.to_string())),
+    };
+    let message = format!("no date matches {cron}, so the window would never open: write a day that the month has");
+    schedule.never_fires().then_some(("cron", message))
 }
 
 fn fault(field: &str, message: String) -> Fault {

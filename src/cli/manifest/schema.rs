@@ -12,6 +12,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use crate::api::interval;
+
 use super::finding::Fault;
 use super::path::Path;
 
@@ -188,12 +190,19 @@ fn wrong_text(schema: &JSONSchemaProps, text: &str) -> Vec<String> {
             }
         }),
         too_long.map(|limit| format!("must have at most {limit} characters, and has {length}")),
-        pattern.map(|pattern| format!("{text:?} must match {pattern}")),
+        pattern.map(|pattern| unlike(pattern, text)),
         (!is_time).then(|| format!("{text:?} must be a time such as 2026-03-30T06:00:00Z")),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn unlike(pattern: &str, text: &str) -> String {
+    if pattern == interval::PATTERN {
+        return format!("{text:?} must be a span of time, as in 90s, 30m, 1h30m or 7d");
+    }
+    format!("{text:?} must match {pattern}")
 }
 
 /// Patterns are searched for, not anchored. One that can't be read is a defect of the schema and refuses everything.

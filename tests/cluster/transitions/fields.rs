@@ -382,6 +382,11 @@ const POLICY: &[Row] = &[
     ]),
     row("freezeWindows[].duration")
         .with(&[("/freezeWindows", CLOSED)])
+        .only(&[(r#""1s""#, ""), (r#""999d9999h""#, "")])
+        .bad(&[
+            (r#""0s""#, "write a duration of more than nothing"),
+            (r#""1000d""#, "no more than 999d or 9999h"),
+        ])
         .needed("write either cron and duration, or from and to"),
     row("freezeWindows[].from")
         .with(&[("/freezeWindows", OPEN)])
@@ -457,10 +462,14 @@ const POLICY: &[Row] = &[
         (r#"["NAMESPACE*"]"#, "PolicyCap"),
         (r#"["other"]"#, ""),
     ]),
-    row("repositories").good(&[
-        (r#"["ACME/ROOM"]"#, ""),
-        (r#"["acme/other"]"#, "spec.repositories must name acme/ROOM"),
-    ]),
+    row("repositories")
+        .only(&[
+            (r#"["ACME/ROOM"]"#, ""),
+            (r#"["**"]"#, ""),
+            (r#"["acme/other"]"#, "spec.repositories must name acme/ROOM"),
+            ("[]", "it is empty and so allows nothing"),
+        ])
+        .bad(&[(r#"["acme"]"#, "write each as owner/name"), (r#"["*"]"#, "write each as owner/name")]),
     row("requireApproval")
         .only(&[(APPROVERS, "it needs the approval of bob or a member of leads")])
         .bad(&[("{}", "name those who may approve")]),
