@@ -56,6 +56,31 @@ pub fn of_task(view: &View, task: &AgentTask) -> Decision {
     }
 }
 
+/// What would become of a task that is not there yet, and the phase that it would get.
+#[must_use]
+pub fn foreseen(view: &mut View, task: AgentTask) -> (Phase, Decision) {
+    let key = ObjectKey::of(&task);
+    view.world.put_task(task.clone());
+    let plans = admission::plan(&view.world, &Settings::default(), view.now);
+    let planned = plans.iter().find(|(subject, _)| *subject == Subject::Task(key.clone()));
+    let Some((_, planned)) = planned else {
+        return (phase(&task), told(view, &task));
+    };
+    let written = planned.actions.iter().find_map(written);
+    let phase = written.map_or(Phase::Pending, |status| status.phase);
+    let decision = waiting(view, &task, planned);
+    let automation = view.world.automation_of(&task);
+    let unready = automation.and_then(found_out).filter(|_| phase == Phase::Pending);
+    match unready {
+        Some(standing) => {
+            let why = standing.why().clone();
+            let bound = rule_of_task(view, &task, why.reason);
+            (Phase::Held, Decision { why, bound, next: None })
+        }
+        None => (phase, decision),
+    }
+}
+
 /// Whether an automation can start tasks.
 #[must_use]
 pub fn standing(view: &View, automation: &AgentAutomation) -> Standing {
@@ -92,6 +117,12 @@ pub fn rule_of(view: &View, automation: &AgentAutomation, reason: Reason) -> Opt
         reason if is_about_credentials(reason) => own("credentials.secretRef"),
         _ => None,
     }
+}
+
+/// Whether the controller asks for it again by itself, be it of GitHub or of the cluster.
+#[must_use]
+pub fn is_asked_again(reason: Reason) -> bool {
+    is_found_out(reason) || matches!(reason, Reason::GuardrailNotMet | Reason::GuardrailUnknown)
 }
 
 /// A cluster's automation that no controller has looked at is not ready, whatever files would say of it.

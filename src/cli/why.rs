@@ -16,13 +16,13 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::plan::automation::{narrowed, outlook};
 use crate::plan::conditions::Standing;
 use crate::plan::world::{automation_key, counts, folded, phase};
-use crate::plan::{ObjectKey, Why, guardrails, notify};
+use crate::plan::{ObjectKey, Why, guardrails, notify, pulls};
 
 use super::cluster::{self, View};
-use super::decision::{self, Decision};
-use super::output::refuse;
+use super::decision::{self, Decision, is_asked_again};
 use super::table::{print_words, relative};
 use remedy::remedy;
+use story::ASKED_AGAIN;
 
 /// The most tasks that are named.
 const NAMED: usize = 3;
@@ -46,7 +46,7 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     let view = match args.cluster.view() {
         Ok(view) => view,
-        Err(error) => return refuse(&error),
+        Err(error) => return error.refuse(),
     };
     let answers = match answers(&view, &args.name) {
         Ok(answers) => answers,
@@ -76,14 +76,14 @@ pub struct Answer {
     pub bound_by: Option<Bound>,
     /// What takes the room that it waits for.
     pub taken_by: Vec<String>,
-    pub remedy: &'static str,
+    pub remedy: String,
     /// What the status says where that is something else.
     pub told: Option<String>,
     pub guardrails: Vec<GuardrailStatus>,
     /// When something can happen by the passing of time alone.
     pub next: Option<Timestamp>,
     /// What can happen then, or what else it takes.
-    pub then: &'static str,
+    pub then: String,
 }
 
 impl Answer {
@@ -121,7 +121,7 @@ impl Answer {
         if let Some(told) = &self.told {
             tell("status", told);
         }
-        tell("change", self.remedy);
+        tell("change", &self.remedy);
         let next = self.next.map_or_else(String::new, |next| {
             format!("{} ({}): ", story::to_second(next), relative(Some(next), now))
         });
@@ -150,8 +150,7 @@ fn folded_at(line: &str, indent: usize) -> String {
 fn answers(view: &View, wanted: &str) -> Result<Vec<Answer>, String> {
     let (kind, name) = cluster::split(wanted);
     let is = |names: &[&str]| kind.is_none_or(|kind| names.contains(&kind.to_ascii_lowercase().as_str()));
-    let is_task = is(&["task", "atask", "agenttask", "agenttasks"]);
-    let is_automation = is(&["automation", "aauto", "agentautomation", "agentautomations"]);
+    let (is_task, is_automation) = (is(cluster::TASK), is(cluster::AUTOMATION));
     let what = match (is_automation, is_task) {
         (true, true) => "automation and no task",
         (true, false) => "automation",
@@ -203,14 +202,20 @@ fn of_automation(view: &View, automation: &AgentAutomation) -> Answer {
     let told = told
         .map(|condition| format!("{}: {}", condition.reason, condition.message))
         .next();
-    let next = outlook(&view.world, automation, view.now).1;
+    let waiting = waiting_of(view, automation);
+    let (next, then) = outlook_of(view, automation, &waiting, reason);
     Answer {
         kind: "automation",
         namespace: automation.namespace().unwrap_or_default(),
         name: automation.name_any(),
         state: state.to_owned(),
-        happened: of_its_tasks(view, automation, reason),
-        remedy: remedy(reason),
+        happened: of_its_tasks(view, automation, &waiting, reason),
+        remedy: match reason {
+            Reason::Ready if waiting.iter().any(|(_, decision)| decision.why.reason != Reason::Ready) => {
+                "nothing has to change for the automation; kubectl aauto why TASK says what would for a task".to_owned()
+            }
+            reason => remedy(reason).to_owned(),
+        },
         reason,
         message,
         bound_by: decision::rule_of(view, automation, reason),
@@ -220,20 +225,54 @@ fn of_automation(view: &View, automation: &AgentAutomation) -> Answer {
             .map(|key| guardrails::statuses(&view.world, &key))
             .unwrap_or_default(),
         next,
-        then: if next.is_some() {
-            "its next trigger fires"
-        } else {
-            "nothing happens by the passing of time alone"
-        },
+        then,
+    }
+}
+
+/// Its tasks that wait, in the order in which they start.
+fn waiting_of<'a>(view: &'a View, automation: &AgentAutomation) -> Vec<(&'a AgentTask, Decision)> {
+    let key = ObjectKey::of(automation);
+    let queue = decision::queue(view).into_iter();
+    queue.filter(|(task, _)| automation_key(task) == key).collect()
+}
+
+/// The next time that anything can happen, to it or to what waits, and what that is.
+fn outlook_of(
+    view: &View,
+    automation: &AgentAutomation,
+    waiting: &[(&AgentTask, Decision)],
+    reason: Reason,
+) -> (Option<Timestamp>, String) {
+    let fires = outlook(&view.world, automation, view.now).1;
+    let fires = fires.map(|at| (at, "its next trigger fires".to_owned()));
+    let of_tasks = waiting.iter().filter_map(|(task, decision)| {
+        let then = story::then(task, decision);
+        Some((decision.next?, format!("for {}: {then}", task.name_any())))
+    });
+    let soonest = fires.into_iter().chain(of_tasks).min_by_key(|(at, _)| *at);
+    let reasons = waiting.iter().map(|(_, decision)| decision.why.reason);
+    let asked = [reason]
+        .into_iter()
+        .chain(reasons)
+        .find(|reason| is_asked_again(*reason));
+    match (soonest, asked) {
+        (Some((at, then)), None) => (Some(at), then),
+        (Some((at, then)), Some(asked)) => (Some(at), format!("{then}; as for {}, {ASKED_AGAIN}", asked.as_str())),
+        (None, asked) => (None, story::by_itself(asked.unwrap_or(reason)).to_owned()),
     }
 }
 
 /// What came of its tasks, and what those wait for that wait.
-fn of_its_tasks(view: &View, automation: &AgentAutomation, reason: Reason) -> Vec<String> {
+fn of_its_tasks(
+    view: &View,
+    automation: &AgentAutomation,
+    waiting: &[(&AgentTask, Decision)],
+    reason: Reason,
+) -> Vec<String> {
     let tasks: Vec<_> = view.world.tasks_of(automation).collect();
     let count = |wanted: fn(&AgentTask) -> bool| tasks.iter().filter(|task| wanted(task)).count();
-    let waiting = count(|task| phase(task).is_waiting());
-    let mut lines = vec![format!("{} under way, {waiting} waiting", count(counts))];
+    let held = count(|task| phase(task).is_waiting());
+    let mut lines = vec![format!("{} under way, {held} waiting", count(counts))];
     let ended = tasks.iter().filter_map(|task| {
         let status = task.status.as_ref()?;
         Some((status.ended_at?, task.name_any(), status.phase))
@@ -244,10 +283,23 @@ fn of_its_tasks(view: &View, automation: &AgentAutomation, reason: Reason) -> Ve
     }));
     lines.extend(narrowed(&view.world, automation, view.now).map(|why| format!("narrowed: {}", why.message)));
     lines.extend(undelivered(automation, &tasks));
-    if waiting > 0 {
-        lines.extend(in_the_way_of(view, automation, reason));
-    }
+    lines.extend(in_the_way_of(waiting, reason));
+    lines.extend(tasks.iter().filter_map(|task| refused_for(task)).take(NAMED));
     lines
+}
+
+/// What GitHub refused to do about a pull request that waits for people.
+fn refused_for(task: &AgentTask) -> Option<String> {
+    let pull = task
+        .status
+        .as_ref()?
+        .pull_request
+        .as_ref()
+        .filter(|pull| pull.is_open())?;
+    let (name, said) = (task.name_any(), pulls::refusal(pull)?);
+    Some(format!(
+        "GitHub refused what was to be done about the pull request of {name}: {said}"
+    ))
 }
 
 /// Who could not be told of the ends of its tasks, and how often that was given up.
@@ -260,16 +312,12 @@ fn undelivered(automation: &AgentAutomation, tasks: &[&AgentTask]) -> Vec<String
 }
 
 /// What its waiting tasks wait for, unless that is what the automation itself waits for.
-fn in_the_way_of(view: &View, automation: &AgentAutomation, reason: Reason) -> Vec<String> {
-    let key = ObjectKey::of(automation);
-    let mut grouped: Vec<(Why, Vec<String>)> = Vec::new();
-    for (task, decision) in decision::queue(view) {
-        if automation_key(task) != key || decision.why.reason == reason {
-            continue;
-        }
-        match grouped.iter_mut().find(|(why, _)| *why == decision.why) {
+fn in_the_way_of(waiting: &[(&AgentTask, Decision)], reason: Reason) -> Vec<String> {
+    let mut grouped: Vec<(&Why, Vec<String>)> = Vec::new();
+    for (task, decision) in waiting.iter().filter(|(_, decision)| decision.why.reason != reason) {
+        match grouped.iter_mut().find(|(why, _)| **why == decision.why) {
             Some((_, names)) => names.push(task.name_any()),
-            None => grouped.push((decision.why, vec![task.name_any()])),
+            None => grouped.push((&decision.why, vec![task.name_any()])),
         }
     }
     let lines = grouped.into_iter().take(NAMED).map(|(why, names)| {
@@ -291,14 +339,14 @@ fn of_task(view: &View, task: &AgentTask) -> Answer {
     let status = task.status.clone().unwrap_or_default();
     let differs = status.reason.is_some_and(|reason| reason != decision.why.reason);
     let told = status.reason.zip(status.message.as_ref()).filter(|_| differs);
-    let then = story::then(task, &decision);
+    let then = story::then(task, &decision).to_owned();
     let taken_by = taken_by(view, task, &decision);
     let Decision { why, bound, next } = decision;
     Answer {
         kind: "task",
         state: phase(task).as_str().to_owned(),
         happened: story::story(task, &status),
-        remedy: remedy(why.reason),
+        remedy: remedy::of_task(&view.world, task, why.reason),
         reason: why.reason,
         message: why.message,
         bound_by: bound,
@@ -334,7 +382,7 @@ fn taken_by(view: &View, task: &AgentTask, decision: &Decision) -> Vec<String> {
     let named = counted.iter().take(NAMED).map(|(key, other)| {
         let since = other.status.as_ref().and_then(|status| status.started_at);
         let since = since.map_or_else(String::new, |at| format!(", started {}", relative(Some(at), view.now)));
-        format!("{key} is {}{since}", phase(other).as_str())
+        format!("{key} is {}{since}{}", phase(other).as_str(), remedy::freeing(other))
     });
     let more = counted.len().saturating_sub(NAMED);
     let more = (more > 0).then(|| format!("and {more} more"));

@@ -1,12 +1,103 @@
 //! What would change a decision, for each reason.
 
-use crate::api::Reason;
+use kube::ResourceExt;
+
+use crate::api::automation::StaleAction;
+use crate::api::task::{Phase, PullRequest};
+use crate::api::{AgentTask, Reason};
+use crate::plan::world::{counts, phase};
+use crate::plan::{World, pulls, retry};
+
+/// What a person does about a task, in a sentence or two.
+#[must_use]
+pub fn of_task(world: &World, task: &AgentTask, reason: Reason) -> String {
+    let said = match reason {
+        Reason::AutomationGone if !task.spec.is_decided() => {
+            format!(
+                "create the automation, or cancel the task: kubectl aauto cancel {}",
+                task.name_any()
+            )
+        }
+        Reason::Completed => completed(task),
+        Reason::SessionFailed | Reason::SessionTimedOut | Reason::SessionCancelled => {
+            again(world, task).unwrap_or_else(|| remedy(reason).to_owned())
+        }
+        reason => remedy(reason).to_owned(),
+    };
+    said + &freeing(task)
+}
+
+/// How the place of a task is freed that counts although nobody may be at work on it any more.
+#[must_use]
+pub fn freeing(task: &AgentTask) -> String {
+    let lingers = counts(task) && (phase(task).is_ended() || phase(task) == Phase::Unknown);
+    if lingers {
+        let name = task.name_any();
+        return format!(
+            "; it counts until GitHub says that it has ended: kubectl aauto abandon {name} frees its place"
+        );
+    }
+    String::new()
+}
+
+fn completed(task: &AgentTask) -> String {
+    let pull = task.status.as_ref().and_then(|status| status.pull_request.as_ref());
+    let closes = task
+        .spec
+        .stale_pull_request
+        .as_ref()
+        .filter(|terms| terms.action == StaleAction::Close);
+    match pull {
+        None => "nothing has to change".to_owned(),
+        Some(pull) if pull.merged => "nothing has to change: its pull request is merged".to_owned(),
+        Some(pull) if !pull.is_open() => {
+            let by = closes.map_or(
+                "",
+                |_| "; what nobody deals with the controller closes (spec.stalePullRequest)",
+            );
+            format!("nothing has to change: its pull request is closed without being merged{by}")
+        }
+        Some(pull) => in_review(pull, closes.is_some()),
+    }
+}
+
+fn in_review(pull: &PullRequest, closes: bool) -> String {
+    if pulls::refusal(pull).is_some() {
+        return remedy(Reason::PullRequestRefused).to_owned();
+    }
+    match (pull.stale, closes) {
+        (true, true) => "review or merge the pull request before the controller closes it",
+        (true, false) => remedy(Reason::PullRequestStale),
+        (false, _) => "nothing has to change; its pull request waits for people",
+    }
+    .to_owned()
+}
+
+/// What `spec.retry` makes of an end in failure, where there is one.
+fn again(world: &World, task: &AgentTask) -> Option<String> {
+    let terms = task.spec.retry.as_ref()?;
+    if let Some(name) = task.status.as_ref().and_then(|status| status.successor.as_ref()) {
+        return Some(format!("nothing has to change: {name} does it again"));
+    }
+    if retry::is_wanted(world, task) {
+        return Some("nothing has to change: it is about to be done again".to_owned());
+    }
+    let done = task.spec.follows.as_ref().map_or(0, |follows| follows.retries);
+    let because = if done >= terms.limit {
+        format!("{done} of spec.retry.limit's {} retries are used up", terms.limit)
+    } else {
+        "neither spec.retry nor the policies' spec.maxRetries has it done again".to_owned()
+    };
+    Some(format!(
+        "read what the agent says, and mend the prompt or the repository; {because}"
+    ))
+}
 
 /// What a person does about it, in a sentence.
 #[must_use]
 pub fn remedy(reason: Reason) -> &'static str {
     match reason {
-        Reason::Ready | Reason::Adopted => "nothing has to change",
+        Reason::Ready | Reason::Adopted | Reason::Completed => "nothing has to change",
         Reason::Verifying => "wait: GitHub is being asked",
         Reason::InvalidSpec => {
             "correct the field that the message names; agent-automation validate finds such mistakes before they are applied"
@@ -50,16 +141,13 @@ pub fn remedy(reason: Reason) -> &'static str {
         }
         Reason::AnswerLost => "wait: the task is being looked for at GitHub",
         Reason::NotFoundAtGitHub => {
-            "look for the task at GitHub; then annotate the task with agentautomation.dev/adopt=ID or agentautomation.dev/abandon=REASON"
+            "look for the task at GitHub; then kubectl aauto adopt TASK ID says which one it is, and kubectl aauto abandon TASK that there is none"
         }
-        Reason::Ambiguous => {
-            "decide which of the tasks is right; then annotate the task with agentautomation.dev/adopt=ID"
-        }
+        Reason::Ambiguous => "decide which of the tasks is right; then kubectl aauto adopt TASK ID says so",
         Reason::Abandoned => "nothing has to change: a person decided so",
         Reason::Starting => "wait for GitHub's answer",
         Reason::InProgress => "wait for the agent",
         Reason::WaitingForUser => "answer the agent on the task's page",
-        Reason::Completed => "nothing has to change; its pull request waits for people",
         Reason::SessionFailed => {
             "read what the agent says, and mend the prompt or the repository; spec.retry starts such tasks again"
         }

@@ -2,11 +2,17 @@
 
 use jiff::Timestamp;
 
+use crate::api::automation::StaleAction;
 use crate::api::task::{Phase, TaskStatus};
 use crate::api::{AgentTask, Reason};
-use crate::cli::decision::Decision;
+use crate::cli::decision::{Decision, is_asked_again};
 use crate::plan::notify;
-use crate::plan::world::{automation_key, open_pull, phase};
+use crate::plan::pulls;
+use crate::plan::time::add;
+use crate::plan::world::{automation_key, counts, open_pull, phase};
+
+/// What happens where the controller asks for what it needs until it has it.
+pub const ASKED_AGAIN: &str = "it is asked for again, within a minute or so";
 
 /// What happened to a task, in order.
 #[must_use]
@@ -60,14 +66,26 @@ pub fn then(task: &AgentTask, decision: &Decision) -> &'static str {
         }
         Phase::Pending | Phase::Held if expires => "it expires, if it has not started by then",
         Phase::Pending | Phase::Held if decision.next.is_some() => "it is looked at again",
-        Phase::Pending | Phase::Held => "nothing happens by the passing of time alone",
+        Phase::Pending | Phase::Held => by_itself(decision.why.reason),
         Phase::Starting => "GitHub answers, or the answer counts as lost",
         Phase::Unknown if decision.why.reason == Reason::AnswerLost => "it is looked for at GitHub, again and again",
         Phase::Unknown => "nothing happens until a person decides",
-        Phase::Running if decision.next.is_some() => "GitHub has been asked again by then, or a deadline passes",
+        Phase::Running if decision.next.is_some() && has_deadline(task) => {
+            "GitHub has been asked again by then, or a deadline passes"
+        }
+        Phase::Running if decision.next.is_some() => "GitHub has been asked again by then",
         Phase::Running => "the controller learns of it when GitHub says something new",
-        Phase::Succeeded if open_pull(task) => "somebody reviews, merges or closes its pull request",
-        _ => "nothing: it has ended",
+        _ => after_its_end(task, decision.next),
+    }
+}
+
+/// What happens where nothing has a time of its own.
+#[must_use]
+pub fn by_itself(reason: Reason) -> &'static str {
+    if is_asked_again(reason) {
+        ASKED_AGAIN
+    } else {
+        "nothing happens by the passing of time alone"
     }
 }
 
@@ -87,6 +105,37 @@ fn notifications(task: &AgentTask, status: &TaskStatus) -> Vec<String> {
     told.collect()
 }
 
+fn has_deadline(task: &AgentTask) -> bool {
+    let told = task.status.as_ref().and_then(|status| status.active_deadline_seconds);
+    told.or(task.spec.active_deadline_seconds)
+        .or(task.spec.waiting_deadline_seconds)
+        .is_some()
+}
+
+/// GitHub lets a person go on with a task that has ended, and its pull request goes its own way.
+fn after_its_end(task: &AgentTask, next: Option<Timestamp>) -> &'static str {
+    match (next, stale_at(task)) {
+        (Some(next), Some((at, StaleAction::Close))) if next == at => {
+            "the controller closes its pull request, if nobody has dealt with it by then"
+        }
+        (Some(next), Some((at, StaleAction::Notify))) if next == at => {
+            "its pull request counts as stale, if nobody has dealt with it by then"
+        }
+        _ if counts(task) => "the controller learns of it when GitHub says that it has ended, or a person gives it up",
+        (Some(_), _) => "GitHub has been asked by then what became of its pull request",
+        (None, _) if open_pull(task) => "somebody reviews, merges or closes its pull request",
+        (None, _) => "nothing: it has ended",
+    }
+}
+
+/// When nobody will have dealt with its open pull request for as long as the automation allows, and what follows.
+fn stale_at(task: &AgentTask) -> Option<(Timestamp, StaleAction)> {
+    let terms = task.spec.stale_pull_request.as_ref()?;
+    let pull = task.status.as_ref()?.pull_request.as_ref()?;
+    let at = add(pull.updated_at?, terms.after.duration());
+    (pull.is_open() && !pull.stale).then_some((at, terms.action))
+}
+
 fn pull_request(status: &TaskStatus) -> Option<String> {
     let pull = status.pull_request.as_ref()?;
     let url = pull.url.as_ref()?;
@@ -95,5 +144,6 @@ fn pull_request(status: &TaskStatus) -> Option<String> {
     } else {
         pull.state.as_deref().unwrap_or("open")
     };
-    Some(format!("pull request {url}, {state}"))
+    let refused = pulls::refusal(pull).map(|said| format!("; GitHub refused what was to be done about it: {said}"));
+    Some(format!("pull request {url}, {state}{}", refused.unwrap_or_default()))
 }
