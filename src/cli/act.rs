@@ -47,11 +47,11 @@ trait Named:
 }
 
 impl Named for AgentTask {
-    const NAMES: &'static [&'static str] = &["agenttask", "atask", "task", "agenttasks"];
+    const NAMES: &'static [&'static str] = cluster::TASK;
 }
 
 impl Named for AgentAutomation {
-    const NAMES: &'static [&'static str] = &["agentautomation", "aauto", "automation", "agentautomations"];
+    const NAMES: &'static [&'static str] = cluster::AUTOMATION;
 }
 
 /// A connected user.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot start its subject should stop")]
 
+mod asking;
 mod controller;
 mod crds;
 mod manifests;
@@ -10,6 +11,7 @@ mod plan;
 mod schedule;
 mod validate;
 mod webhook;
+mod why;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use futures::StreamExt;
-use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
+use serde::Serialize;
 use serde_json::json;
 
-use crate::api::task::Phase;
-use crate::api::{AgentAutomation, AgentTask};
+use crate::api::task::{Bound, Phase, TaskSpec};
+use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::cli::Output;
-use crate::cli::cluster::{self, Connection, said};
-use crate::cli::output::{print, refuse, write_json};
+use crate::cli::cluster::{self, Connection, View, said};
+use crate::cli::decision::{Decision, foreseen};
+use crate::cli::output::{print, write_json};
+use crate::domain::inputs;
+use crate::plan::Why;
 use crate::plan::request::{Asked, decide};
 use crate::plan::world::phase;
 
@@ -34,7 +37,8 @@ pub struct Args {
     /// The user on whose authority it runs, if that is another: takes the verb request-for-others on agenttasks.
     #[arg(long, value_name = "USER")]
     requester: Option<String>,
-    /// Make nothing: print what would be decided, and the prompt.
+    /// Make nothing: print what would be decided now, policies, caps and approvals included, and the prompt. The exit code is
+    /// 1 where it would never start.
     #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
     /// Follow it until it has ended; the exit code is 0 if it succeeded.
@@ -55,7 +59,9 @@ pub fn run(args: &Args) -> ExitCode {
     }
     perform(async {
         let desk = Desk::open(&args.connection).await?;
-        let task = request(args, &desk, false).await?;
+        let automation = desk.find(&args.name).await?;
+        refuse_what_is_denied(&automation, &given(args)?)?;
+        let task = request(args, &desk, &automation, false).await?;
         if args.output == Output::Text {
             println!(
                 "task {} asked for by {}",
@@ -76,13 +82,35 @@ pub fn run(args: &Args) -> ExitCode {
     })
 }
 
+/// What people can see to before anything is made. The controller decides, and on more than this.
+fn refuse_what_is_denied(automation: &AgentAutomation, given: &BTreeMap<String, String>) -> Result<(), Error> {
+    let name = automation.name_any();
+    if !automation.spec.triggers.iter().any(|trigger| trigger.manual.is_some()) {
+        let message = "has no trigger for people: add one with manual: {} to its spec.triggers";
+        return Err(Error::Pointless(format!("automation {name} {message}")));
+    }
+    let values = inputs::values(&automation.spec.inputs, given);
+    let problem = |error| Error::Pointless(format!("automation {name} does not take these inputs: {error}"));
+    values.map(drop).map_err(problem)
+}
+
+/// The inputs, each of which is given once.
+fn given(args: &Args) -> Result<BTreeMap<String, String>, Error> {
+    let mut given = BTreeMap::new();
+    for (name, value) in &args.inputs {
+        if given.insert(name.clone(), value.clone()).is_some() {
+            return Err(Error::Pointless(format!("input {name} is given twice: give it once")));
+        }
+    }
+    Ok(given)
+}
+
 /// Creates it, or has the API server say whether it could be.
-async fn request(args: &Args, desk: &Desk, dry_run: bool) -> Result<AgentTask, Error> {
-    let automation: AgentAutomation = desk.find(&args.name).await?;
+async fn request(args: &Args, desk: &Desk, automation: &AgentAutomation, dry_run: bool) -> Result<AgentTask, Error> {
     let me = desk.user().await?.username.unwrap_or_default();
     let requester = args.requester.clone().unwrap_or_else(|| me.clone());
     let via = (requester != me).then_some(me);
-    let inputs: BTreeMap<_, _> = args.inputs.iter().cloned().collect();
+    let inputs = given(args)?;
     // What the controller decides is not written here, not even as its default.
     let resource = ApiResource::erase::<AgentTask>(&());
     let mut task = DynamicObject::new("", &resource);
@@ -106,40 +134,106 @@ async fn request(args: &Args, desk: &Desk, dry_run: bool) -> Result<AgentTask, E
     created.try_parse().map_err(|error| Error::Refused(error.to_string()))
 }
 
+/// What the planner makes of a task that is not there.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Foreseen {
+    phase: Phase,
+    reason: Reason,
+    message: String,
+    bound_by: Option<Bound>,
+    spec: Option<Box<TaskSpec>>,
+}
+
+impl Foreseen {
+    fn of(why: Why, phase: Phase) -> Self {
+        let Why { reason, message } = why;
+        Self {
+            phase,
+            reason,
+            message,
+            bound_by: None,
+            spec: None,
+        }
+    }
+
+    /// Over the objects as they are. What nothing is known of that holds there is not asked.
+    fn at(mut view: View, task: AgentTask) -> Self {
+        let spec = match decide(&view.world, &task, view.now) {
+            Asked::Denied(why) => return Self::of(why, Phase::Denied),
+            Asked::Held(why) => return Self::of(why, Phase::Held),
+            Asked::Decided(spec) => spec,
+        };
+        let (phase, decision) = if view.knows_policies {
+            let mut decided = task.clone();
+            decided.spec = (*spec).clone();
+            foreseen(&mut view, decided)
+        } else {
+            let message = "nothing that can be seen is in its way; what the policies say can't";
+            let why = Why::new(Reason::Ready, message);
+            (
+                Phase::Pending,
+                Decision {
+                    why,
+                    bound: None,
+                    next: None,
+                },
+            )
+        };
+        // The name is one of many that it may get.
+        let Why { reason, message } = decision.why;
+        let message = message.replace(&task.name_any(), "TASK");
+        Self {
+            bound_by: decision.bound,
+            spec: Some(spec),
+            ..Self::of(Why { reason, message }, phase)
+        }
+    }
+
+    fn words(&self) -> String {
+        let mut words = match self.phase {
+            Phase::Pending => String::new(),
+            phase => format!(
+                "would be {}: {}: {}\n",
+                phase.as_str(),
+                self.reason.as_str(),
+                self.message
+            ),
+        };
+        if let Some(Bound { kind, name, rule, .. }) = &self.bound_by {
+            words += &format!("by {rule} of {kind} {name}\n");
+        }
+        if let Some(spec) = self.spec.as_ref().filter(|_| !self.phase.is_ended()) {
+            let gap = if words.is_empty() { "" } else { "\n" };
+            words += &format!(
+                "{gap}would ask for work in {} on {}, as {}, with this prompt:\n\n{}",
+                spec.repository,
+                spec.base_branch,
+                spec.requester.as_deref().unwrap_or_default(),
+                spec.prompt
+            );
+        }
+        words
+    }
+}
+
 /// What the planner would make of it now, over the objects as they are.
 fn dry_run(args: &Args) -> ExitCode {
     let view = match cluster::Args::of(args.connection.clone()).view() {
         Ok(view) => view,
-        Err(error) => return refuse(&error),
+        Err(error) => return error.refuse(),
     };
     perform(async {
         let desk = Desk::open(&args.connection).await?;
-        let task = request(args, &desk, true).await?;
-        let asked = decide(&view.world, &task, Timestamp::now());
-        let (outcome, words) = match asked {
-            Asked::Decided(spec) if args.output == Output::Json => {
-                return Ok(print(ExitCode::SUCCESS, |out| write_json(out, &spec)));
-            }
-            Asked::Decided(spec) => (
-                ExitCode::SUCCESS,
-                format!(
-                    "would ask for work in {} on {}, as {}, with this prompt:\n\n{}",
-                    spec.repository,
-                    spec.base_branch,
-                    spec.requester.unwrap_or_default(),
-                    spec.prompt
-                ),
-            ),
-            Asked::Denied(why) => (
-                ExitCode::FAILURE,
-                format!("would be Denied: {}: {}", why.reason.as_str(), why.message),
-            ),
-            Asked::Held(why) => (
-                ExitCode::FAILURE,
-                format!("would be Held: {}: {}", why.reason.as_str(), why.message),
-            ),
-        };
-        Ok(print(outcome, |out| writeln!(out, "{}", words.trim_end())))
+        let automation = desk.find(&args.name).await?;
+        let task = request(args, &desk, &automation, true).await?;
+        let foreseen = Foreseen::at(view, task);
+        let may_start = !foreseen.phase.is_ended() && foreseen.spec.is_some();
+        let outcome = ExitCode::from(u8::from(!may_start));
+        Ok(print(outcome, |out| match args.output {
+            Output::Json => write_json(out, &foreseen),
+            Output::Text => writeln!(out, "{}", foreseen.words().trim_end()),
+        }))
     })
 }
 
@@ -155,9 +249,11 @@ async fn follow(desk: &Desk, task: AgentTask) -> Result<AgentTask, Error> {
     while let Some(change) = changes.next().await {
         let Ok(task) = change else { continue };
         let Some(status) = &task.status else { continue };
-        let reason = status.reason.map_or("", crate::api::Reason::as_str);
-        let message = status.message.as_deref().unwrap_or_default();
-        let said = format!("{} {reason}: {message}", status.phase.as_str());
+        let because = status.reason.map_or_else(String::new, |reason| {
+            let message = status.message.as_deref().unwrap_or_default();
+            format!(" {}: {message}", reason.as_str())
+        });
+        let said = format!("{}{because}", status.phase.as_str());
         if said != told {
             eprintln!("{said}");
             told = said;

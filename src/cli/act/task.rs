@@ -46,11 +46,14 @@ pub struct Adopt {
 
 /// Give a task up: it does not count any more, whatever GitHub says of it. What runs there goes on.
 ///
-/// The same as: kubectl annotate atask TASK agentautomation.dev/abandon=true
+/// The same as: kubectl annotate atask TASK agentautomation.dev/abandon=REASON
 #[derive(Debug, clap::Args)]
 pub struct Abandon {
     #[arg(value_name = "TASK")]
     name: String,
+    /// Why; the task's status says so.
+    #[arg(long, value_parser = line, value_name = "TEXT", default_value = "no reason was given")]
+    reason: String,
     #[command(flatten)]
     connection: Connection,
 }
@@ -139,15 +142,20 @@ pub fn adopt(args: &Adopt) -> ExitCode {
 /// Runs `abandon`.
 #[must_use]
 pub fn abandon(args: &Abandon) -> ExitCode {
-    annotate(&args.connection, &args.name, (ABANDON_ANNOTATION, "true"), |task| {
-        let state = phase(task).as_str();
-        if counts(task) {
-            return Ok("is given up; what runs at GitHub goes on, and is not counted any more".to_owned());
-        }
-        Err(format!(
-            "is {state} and counts for nothing: there is nothing to give up"
-        ))
-    })
+    annotate(
+        &args.connection,
+        &args.name,
+        (ABANDON_ANNOTATION, &args.reason),
+        |task| {
+            let state = phase(task).as_str();
+            if counts(task) {
+                return Ok("is given up; what runs at GitHub goes on, and is not counted any more".to_owned());
+            }
+            Err(format!(
+                "is {state} and counts for nothing: there is nothing to give up"
+            ))
+        },
+    )
 }
 
 /// Runs `cancel`.

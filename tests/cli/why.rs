@@ -1,0 +1,213 @@
+//! `why`: that what it says of the next time, of the remedy and of a pull request is true, and that an automation and its
+//! tasks say the same.
+
+use crate::people::{NOW, OBJECTS};
+use crate::run;
+
+/// An automation without guardrails in its way, whose tasks are these.
+fn world(policy: &str, automation: &str, tasks: &[String]) -> String {
+    let policy = format!("metadata: {{name: default, generation: 4}}\nspec:\n  timeZone: UTC\n{policy}");
+    let head = OBJECTS.split("---").take(2).collect::<Vec<_>>().join("---");
+    let head = head.replace("metadata: {name: default, generation: 4}\nspec:\n", &policy);
+    let head = head
+        .replace("  concurrency: {maxActive: 1}\n", automation)
+        .replace("  guardrails: {approvals: 1}\n", "");
+    let status = head.rfind("status:").unwrap();
+    [&head[..status], &tasks.concat()].concat()
+}
+
+/// A task, with further lines of its spec and its whole status.
+fn task(name: &str, spec: &str, status: &str) -> String {
+    format!(
+        "---\napiVersion: agentautomation.dev/v1alpha1\nkind: AgentTask\nmetadata: {{name: {name}, namespace: payments, \
+         uid: t-{name}}}\nspec:\n  automation: {{name: deps, uid: u-deps, generation: 3}}\n  trigger: {{name: hourly, \
+         kind: Schedule, scheduledTime: \"2026-03-30T06:00:00Z\"}}\n  repository: acme/payments-api\n  baseBranch: \
+         main\n  prompt: Update.\n  templateDigest: d\n  secretRef: {{name: token}}\n{spec}status: {{{status}}}\n"
+    )
+}
+
+fn why(objects: &str, name: &str) -> String {
+    let (code, out, err) = run(&["why", name, "-f", "-", "--now", NOW], objects);
+    assert_eq!((code, err.as_str()), (0, ""));
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Text of a pull request of a task that has succeeded.
+fn pull(rest: &str) -> String {
+    format!(
+        "phase: Succeeded, reason: Completed, message: done, startedAt: \"2026-03-30T05:00:00Z\", endedAt: \
+         \"2026-03-30T05:20:00Z\", task: {{id: g-1, shortId: g, state: completed}}, pullRequest: {{id: 7, number: 7, url: \
+         \"https://github.com/acme/payments-api/pull/7\", {rest}}}"
+    )
+}
+
+#[test]
+fn an_automation_says_what_its_waiting_tasks_say() {
+    let freeze = "  freezeWindows: [{name: now, from: \"2026-03-30T00:00:00Z\", to: \"2026-03-30T06:30:00Z\"}]\n";
+    let waiting = [task("deps-wait", "", "phase: Pending")];
+    let frozen = world(freeze, "", &waiting);
+    let of_task = why(&frozen, "task/deps-wait");
+    assert!(
+        of_task.contains("next: 2026-03-30T06:30:00Z (in 20m): it is looked at again"),
+        "{of_task}"
+    );
+    let of_automation = why(&frozen, "aauto/deps");
+    assert!(
+        of_automation.contains("next: 2026-03-30T06:30:00Z (in 20m): for deps-wait: it is looked at again"),
+        "{of_automation}"
+    );
+    assert!(
+        of_automation
+            .contains("change: nothing has to change for the automation; kubectl aauto why TASK says what would"),
+        "{of_automation}"
+    );
+    let (_, guarded, _) = run(&["why", "aauto/docs", "-f", "-", "--now", NOW], OBJECTS);
+    let guarded = guarded.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        guarded
+            .contains("its next trigger fires; as for GuardrailNotMet, it is asked for again, within a minute or so"),
+        "{guarded}"
+    );
+    let (_, guarded, _) = run(&["why", "docs-wait", "-f", "-", "--now", NOW], OBJECTS);
+    assert!(
+        guarded.contains("next:    it is asked for again, within a minute or so"),
+        "{guarded}"
+    );
+}
+
+#[test]
+fn what_keeps_a_place_for_ever_is_told_with_what_frees_it() {
+    let lingering = task(
+        "deps-late",
+        "",
+        "phase: TimedOut, reason: WaitingDeadline, message: nobody answered, startedAt: \"2026-03-30T05:00:00Z\", \
+         endedAt: \"2026-03-30T05:30:00Z\", task: {id: g-1, shortId: g, state: waiting_for_user}",
+    );
+    let objects = world(
+        "",
+        "  concurrency: {maxActive: 1}\n",
+        &[lingering, task("deps-wait", "", "phase: Pending")],
+    );
+    let frees = "it counts until GitHub says that it has ended: kubectl aauto abandon deps-late frees its place";
+    let waits = why(&objects, "deps-wait");
+    assert!(
+        waits.contains(&format!(
+            "taken: payments/deps-late is TimedOut, started 1h10m ago; {frees}"
+        )),
+        "{waits}"
+    );
+    let late = why(&objects, "deps-late");
+    assert!(late.contains(frees), "{late}");
+    assert!(!late.contains("nothing: it has ended"), "{late}");
+}
+
+#[test]
+fn what_comes_next_is_what_happens_at_that_time() {
+    let stale = |action: &str| format!("  stalePullRequest: {{after: 1h, action: {action}}}\n");
+    let open = pull("state: open, updatedAt: \"2026-03-30T05:50:00Z\"");
+    let closed = pull("state: closed, updatedAt: \"2026-03-30T05:50:00Z\"");
+    let merged = pull("state: closed, merged: true, updatedAt: \"2026-03-30T05:50:00Z\"");
+    let refused = pull("state: open, updatedAt: \"2026-03-30T05:50:00Z\", handedOver: \"403 you may not\"");
+    let running = "phase: Running, reason: InProgress, message: it works, startedAt: \"2026-03-30T06:00:00Z\", task: {id: \
+                   g-1, shortId: g, state: in_progress}";
+    let table = [
+        (
+            stale("Close"),
+            open.as_str(),
+            "next: 2026-03-30T06:50:00Z (in 40m): the controller closes its pull request",
+        ),
+        (
+            stale("Notify"),
+            &open,
+            "next: 2026-03-30T06:50:00Z (in 40m): its pull request counts as stale",
+        ),
+        (
+            String::new(),
+            &open,
+            "next: somebody reviews, merges or closes its pull request",
+        ),
+        (
+            stale("Close"),
+            &closed,
+            "change: nothing has to change: its pull request is closed without being merged; what \
+                                   nobody deals with the controller closes (spec.stalePullRequest) next: nothing: it has ended",
+        ),
+        (
+            String::new(),
+            &closed,
+            "change: nothing has to change: its pull request is closed without being merged next:",
+        ),
+        (
+            String::new(),
+            &merged,
+            "change: nothing has to change: its pull request is merged next: nothing: it has ended",
+        ),
+        (
+            String::new(),
+            &refused,
+            "open; GitHub refused what was to be done about it: 403 you may not",
+        ),
+        (
+            String::new(),
+            &refused,
+            "change: ask the reviewers, set the labels or close it by hand",
+        ),
+        (
+            String::new(),
+            running,
+            "next: the controller learns of it when GitHub says something new why",
+        ),
+        (
+            "  activeDeadlineSeconds: 7200\n".to_owned(),
+            running,
+            "GitHub has been asked again by then, or a deadline passes",
+        ),
+    ];
+    for (spec, status, expected) in table {
+        let said = why(&world("", "", &[task("deps-x", &spec, status)]), "deps-x") + " why";
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+    let of_automation = why(&world("", "", &[task("deps-x", "", &refused)]), "aauto/deps");
+    assert!(
+        of_automation.contains("GitHub refused what was to be done about the pull request of deps-x: 403 you may not"),
+        "{of_automation}"
+    );
+}
+
+#[test]
+fn retries_are_told_as_they_are() {
+    let failed = "phase: Failed, reason: SessionFailed, message: it broke, startedAt: \"2026-03-30T05:00:00Z\", endedAt: \
+                  \"2026-03-30T05:30:00Z\", task: {id: g-1, shortId: g, state: failed}";
+    let followed = format!("{failed}, successor: deps-y");
+    let retry = "  retry: {limit: 1}\n";
+    let last = "  retry: {limit: 1}\n  follows: {name: deps-w, because: Retry, retries: 1}\n";
+    let table = [
+        (
+            "",
+            failed,
+            "mend the prompt or the repository; spec.retry starts such tasks again",
+        ),
+        (
+            retry,
+            failed,
+            "change: nothing has to change: it is about to be done again",
+        ),
+        (retry, &followed, "change: nothing has to change: deps-y does it again"),
+        (
+            last,
+            failed,
+            "mend the prompt or the repository; 1 of spec.retry.limit's 1 retries are used up",
+        ),
+    ];
+    for (spec, status, expected) in table {
+        let said = why(&world("", "", &[task("deps-x", spec, status)]), "deps-x");
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+    let asked = "---\napiVersion: agentautomation.dev/v1alpha1\nkind: AgentTask\nmetadata: {name: by-hand, namespace: \
+                 payments}\nspec: {automation: {name: nothing}, requester: alice}\n";
+    let said = why(&world("", "", &[asked.to_owned()]), "by-hand");
+    assert!(
+        said.contains("change: create the automation, or cancel the task: kubectl aauto cancel by-hand"),
+        "{said}"
+    );
+}
