@@ -56,7 +56,8 @@ fn main() -> ExitCode {
         command = command.name(PLUGIN).bin_name("kubectl aauto");
     }
     let name = if plugin { PLUGIN } else { "agent-automation" };
-    let cli = Cli::from_arg_matches(&command.clone().get_matches()).unwrap_or_else(|error| error.exit());
+    let words = cli::words::in_order(std::env::args_os());
+    let cli = Cli::from_arg_matches(&command.clone().get_matches_from(words)).unwrap_or_else(|error| error.exit());
     match cli.command {
         Command::Abandon(args) => cli::act::task::abandon(&args),
         Command::Adopt(args) => cli::act::task::adopt(&args),

@@ -19,6 +19,7 @@ mod table;
 pub mod validate;
 pub mod webhook;
 pub mod why;
+pub mod words;
 
 /// What a subcommand prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

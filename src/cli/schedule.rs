@@ -57,6 +57,9 @@ pub fn run(args: &Args) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if schedule.never_fires() {
+        eprintln!("note: no date matches {schedule}, so it never fires: write a day that the month has");
+    }
     match print(args, &schedule) {
         // Whoever reads the output has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,

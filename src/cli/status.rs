@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use jiff::SignedDuration;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use serde::Serialize;
 
+use crate::api::automation::Summary;
 use crate::api::task::Phase;
 use crate::api::{AgentAutomation, AgentTask};
 use crate::plan::automation::{credits, outlook};
@@ -18,15 +20,15 @@ use crate::plan::world::{counts, open_pull, phase};
 
 use super::cluster::{self, Error, View};
 use super::credentials::{self, rates};
-use super::output::refuse;
-use super::table::{Format, Row, dash, print_rows, relative, write_rows};
+use super::table::{Format, Row, dash, print_rows, relative, span, write_rows};
 use super::{decision, policies};
 
 /// Changes that are told together: a burst is shown once.
 const BURST: usize = 1_000;
 
 /// Print automations with their last outcome, their next run, their open pull requests and what they cost; or what the
-/// limits of policies stand at; or whose tokens are in use.
+/// limits of policies stand at; or whose tokens are in use. -o wide adds what came of their tasks lately: how many started,
+/// succeeded and failed, their pull requests, the median time to a review, and the cost of each merged one.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -50,7 +52,7 @@ pub struct Args {
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
     let shown = if args.watch { watch(args) } else { show(args) };
-    shown.unwrap_or_else(|error| refuse(&error))
+    shown.unwrap_or_else(|error| error.refuse())
 }
 
 fn show(args: &Args) -> Result<ExitCode, Error> {
@@ -130,7 +132,7 @@ fn is_change<K>(event: &watcher::Event<K>) -> bool {
 }
 
 /// One automation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Glance {
     pub namespace: String,
@@ -150,6 +152,8 @@ pub struct Glance {
     pub reason: String,
     pub repository: String,
     pub message: String,
+    /// What came of its tasks lately.
+    pub summary: Option<Summary>,
 }
 
 impl Row for Glance {
@@ -163,6 +167,15 @@ impl Row for Glance {
         "NEXT",
         "PRS",
         "CREDITS",
+        "STARTED",
+        "SUCCEEDED",
+        "FAILED",
+        "OPENED",
+        "MERGED",
+        "CLOSED",
+        "REVIEW",
+        "COST",
+        "PER MERGED",
         "REASON",
         "REPOSITORY",
         "UNDELIVERED",
@@ -171,7 +184,7 @@ impl Row for Glance {
     const NARROW: usize = 9;
 
     fn cells(&self) -> Vec<String> {
-        vec![
+        let at_a_glance = [
             self.namespace.clone(),
             self.name.clone(),
             self.ready.to_owned(),
@@ -181,15 +194,38 @@ impl Row for Glance {
             self.next_in.clone(),
             self.open_pull_requests.to_string(),
             self.ai_credits.clone(),
+        ];
+        let rest = [
             self.reason.clone(),
             self.repository.clone(),
             self.dead_letters.to_string(),
             self.message.clone(),
-        ]
+        ];
+        at_a_glance.into_iter().chain(self.lately()).chain(rest).collect()
     }
 
     fn is_alarming(&self) -> bool {
         self.ready == "False"
+    }
+}
+
+impl Glance {
+    /// What the window sums up to.
+    fn lately(&self) -> [String; 9] {
+        let summary = self.summary.as_ref();
+        let count = |of: fn(&Summary) -> i64| dash(summary.map(|summary| of(summary).to_string()));
+        let review = summary.and_then(|summary| summary.median_seconds_to_review);
+        [
+            count(|summary| summary.started),
+            count(|summary| summary.succeeded),
+            count(|summary| summary.failed),
+            count(|summary| summary.opened),
+            count(|summary| summary.merged),
+            count(|summary| summary.closed),
+            dash(review.map(|seconds| span(SignedDuration::from_secs(seconds)))),
+            dash(summary.map(|summary| summary.ai_credits.clone())),
+            dash(summary.and_then(|summary| summary.credits_per_merged.clone())),
+        ]
     }
 }
 
@@ -223,6 +259,7 @@ fn glance(view: &View, automation: &AgentAutomation) -> Glance {
         reason: standing.why().reason.as_str().to_owned(),
         repository: automation.spec.repository.clone(),
         message: standing.why().message.clone(),
+        summary: status.and_then(|status| status.summary.clone()),
     }
 }
 

@@ -118,9 +118,13 @@ fn events_of_automation(before: &Stood, now: &Stood) -> Vec<Event> {
     });
     let missed = now.missed.saturating_sub(before.missed);
     let passed_over = (missed > 0).then(|| {
+        let times = if missed == 1 {
+            "1 scheduled time was not run and is".to_owned()
+        } else {
+            format!("{missed} scheduled times were not run and are")
+        };
         let note = format!(
-            "{missed} scheduled times were not run and are counted in status.missedRuns: they were missed, or as many tasks \
-             wait as spec.concurrency.maxQueued allows"
+            "{times} counted in status.missedRuns: missed, or as many tasks wait as spec.concurrency.maxQueued allows"
         );
         warning(Reason::RunsMissed, &note, "Schedule")
     });

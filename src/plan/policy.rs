@@ -417,12 +417,15 @@ fn unheld(world: &World, namespace: &str) -> Refusal {
 }
 
 fn nobody_speaks(world: &World, namespace: &str) -> String {
-    let names: Vec<_> = world.policies().map(ResourceExt::name_any).take(NAMED).collect();
+    let mut names: Vec<_> = world.policies().map(ResourceExt::name_any).collect();
     if names.is_empty() {
         return format!(
             "there is no AgentPolicy, and without one nothing starts: create one whose spec.namespaces names {namespace}"
         );
     }
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    names.extend((more > 0).then(|| format!("one of {more} more")));
     format!(
         "no AgentPolicy holds for this namespace: spec.namespaces or spec.namespaceSelector of {} must name {namespace}",
         names.join(" or ")
@@ -477,7 +480,7 @@ fn refusal(policy: &Policy, request: &Request) -> Option<Refusal> {
     }
     (!request.opens_pull_request && !policy.spec().required_reviewers.is_empty()).then(|| {
         let message = format!(
-            "AgentPolicy {name} requires reviewers, and there is nothing to review: set spec.pullRequest.create"
+            "AgentPolicy {name} requires reviewers, and there is nothing to review: set spec.pullRequest.create to true"
         );
         deny("requiredReviewers", message)
     })
@@ -666,6 +669,14 @@ mod tests {
                  payments",
             ),
             (
+                ["a", "b", "c", "d", "e"]
+                    .map(|name| policy(name, |p| p.namespaces.clear()))
+                    .into(),
+                plain,
+                "no AgentPolicy holds for this namespace: spec.namespaces or spec.namespaceSelector of a or b or c or one \
+                 of 2 more must name payments",
+            ),
+            (
                 by_label(selector("agents", LabelOperator::In, &["yes"])),
                 plain,
                 "allowed by a",
@@ -747,8 +758,8 @@ mod tests {
             (
                 one(|p| p.required_reviewers.teams = vec!["platform".to_owned()]),
                 |r| r.opens_pull_request = false,
-                "AgentPolicy a requires reviewers, and there is nothing to review: set spec.pullRequest.create \
-                 [spec.requiredReviewers]",
+                "AgentPolicy a requires reviewers, and there is nothing to review: set spec.pullRequest.create to \
+                 true [spec.requiredReviewers]",
             ),
             (
                 one(|p| {
@@ -799,7 +810,7 @@ mod tests {
         let pushes = "AgentPolicy a does not allow it: spec.headBranches must name branches of pull requests that it pushes \
                       to (it is empty and so allows nothing)";
         let unreviewed =
-            "AgentPolicy a requires reviewers, and there is nothing to review: set spec.pullRequest.create";
+            "AgentPolicy a requires reviewers, and there is nothing to review: set spec.pullRequest.create to true";
         let reviewers = "requiredReviewers: {teams: [platform]}";
         let table = [
             ("", "", fix.to_owned(), vec![pushes], true),

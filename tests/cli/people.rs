@@ -1,7 +1,7 @@
 //! `why`, `queue`, `status` and `history`, asked of files as `kubectl get -o yaml` writes them.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -9,10 +9,10 @@ use std::thread;
 
 use crate::run;
 
-const NOW: &str = "2026-03-30T06:10:00Z";
+pub const NOW: &str = "2026-03-30T06:10:00Z";
 
 /// Three automations under one policy: one runs and waits, one has an open review queue, one lacks a guardrail.
-const OBJECTS: &str = r#"
+pub const OBJECTS: &str = r#"
 apiVersion: agentautomation.dev/v1alpha1
 kind: AgentPolicy
 metadata: {name: default, generation: 4}
@@ -125,13 +125,13 @@ status:
      createdAt: "2026-03-30T04:10:00Z", firstReviewAt: "2026-03-30T05:15:00Z", updatedAt: "2026-03-30T05:15:00Z"}
 "#;
 
-fn ask(arguments: &[&str]) -> (i32, String, String) {
+pub fn ask(arguments: &[&str]) -> (i32, String, String) {
     let mut all = arguments.to_vec();
     all.extend(["-f", "-", "--now", NOW]);
     run(&all, OBJECTS)
 }
 
-fn lines(text: &str) -> Vec<&str> {
+pub fn lines(text: &str) -> Vec<&str> {
     text.lines().collect()
 }
 
@@ -158,6 +158,11 @@ fn the_queue_has_what_runs_and_then_what_waits_in_order() {
         none,
         "Nothing runs and nothing waits in namespace elsewhere; -A shows all namespaces.\n"
     );
+    assert_eq!(
+        ask(&["-n", "elsewhere", "queue"]).1,
+        none,
+        "as before kubectl's own commands"
+    );
     let (_, json, _) = ask(&["queue", "-o", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(
@@ -180,6 +185,17 @@ fn automations_at_a_glance() {
             "payments    docs   False   0        1         -           in 22h50m   0     0.0",
         ]
     );
+    let summary = "  summary: {started: 9, succeeded: 6, failed: 2, opened: 6, merged: 4, closed: 1, medianSecondsToReview: \
+                   3900, aiCredits: \"110.7\", creditsPerMerged: \"27.7\"}\n  usage: {nanoAiCredits: 12300000000}\n---";
+    let known = OBJECTS.replacen("  usage: {nanoAiCredits: 12300000000}\n---", summary, 1);
+    let (_, wide, _) = run(&["status", "-o", "wide", "-f", "-", "--now", NOW], &known);
+    let rows: Vec<Vec<_>> = lines(&wide)
+        .into_iter()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let lately = ["9", "6", "2", "6", "4", "1", "1h5m", "110.7", "27.7"];
+    assert_eq!(rows[1][10..][..9], lately, "{wide}");
+    assert_eq!(rows[2][10..][..9], ["-"; 9], "{wide}");
     let (_, coloured, _) = ask(&["status", "--color", "always"]);
     assert!(coloured.contains("\u{1b}[33mpayments    docs"), "{coloured:?}");
 }
@@ -198,6 +214,74 @@ fn an_automations_tasks_newest_first() {
         ]
     );
     assert_eq!(ask(&["history", "aauto/deps"]).1, out);
+}
+
+/// What kubectl writes without quotes, since it reads it back as text, is text.
+#[test]
+fn objects_as_kubectl_writes_them() {
+    let listed = OBJECTS.replace("  maxActive: 5", "  maxActive: 5\n  suspendMessage: 3e800818");
+    let listed = listed
+        .replace("id: 1234-5678", "id: 3e800818")
+        .replace("shortId: \"1234-567\"", "shortId: 12e45678");
+    let arguments = ["queue", "-f", "-", "--now", NOW];
+    let (code, out, err) = run(&arguments, &listed);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(out, ask(&["queue"]).1);
+    let (_, why, _) = run(&["why", "deps-run", "-f", "-", "--now", NOW], &listed);
+    assert!(why.contains("task 3e800818 at GitHub"), "{why}");
+}
+
+/// Nothing is said of files of which a part is not known.
+#[test]
+fn what_can_not_be_read_is_not_passed_over() {
+    let spoilt = [
+        (
+            "maxActive: 5",
+            "maxActive: five",
+            "<stdin>:14: AgentPolicy default: spec.maxActive: must be a whole number, not text\n",
+        ),
+        (
+            "kind: AgentPolicy",
+            "kind: AgentPolice",
+            "<stdin>:3: AgentPolice default: kind: there is no kind AgentPolice",
+        ),
+        (
+            "maxActive: 5",
+            "maxActive: .nan",
+            "<stdin>:14: is a number that JSON does not have: put it in quotes\n",
+        ),
+        (
+            "maxActive: 5",
+            "a: b: c",
+            "<stdin>:14: mapping values are not allowed in this context",
+        ),
+    ];
+    for (from, to, said) in spoilt {
+        let objects = OBJECTS.replacen(from, to, 1);
+        for command in [
+            &["queue"][..],
+            &["status"],
+            &["status", "--policies"],
+            &["why", "deps"],
+            &["history", "deps"],
+        ] {
+            let (code, out, err) = run(&[command, &["-f", "-", "--now", NOW]].concat(), &objects);
+            assert_eq!((code, out.as_str()), (1, ""), "{command:?}: {to}");
+            assert!(err.contains(said), "{command:?}: {err}");
+            let end = "error: the files hold what can't be read, as told above, and without it nothing true can be said: \
+                       correct it\n";
+            assert!(err.ends_with(end), "{command:?}: {err}");
+        }
+    }
+    let (code, out, err) = run(
+        &["queue", "-f", "-", "--now", NOW],
+        &OBJECTS.replacen("maxActive: 5", "maxActive: -5", 1),
+    );
+    assert_eq!(code, 0, "what breaks a rule and can be read still counts: {out}");
+    assert_eq!(
+        err,
+        "note: <stdin>:14: AgentPolicy default: spec.maxActive: must be at least 0, not -5\n"
+    );
 }
 
 #[test]
@@ -423,7 +507,7 @@ fn why_tells_the_rule_the_change_and_the_next_time() {
 }
 
 /// A kubeconfig of one context, `test`, in namespace `payments`.
-fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
+pub fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let text = format!(
         "{{apiVersion: v1, kind: Config, current-context: test, users: [{{name: me, user: {{}}}}],
@@ -471,7 +555,7 @@ fn a_missing_cluster_is_told_in_one_line() {
 }
 
 /// Answers requests by their paths, one a connection; 403 where it has no answer.
-fn api_server(answers: Vec<(&'static str, String)>) -> String {
+pub fn api_server(answers: Vec<(&'static str, String)>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -480,10 +564,16 @@ fn api_server(answers: Vec<(&'static str, String)>) -> String {
             let mut request = String::new();
             let mut reader = BufReader::new(stream.try_clone().unwrap());
             reader.read_line(&mut request).unwrap();
-            let mut header = String::new();
+            let (mut header, mut body) = (String::new(), 0);
             while reader.read_line(&mut header).unwrap() > 2 {
+                let length = header.to_ascii_lowercase();
+                let length = length
+                    .strip_prefix("content-length:")
+                    .map(|length| length.trim().to_owned());
+                body = length.map_or(body, |length| length.parse().unwrap());
                 header.clear();
             }
+            reader.read_exact(&mut vec![0; body]).unwrap();
             let path = request.split(['?', ' ']).nth(1).unwrap();
             let found = answers.iter().find(|(known, _)| *known == path);
             let forbidden = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,
@@ -502,7 +592,7 @@ fn api_server(answers: Vec<(&'static str, String)>) -> String {
 }
 
 /// The objects of a kind, as the API server lists them.
-fn listed(kind: &str) -> String {
+pub fn listed(kind: &str) -> String {
     let objects: Vec<serde_json::Value> = serde_saphyr::from_multiple(OBJECTS).unwrap();
     let items: Vec<_> = objects.into_iter().filter(|object| object["kind"] == kind).collect();
     let list = serde_json::json!({"apiVersion": "agentautomation.dev/v1alpha1", "kind": format!("{kind}List"),
@@ -603,8 +693,18 @@ fn kubectl_is_told_what_completes_the_plugins_words() {
     let objects = folder.path().join("objects.yaml");
     fs::write(&objects, OBJECTS).unwrap();
     let objects = objects.to_str().unwrap();
-    let table: [(&[&str], &[&str]); 8] = [
+    let config = kubeconfig("http://127.0.0.1:1");
+    let config = config.path().to_str().unwrap();
+    let table: [(&[&str], &[&str]); 16] = [
         (&["st"], &["status"]),
+        (&["why", "-f", objects, "-A", "task/deps-r"], &["task/deps-run"]),
+        (&["why", "-f", objects, "-A", "aauto/"], &["aauto/deps", "aauto/docs"]),
+        (&["approve", "-f", objects, "-A", ""], &["deps-wait", "docs-wait"]),
+        (&["abandon", "-f", objects, "-A", ""], &["deps-run"]),
+        (&["adopt", "-f", objects, "-A", ""], &[]),
+        (&["queue", "-f", objects, "-n", ""], &["payments"]),
+        (&["queue", "--kubeconfig", config, "--context", "t"], &["test"]),
+        (&["run", "deps", "-f", objects, "-A", "--input", ""], &[]),
         (&["queue", "--col"], &["--color"]),
         (&["queue", "-o", ""], &["table", "wide", "json", "yaml"]),
         (&["completion", "z"], &["zsh"]),
@@ -622,4 +722,14 @@ fn kubectl_is_told_what_completes_the_plugins_words() {
         let said: Vec<_> = said.lines().map(|line| line.split('\t').next().unwrap()).collect();
         assert_eq!(said, [expected, &[":4"]].concat(), "{words:?}");
     }
+    let inputs = OBJECTS.replacen(
+        "  branches:",
+        "  inputs: [{name: package}, {name: level}]\n  branches:",
+        1,
+    );
+    let file = folder.path().join("inputs.yaml");
+    fs::write(&file, inputs).unwrap();
+    let words = ["run", "deps", "-A", "-f", file.to_str().unwrap(), "--input", ""];
+    let output = Command::new(&completer).args(words).output().unwrap();
+    assert_eq!(output.stdout, b"package=\t\nlevel=\t\n:6\n");
 }

@@ -440,12 +440,14 @@ fn the_examples_are_good_and_start() {
         .into();
     let files: Vec<_> = examples.iter().map(String::as_str).collect();
     let others =
-        ["by-hand", "label-an-issue"].map(|name| format!("{}/examples/{name}.yaml", env!("CARGO_MANIFEST_DIR")));
+        ["run-by-hand", "label-an-issue"].map(|name| format!("{}/examples/{name}.yaml", env!("CARGO_MANIFEST_DIR")));
     let (code, findings, said) = run(
         &[&["validate", &*others[0], &*others[1]], files.as_slice()].concat(),
         "",
     );
     assert_eq!((code, findings.as_str()), (0, ""), "{said}");
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    assert!(readme.contains(said.lines().last().unwrap()), "{said}");
 
     // An hour after both were applied, on a Monday and on a Tuesday, in a repository that has what guards it.
     let guarded = "status: {guardrails: [{policy: default, name: approvals, state: Met}]}\n";

@@ -64,8 +64,6 @@ fn prints_times() {
             &["@every 90m", "--from", "2026-01-01T00:00:07Z", "--count", "2"],
             "2026-01-01T01:30:07+00:00\n2026-01-01T03:00:07+00:00\n",
         ),
-        (&["0 0 30 2 *", "--output", "json"], "{\"times\":[]}\n"),
-        (&["0 0 30 2 *"], ""),
     ];
     for (arguments, expected) in table {
         assert_eq!(
@@ -74,6 +72,10 @@ fn prints_times() {
             "{arguments:?}"
         );
     }
+    let never = "note: no date matches 0 0 30 2 *, so it never fires: write a day that the month has\n".to_owned();
+    let json = schedule(&["0 0 30 2 *", "--output", "json"]);
+    assert_eq!(json, (0, "{\"times\":[]}\n".to_owned(), never.clone()));
+    assert_eq!(schedule(&["0 0 30 2 *"]), (0, String::new(), never));
 }
 
 #[test]
