@@ -141,11 +141,19 @@ Commands are JSON objects of one member; the file of --config is a list of the s
 {"add_user": {"login": "octocat", "id": 1}}
 {"add_token": {"token": "t", "owner": "octocat", "kind": "fine_grained|classic|user_to_server|installation",
                "permissions": {"agent_tasks": "none|read|write", "pull_requests": "none|read|write",
-                               "issues": "none|read|write", "webhooks": "none|read|write"},
+                               "issues": "none|read|write", "webhooks": "none|read|write",
+                               "contents": "none|read|write", "administration": "none|read|write",
+                               "checks": "none|read|write"},
                "repositories": ["acme/api"], "expires_at": null, "revoked": false, "needs_sso": false}}
 {"add_grant": {"refresh_token": "r", "token": "t", "client_id": "Iv1.a", "client_secret": null, "lifetime_s": 28800}}
 {"add_repository": {"name": "acme/api", "default_branch": "main", "branches": ["release/1"], "private": true,
-                    "associations": {"octocat": "MEMBER"}}}   OWNER, MEMBER, COLLABORATOR, CONTRIBUTOR, ..., NONE (the default)
+                    "associations": {"octocat": "MEMBER"}, "fork": false, "protected": ["release/1"],
+                    "rules": {"main": [{"pull_request": {"approvals": 1, "code_owners": true}}, "code_scanning",
+                                       {"required_status_checks": {"contexts": ["test"]}}]},
+                    "codeowners": "missing|valid" or {"errors": 2},
+                    "agent": {"firewall": true, "workflow_approval": true, "codeql": true, "secret_scanning": true}}}
+         Associations: OWNER, MEMBER, COLLABORATOR, CONTRIBUTOR, ..., NONE (the default). A repository of the same name is
+         replaced, and so are its rules.
 {"move_repository": {"from": "acme/api", "to": "acme/payments-api"}}
 {"set_default_script": SCRIPT}   {"queue_scripts": [SCRIPT, ...]}
 {"set_repository_script": {"repository": "acme/api", "script": SCRIPT}}
@@ -161,6 +169,8 @@ Commands are JSON objects of one member; the file of --config is a list of the s
 {"change_pull": {"repository": "acme/api", "number": 1, "change": "ready|draft|merge|close|reopen"}}
 {"change_pull": {"repository": "acme/api", "number": 1,
                  "change": {"review": {"by": "octocat", "state": "APPROVED", "body": ""}}}}
+         or {"merge_by": {"login": "octocat"}}, {"check": {"conclusion": "success|failure|..."}} for the one check that a
+         pull request may have, and {"check": {"conclusion": null}} for one that runs
 {"open_issue": {"repository": "acme/api", "by": "octocat", "title": "...", "body": "...", "labels": []}}
 {"open_pull": {"repository": "acme/api", "by": "octocat", "title": "...", "head_ref": "topic",
                "head_repository": null, "base_ref": null, "draft": false, "files": ["src/main.rs"]}}
@@ -191,7 +201,8 @@ EFFECT:  {"fail_before": FAILURE}   nothing is done
          "unknown_enums", "omit_optional", {"omit": ["sessions"]}, "malformed_json", "truncate"
 FAILURE: "reset", "time_out" (10 s, then 502), "hang", {"status": 503}
 Operations: start_task, list_repository_tasks, get_repository_task, list_tasks, get_task, get_repository, get_branch,
-         list_pulls, get_pull, list_reviews, list_pull_files, list_issues, get_issue, list_issue_events, list_events,
+         get_branch_rules, get_codeowners_errors, get_agent_configuration, list_check_runs, request_reviewers,
+         update_pull, list_pulls, get_pull, list_reviews, list_pull_files, list_issues, get_issue, list_issue_events, list_events,
          list_comments, list_issue_comments, create_comment, update_comment, add_labels, remove_label, list_hooks,
          list_deliveries, redeliver, graphql, get_user, get_rate_limit, refresh_token; an empty "on" means all.
 "#;

@@ -71,6 +71,7 @@ async fn demo() -> Result<(Stage, Story)> {
 
     step("applying examples/: AgentPolicies and AgentAutomations; with them namespaces, and Secrets with tokens");
     apply(&plane, &examples.surroundings()).await?;
+    apply(&plane, &examples.policies).await?;
     apply(&plane, &examples.first).await?;
     apply(&plane, &examples.demo[0]).await?;
     // The first start of all is the one whose answer is lost.

@@ -12,7 +12,9 @@ const UNGUARDED: &str = "acme/identity";
 
 /// What is applied.
 pub struct Manifests {
-    /// The examples, and the demo's policies.
+    /// The policies. What is asked for before they are known is denied for good.
+    pub policies: Vec<Value>,
+    /// The other examples.
     pub first: Vec<Value>,
     /// The demo's automations, file by file.
     pub demo: Vec<Vec<Value>>,
@@ -28,10 +30,13 @@ impl Manifests {
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
         paths.sort();
         paths.push(folder.join("demo/policies.yaml"));
-        let first: Vec<_> = paths.iter().map(|path| objects(path)).collect::<Result<_>>()?;
+        let all: Vec<_> = paths.iter().map(|path| objects(path)).collect::<Result<_>>()?;
+        let is_policy = |object: &Value| object["kind"] == "AgentPolicy";
+        let (policies, first) = all.concat().into_iter().partition(is_policy);
         let demo = demo.iter().map(|name| objects(&folder.join("demo").join(name)));
         Ok(Self {
-            first: first.concat(),
+            policies,
+            first,
             demo: demo.collect::<Result<_>>()?,
         })
     }
