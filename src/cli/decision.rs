@@ -58,23 +58,23 @@ pub fn of_task(view: &View, task: &AgentTask) -> Decision {
 
 /// What would become of a task that is not there yet, and the phase that it would get.
 #[must_use]
-pub fn foreseen(view: &mut View, task: AgentTask) -> (Phase, Decision) {
-    let key = ObjectKey::of(&task);
+pub fn foreseen(view: &mut View, task: &AgentTask) -> (Phase, Decision) {
+    let key = ObjectKey::of(task);
     view.world.put_task(task.clone());
     let plans = admission::plan(&view.world, &Settings::default(), view.now);
     let planned = plans.iter().find(|(subject, _)| *subject == Subject::Task(key.clone()));
     let Some((_, planned)) = planned else {
-        return (phase(&task), told(view, &task));
+        return (phase(task), told(view, task));
     };
     let written = planned.actions.iter().find_map(written);
     let phase = written.map_or(Phase::Pending, |status| status.phase);
-    let decision = waiting(view, &task, planned);
-    let automation = view.world.automation_of(&task);
+    let decision = waiting(view, task, planned);
+    let automation = view.world.automation_of(task);
     let unready = automation.and_then(found_out).filter(|_| phase == Phase::Pending);
     match unready {
         Some(standing) => {
             let why = standing.why().clone();
-            let bound = rule_of_task(view, &task, why.reason);
+            let bound = rule_of_task(view, task, why.reason);
             (Phase::Held, Decision { why, bound, next: None })
         }
         None => (phase, decision),

@@ -7,6 +7,8 @@ use crate::run;
 
 const KINDS: &str = "/apis/agentautomation.dev/v1alpha1";
 
+type Change = fn(&mut Value);
+
 /// The objects, with a third automation that takes an input and is for people.
 fn objects() -> Vec<Value> {
     let objects = OBJECTS.replace("triggers: [Schedule]", "triggers: [Schedule, Manual]");
@@ -78,7 +80,6 @@ fn a_dry_run_tells_what_the_planner_would_decide() {
     let asks =
         "would ask for work in acme/payments-api on main, as alice, with this prompt:\n\n## Goal\n\nUpdate serde.";
     let held = |reason: &str| format!("would be Held: {reason}: ");
-    type Change = fn(&mut Value);
     let table: [(&str, Change, i32, String, &str); 6] = [
         ("AgentAutomation", met, 0, asks.to_owned(), ""),
         (

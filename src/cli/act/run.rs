@@ -158,8 +158,8 @@ impl Foreseen {
     }
 
     /// Over the objects as they are. What nothing is known of that holds there is not asked.
-    fn at(mut view: View, task: AgentTask) -> Self {
-        let spec = match decide(&view.world, &task, view.now) {
+    fn at(mut view: View, task: &AgentTask) -> Self {
+        let spec = match decide(&view.world, task, view.now) {
             Asked::Denied(why) => return Self::of(why, Phase::Denied),
             Asked::Held(why) => return Self::of(why, Phase::Held),
             Asked::Decided(spec) => spec,
@@ -167,7 +167,7 @@ impl Foreseen {
         let (phase, decision) = if view.knows_policies {
             let mut decided = task.clone();
             decided.spec = (*spec).clone();
-            foreseen(&mut view, decided)
+            foreseen(&mut view, &decided)
         } else {
             let message = "nothing that can be seen is in its way; what the policies say can't";
             let why = Why::new(Reason::Ready, message);
@@ -191,29 +191,23 @@ impl Foreseen {
     }
 
     fn words(&self) -> String {
-        let mut words = match self.phase {
-            Phase::Pending => String::new(),
-            phase => format!(
-                "would be {}: {}: {}\n",
-                phase.as_str(),
-                self.reason.as_str(),
-                self.message
-            ),
-        };
-        if let Some(Bound { kind, name, rule, .. }) = &self.bound_by {
-            words += &format!("by {rule} of {kind} {name}\n");
-        }
-        if let Some(spec) = self.spec.as_ref().filter(|_| !self.phase.is_ended()) {
-            let gap = if words.is_empty() { "" } else { "\n" };
-            words += &format!(
-                "{gap}would ask for work in {} on {}, as {}, with this prompt:\n\n{}",
+        let (reason, message) = (self.reason.as_str(), &self.message);
+        let decided = format!("would be {}: {reason}: {message}", self.phase.as_str());
+        let decided = (self.phase != Phase::Pending).then_some(decided);
+        let rule = self.bound_by.as_ref();
+        let rule = rule.map(|Bound { kind, name, rule, .. }| format!("by {rule} of {kind} {name}"));
+        let decision: Vec<_> = decided.into_iter().chain(rule).collect();
+        let asks = self.spec.as_ref().filter(|_| !self.phase.is_ended()).map(|spec| {
+            format!(
+                "would ask for work in {} on {}, as {}, with this prompt:\n\n{}",
                 spec.repository,
                 spec.base_branch,
                 spec.requester.as_deref().unwrap_or_default(),
                 spec.prompt
-            );
-        }
-        words
+            )
+        });
+        let parts = [Some(decision.join("\n")).filter(|text| !text.is_empty()), asks];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
 }
 
@@ -227,7 +221,7 @@ fn dry_run(args: &Args) -> ExitCode {
         let desk = Desk::open(&args.connection).await?;
         let automation = desk.find(&args.name).await?;
         let task = request(args, &desk, &automation, true).await?;
-        let foreseen = Foreseen::at(view, task);
+        let foreseen = Foreseen::at(view, &task);
         let may_start = !foreseen.phase.is_ended() && foreseen.spec.is_some();
         let outcome = ExitCode::from(u8::from(!may_start));
         Ok(print(outcome, |out| match args.output {
