@@ -108,7 +108,7 @@ async fn starts(github: &GitHub, client: &Client) {
     match outcome {
         StartOutcome::Created(task) => {
             assert!((200..300).contains(&status), "{status}");
-            let is_its = |id: Value| id.as_str() == Some(&task.id) || id.to_string() == task.id;
+            let is_its = |id: Value| id.as_str().map_or_else(|| id.to_string(), str::to_owned) == task.id;
             assert!(id.is_none_or(is_its), "{}", task.id);
             let _ = task.usage();
         }

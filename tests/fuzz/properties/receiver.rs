@@ -3,6 +3,7 @@
 //! The first line is the method and the path, the others are headers. `{signed}` in a header stands for the signature that
 //! fits the body, `{forged}` for one made with another secret.
 
+use std::string::FromUtf8Error;
 use std::sync::{Arc, Mutex};
 
 use agent_automation::controller::metrics::Metrics;
@@ -92,7 +93,7 @@ impl Stage {
         let said = run(answer.into_body().collect()).unwrap().to_bytes();
         let said: Value = serde_json::from_slice(&said)
             .ok()
-            .filter(|_| said.len() <= LONGEST && said.iter().filter(|byte| **byte == b'\n').count() == 1)
+            .filter(|_| said.len() <= LONGEST && is_a_line(&said))
             .unwrap_or_else(|| panic!("the answer is no short line of JSON: {said:?}"));
         let heard = std::mem::take(&mut *self.recorder.0.lock().unwrap());
         if is_signed {
@@ -130,7 +131,7 @@ fn request(head: &[&[u8]], body: &[u8]) -> Option<Request<Full<Bytes>>> {
             let value = value.replace("{signed}", &sign(SECRET, body));
             value.replace("{forged}", &sign("another", body)).into_bytes()
         });
-        builder = builder.header(name, value.unwrap_or_else(|error| error.into_bytes()));
+        builder = builder.header(name, value.unwrap_or_else(FromUtf8Error::into_bytes));
     }
     builder.body(Full::new(Bytes::copy_from_slice(body))).ok()
 }
@@ -171,4 +172,8 @@ async fn listed(sources: &Sources) {
     while !sources.are_listed() {
         tokio::task::yield_now().await;
     }
+}
+
+fn is_a_line(said: &[u8]) -> bool {
+    said.strip_suffix(b"\n").is_some_and(|line| !line.contains(&b'\n'))
 }

@@ -77,6 +77,7 @@ async fn bench() -> Result<()> {
         &(used.as_millis() / u128::from(MINUTES)).to_string(),
     );
     row("resident memory, MiB", &(memory.resident / 1_024).to_string());
+    row("  at most", &(memory.most / 1_024).to_string());
     Ok(())
 }
 
