@@ -333,8 +333,9 @@ pub struct Concurrency {
     /// it waits in place of those that waited before it (`KeepLatest`). Default: `Queue`.
     #[serde(default)]
     pub when_full: WhenFull,
-    /// Tasks of this automation that may wait at once. What comes due beyond is counted in `status.missedRuns` and
-    /// makes no object. Default: 100.
+    /// Tasks of this automation that may wait at once. What comes due beyond is counted in `status.missedRuns` and makes
+    /// no object; what an event, a person or a retry asks for beyond is `Skipped`. Where the newest counts (`KeepLatest`,
+    /// or `Replace` of duplicates), the oldest that wait are `Superseded` instead. Default: 100.
     #[serde(default = "hundred")]
     #[schemars(range(min = 1, max = 1_000))]
     pub max_queued: i32,
@@ -447,7 +448,7 @@ pub struct Retry {
     /// fifth. Default: `5m`.
     #[serde(default = "five_minutes")]
     pub backoff: Interval,
-    /// Which ends are retried: the agent's failure alone by default. What passed a deadline here is `TimedOut` as well,
+    /// Which ends are retried. What passed a deadline here is `TimedOut` as well,
     /// and is retried once it has ended at GitHub. Default: `Failed`.
     #[serde(default = "failed")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]

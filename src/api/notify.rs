@@ -25,7 +25,7 @@ pub struct Notify {
     pub url: String,
     /// The Secret with the key that each POST is signed with.
     pub secret_ref: SigningKeyRef,
-    /// Which ends are told. Without it those of tasks that started: `Succeeded`, `Failed`, `TimedOut`, `Cancelled`.
+    /// Which ends are told. Default: those of tasks that started, `Succeeded`, `Failed`, `TimedOut` and `Cancelled`.
     #[serde(default = "ends_of_started")]
     #[schemars(length(min = 1, max = 9), extend("x-kubernetes-list-type" = "set"))]
     pub ends: Vec<NotifiedEnd>,
@@ -47,7 +47,7 @@ pub struct SigningKeyRef {
     /// The Secret's name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The key that holds the signing key: `whsec_` and the base64 of 24 to 64 random bytes.
+    /// The key that holds the signing key: `whsec_` and the base64 of 24 to 64 random bytes. Default: signing-key.
     #[serde(default = "signing_key")]
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
