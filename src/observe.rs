@@ -59,6 +59,8 @@ pub enum Update {
     Refresh(CredentialKey, Option<Box<Refresh>>),
     /// The API server does not let the controller write this version of the Secret.
     Unwritable(CredentialKey, String, Timestamp),
+    /// An exchange came to nothing: it was certainly not sent, or GitHub asked to wait.
+    Postponed(CredentialKey, Timestamp),
     /// The token of one version of the Secret was exchanged for that of another.
     Renewed(CredentialKey, Renewed),
     /// GitHub refused this version of the Secret.
@@ -246,6 +248,7 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         Update::Secret(..)
         | Update::Refresh(..)
         | Update::Unwritable(..)
+        | Update::Postponed(..)
         | Update::Renewed(..)
         | Update::Rejected(..)
         | Update::Identified(..)
@@ -302,10 +305,19 @@ fn about(world: &mut World, update: Update) -> Vec<Subject> {
             let credential = world.credentials.entry(key.clone()).or_default();
             let told = std::mem::replace(&mut credential.refresh, refresh.map(|refresh| *refresh));
             let changed = credential.refresh != told;
+            if spent(credential.refresh.as_ref()) != spent(told.as_ref()) {
+                credential.postponed = None;
+            }
             (key, changed)
         }
         Update::Unwritable(key, version, at) => {
             world.credentials.entry(key.clone()).or_default().unwritable = Some((version, at));
+            (key, true)
+        }
+        Update::Postponed(key, at) => {
+            let credential = world.credentials.entry(key.clone()).or_default();
+            let times = credential.postponed.map_or(0, |(_, times)| times);
+            credential.postponed = Some((at, times.saturating_add(1)));
             (key, true)
         }
         Update::Renewed(key, renewed) => {
@@ -342,9 +354,15 @@ fn about(world: &mut World, update: Update) -> Vec<Subject> {
 }
 
 /// What was told with the old token holds for the new one.
+/// The digest of the token that the next exchange spends.
+fn spent(refresh: Option<&Refresh>) -> Option<&String> {
+    Some(&refresh?.terms.as_ref().ok()?.refresh_token)
+}
+
 fn renew(world: &mut World, key: &CredentialKey, renewed: Renewed) {
     let Renewed { from, to, expires_at } = renewed;
     let credential = world.credentials.entry(key.clone()).or_default();
+    credential.postponed = None;
     if let Some((version, identity)) = credential.identity.as_mut().filter(|(version, _)| *version == from) {
         version.clone_from(&to);
         identity.expires_at = expires_at;

@@ -99,10 +99,15 @@ impl Executor {
                 Err(error) => failure(&error),
             };
             if !matches!(failed, Failure::Conflict | Failure::Unanswered(_)) || self.now() >= claim.deadline {
-                return Err(Done::failed(failed));
+                return Err(Done {
+                    updates: vec![Update::Postponed(key.clone(), self.now())],
+                    failure: Some(failed),
+                });
             }
             match api.get_opt(&key.secret.name).await {
-                Ok(Some(newer)) if claim_of(&newer).as_ref() == Some(claim) => return Ok(newer),
+                Ok(Some(newer)) if claim_of(&newer).as_ref() == Some(claim) && holds(&newer, claim) => {
+                    return Ok(newer);
+                }
                 Ok(Some(same)) if same.resource_version() == secret.resource_version() => {}
                 Ok(other) => {
                     let updates = self.take_secret(key, other.as_ref());
@@ -158,6 +163,9 @@ impl Executor {
         let settled = self.settle(key, api, claimed, change).await;
         let mut failed = failed.map(|(category, message)| Failure::GitHub { category, message });
         let mut updates = Vec::new();
+        if failed.is_some() {
+            updates.push(Update::Postponed(key.clone(), self.now()));
+        }
         let secret = match settled {
             Settled::Written(secret) => {
                 let version = secret.resource_version();
@@ -224,8 +232,7 @@ impl Change {
     /// A pair takes the place of the one that it came from, whatever has become of the claim; the rest is about the claim.
     fn concerns(&self, secret: &Secret) -> bool {
         if self.is_precious {
-            let present = text(secret, REFRESH_TOKEN).and_then(|text| Token::parse(text).ok());
-            present.is_some_and(|token| token.digest() == self.claim.refresh_token)
+            holds(secret, &self.claim)
         } else {
             claim_of(secret).as_ref() == Some(&self.claim)
         }
@@ -237,6 +244,12 @@ impl Change {
         let present = secret.data.as_ref().and_then(|data| data.get(TOKEN));
         value.is_some() && value.as_ref() == present
     }
+}
+
+/// Whether it is the very refresh token that was claimed: a person may have put in another.
+fn holds(secret: &Secret, claim: &Claim) -> bool {
+    let present = text(secret, REFRESH_TOKEN).and_then(|text| Token::parse(text).ok());
+    present.is_some_and(|token| token.digest() == claim.refresh_token)
 }
 
 /// How a Secret's token is refreshed, if it has a refresh token beside the token.

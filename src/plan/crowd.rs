@@ -1,8 +1,8 @@
 //! How many tasks of an automation may wait, and which of them gives way to another.
 //!
 //! A schedule makes no object for which there is no room. What an event, a person or a retry asks for has its object
-//! already, so the bound is kept here, before anything else is asked of a task: whatever they wait for, no more than
-//! `spec.concurrency.maxQueued` do. Where the newest counts, the oldest give way to it, and else the newest do.
+//! already, so the bound is kept here: of those that are held, whatever holds them, no more than
+//! `spec.concurrency.maxQueued` stay. Where the newest counts, the oldest give way to it, and else the newest do.
 
 use std::collections::BTreeSet;
 
@@ -39,19 +39,22 @@ impl Crowd {
             .filter(|task| phase(task).is_waiting() && task.metadata.deletion_timestamp.is_none());
         let mut waiting: Vec<_> = waiting.filter(|task| !is_heir(world, task)).collect();
         let most = usize::try_from(automation.spec.concurrency.max_queued).unwrap_or(0);
-        let beyond = waiting.len().saturating_sub(most);
-        if beyond == 0 && automation.spec.concurrency.when_full != WhenFull::KeepLatest {
+        // What was not looked at yet may start at once.
+        let is_held = |task: &&AgentTask| phase(task) == Phase::Held;
+        let held = waiting.iter().copied().filter(is_held).count();
+        if held <= most && automation.spec.concurrency.when_full != WhenFull::KeepLatest {
             return Self::default();
         }
         // What is lost anyway takes nothing's place.
         waiting.retain(|task| !is_lost(world, task, now));
-        let beyond = waiting.len().saturating_sub(most);
         waiting.sort_by_cached_key(|task| place(task));
         let newest_first = || waiting.iter().rev().copied();
+        let held: Vec<_> = waiting.iter().copied().filter(is_held).collect();
+        let beyond = held.len().saturating_sub(most);
         let surplus: BTreeSet<_> = if newest_wins(automation) {
-            waiting.iter().take(beyond).map(|task| task.name_any()).collect()
+            held.iter().take(beyond).map(|task| task.name_any()).collect()
         } else {
-            newest_first().take(beyond).map(ResourceExt::name_any).collect()
+            held.iter().rev().take(beyond).map(|task| task.name_any()).collect()
         };
         Self {
             surplus,

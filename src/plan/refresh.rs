@@ -43,6 +43,10 @@ pub const LIFE: SignedDuration = SignedDuration::from_hours(8);
 const AHEAD: SignedDuration = SignedDuration::from_hours(1);
 /// A token that GitHub refuses is not exchanged sooner than this after it came.
 const SETTLED: SignedDuration = SignedDuration::from_mins(10);
+/// What came to nothing is tried again after so long at most.
+const LONGEST_POSTPONED: SignedDuration = SignedDuration::from_mins(10);
+/// After so many tries in a row a token that can't be used any more is told of.
+const TOLD_AFTER: u32 = 3;
 
 /// How the token of a Secret is refreshed. Digests stand for what is secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +133,11 @@ pub fn due(credential: &Credential, settings: &Settings, now: Timestamp) -> Opti
         (None | Some(SecretState::Missing | SecretState::Forbidden), _) => return None,
     };
     let refused = unwritable(credential, refresh).map(|at| again(Some(at), settings.recheck_interval, now));
-    Some(refused.map_or(due, |refused| due.max(refused)))
+    let postponed = credential.postponed.map(|(at, times)| {
+        let interval = settings.recheck_interval * 2_i32.pow(times.saturating_sub(1).min(8));
+        again(Some(at), interval.min(LONGEST_POSTPONED), now)
+    });
+    Some(due.max(refused.unwrap_or(due)).max(postponed.unwrap_or(due)))
 }
 
 /// Until when somebody's exchange may be under way: the Secret is looked at again then.
@@ -179,6 +187,15 @@ pub fn stalled(key: &CredentialKey, credential: &Credential) -> Option<Why> {
     if has_ended(terms, credential) {
         let message = format!("the refresh token in Secret {name} has expired: {again}");
         return Some(Why::new(Reason::RefreshRefused, message));
+    }
+    if let Some((_, times)) = credential.postponed.filter(|(_, times)| *times >= TOLD_AFTER)
+        && (has_expired(credential) || credential.rejected.is_some())
+    {
+        let message = format!(
+            "the token in Secret {name} can't be used any more, and GitHub was not to be had for the next one {times} times: let \
+             the controller reach its site; it is tried again"
+        );
+        return Some(Why::new(Reason::GitHubUnavailable, message));
     }
     unwritable(credential, refresh).map(|_| {
         let message = format!(

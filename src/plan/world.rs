@@ -113,6 +113,8 @@ pub struct Credential {
     pub refresh: Option<Refresh>,
     /// The Secret version that the API server did not let the controller write, and when that was.
     pub unwritable: Option<(String, Timestamp)>,
+    /// When the last exchange of its token came to nothing, and how many did in a row.
+    pub postponed: Option<(Timestamp, u32)>,
 }
 
 /// What a look at a Secret found.

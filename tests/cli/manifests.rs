@@ -604,7 +604,7 @@ pub const FILES: &[File] = &[
         text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  on: 1\n",
         refused: Apply,
         findings: &[
-            "5: AgentPolicy a: spec.true: there is no such field; here are baseBranches, budget, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
+            "5: AgentPolicy a: spec.true: there is no such field; here are baseBranches, budget, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, notifyHosts, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
         ],
     },
     File {

@@ -82,7 +82,11 @@ fn last_stage(reason: Reason) -> Option<Stage> {
         | Reason::RateLimited
         | Reason::GitHubUnavailable
         | Reason::GuardrailNotMet
-        | Reason::GuardrailUnknown => Some(Stage::Guardrails),
+        | Reason::GuardrailUnknown
+        | Reason::RefreshInvalid
+        | Reason::RefreshForbidden
+        | Reason::RefreshRefused
+        | Reason::RefreshOutcomeUnknown => Some(Stage::Guardrails),
         _ => None,
     }
 }

@@ -119,6 +119,17 @@ fn no_more_of_an_automation_wait_than_may_whatever_they_wait_for() {
             &["a: Held AutomationCap", "b: Denied PolicyDenied"],
         ),
         (
+            "what was not looked at yet may start at once, however little may wait",
+            "{concurrency: {maxQueued: 1, maxActive: 3}}",
+            vec![
+                due("one", "a", -20, None),
+                due("one", "b", -10, None),
+                due("one", "c", -5, None),
+            ],
+            nothing(),
+            &["a: Start", "b: wait", "c: wait"],
+        ),
+        (
             "what takes another's place is not counted beside it",
             "{concurrency: {maxQueued: 1}}",
             vec![due("one", "a", -20, None), heir("b", "a"), running()],

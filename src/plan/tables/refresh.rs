@@ -280,6 +280,30 @@ fn a_token_is_exchanged_ahead_of_its_end_by_one_and_once() {
             Some("RefreshForbidden"),
         ),
         (
+            "the last two tries came to nothing",
+            |credential, _, _| credential.postponed = Some((at(-10), 2)),
+            "wait 20s",
+            "usable",
+            None,
+        ),
+        (
+            "the last two tries came to nothing, a while ago",
+            |credential, _, _| credential.postponed = Some((at(-30), 2)),
+            "Refresh",
+            "usable",
+            None,
+        ),
+        (
+            "three tries came to nothing, and GitHub refuses the token that is left",
+            |credential, _, _| {
+                credential.postponed = Some((at(-600), 3));
+                credential.rejected = Some("7".to_owned());
+            },
+            "Refresh",
+            "GitHubUnavailable",
+            Some("GitHubUnavailable"),
+        ),
+        (
             "the API server did not let another version be written",
             |credential, _, _| credential.unwritable = Some(("8".to_owned(), at(-10))),
             "Refresh",
