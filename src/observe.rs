@@ -18,7 +18,7 @@ use crate::plan::observed::{
     AgentFacts, BranchRules, ListedTask, ObservedTask, Refused, Search, SeenOrigin, SeenOriginPull, SeenPull,
 };
 use crate::plan::policy::Labels;
-use crate::plan::redelivery::{Attempt, DeliveryFacts};
+use crate::plan::redelivery::Attempt;
 use crate::plan::refresh::Refresh;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
 use crate::plan::world::{
@@ -93,6 +93,8 @@ pub enum Update {
     DeliveriesListed(CredentialKey, Repository, Timestamp, Option<Vec<Attempt>>),
     /// Another attempt at a delivery was asked for.
     Redelivered(CredentialKey, Repository, String),
+    /// GitHub will not repeat that delivery.
+    Unrepeatable(CredentialKey, Repository, String),
     /// The pull request's details were read.
     PullObserved(ObjectKey, Timestamp),
     /// A receiver was told of the task's end, or could not be.
@@ -204,18 +206,24 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             about_events(world, &key, &repository)
         }
         Update::DeliveriesListed(key, repository, at, attempts) => {
-            let facts = DeliveryFacts {
-                checked_at: Some(at),
-                is_refused: attempts.is_none(),
-                attempts: attempts.unwrap_or_default(),
-                asked: BTreeSet::new(),
-            };
-            world.deliveries.insert((key.clone(), repository.clone()), facts);
+            let facts = world.deliveries.entry((key.clone(), repository.clone())).or_default();
+            facts.checked_at = Some(at);
+            facts.is_refused = attempts.is_none();
+            facts.attempts = attempts.unwrap_or_default();
+            facts.asked.clear();
+            let listed: BTreeSet<_> = facts.attempts.iter().map(|attempt| &attempt.guid).collect();
+            facts.unrepeatable.retain(|guid| listed.contains(guid));
             vec![Subject::Deliveries(key, repository)]
         }
         Update::Redelivered(key, repository, guid) => {
             if let Some(facts) = world.deliveries.get_mut(&(key.clone(), repository.clone())) {
                 facts.asked.insert(guid);
+            }
+            vec![Subject::Deliveries(key, repository)]
+        }
+        Update::Unrepeatable(key, repository, guid) => {
+            if let Some(facts) = world.deliveries.get_mut(&(key.clone(), repository.clone())) {
+                facts.unrepeatable.insert(guid);
             }
             vec![Subject::Deliveries(key, repository)]
         }
@@ -910,6 +918,38 @@ mod tests {
         let gone = apply(&mut world, Update::TaskGone(task.clone(), String::new()));
         assert!(of_one(&gone), "it counted, and does not any more: {gone:?}");
         assert_eq!(apply(&mut world, Update::TaskGone(task, String::new())), []);
+    }
+
+    #[test]
+    fn what_github_will_not_repeat_is_remembered_for_as_long_as_it_is_listed() {
+        let mut world = World::default();
+        let key = CredentialKey::of_automation(&automation("token", 1));
+        let repository = Repository::parse("acme/api").unwrap();
+        let listed = |guids: &[&str]| {
+            let attempts = guids.iter().map(|guid| Attempt {
+                hook: 1,
+                id: 1,
+                guid: (*guid).to_owned(),
+                at: Timestamp::UNIX_EPOCH,
+                has_arrived: false,
+            });
+            Update::DeliveriesListed(
+                key.clone(),
+                repository.clone(),
+                Timestamp::UNIX_EPOCH,
+                Some(attempts.collect()),
+            )
+        };
+        let unrepeatable = |world: &World| world.deliveries[&(key.clone(), repository.clone())].unrepeatable.len();
+        apply(&mut world, listed(&["a", "b"]));
+        apply(
+            &mut world,
+            Update::Unrepeatable(key.clone(), repository.clone(), "a".to_owned()),
+        );
+        apply(&mut world, listed(&["a", "b"]));
+        assert_eq!(unrepeatable(&world), 1);
+        apply(&mut world, listed(&["b"]));
+        assert_eq!(unrepeatable(&world), 0);
     }
 
     #[test]

@@ -93,8 +93,15 @@ impl Executor {
         let mut updates = self.lessons(&key, &known, answer.as_ref().err());
         match answer {
             Ok(()) => tracing::info!(%repository, delivery = guid, "a delivery that did not arrive is asked for again"),
+            Err(error) if lacks_permission(&error) => {
+                tracing::warn!(%repository, %error, "a token may read what became of deliveries, and not ask for them again");
+                updates.push(Update::DeliveriesListed(key, repository, self.now(), None));
+                return Done { updates, failure: None };
+            }
             Err(error) if is_final(&error) => {
                 tracing::warn!(%repository, delivery = guid, %error, "a delivery that did not arrive can't be asked for again");
+                updates.push(Update::Unrepeatable(key, repository, guid));
+                return Done { updates, failure: None };
             }
             Err(error) => {
                 let failure = Some(github_failure(&error));
@@ -170,6 +177,11 @@ fn may_not(error: &Error) -> bool {
         kind,
         Some(RefusalKind::PermissionMissing | RefusalKind::NotFound | RefusalKind::SingleSignOn)
     )
+}
+
+fn lacks_permission(error: &Error) -> bool {
+    let kind = error.refusal().map(|refusal| &refusal.kind);
+    matches!(kind, Some(RefusalKind::PermissionMissing))
 }
 
 fn is_final(error: &Error) -> bool {

@@ -45,6 +45,8 @@ pub struct DeliveryFacts {
     pub attempts: Vec<Attempt>,
     /// What was asked for since, by its GUID.
     pub asked: BTreeSet<String>,
+    /// What GitHub will not repeat, by its GUID.
+    pub unrepeatable: BTreeSet<String>,
 }
 
 /// An attempt to deliver to a receiver here.
@@ -154,7 +156,8 @@ fn missed(facts: &DeliveryFacts, now: Timestamp) -> Option<&Attempt> {
         let has_arrived = attempts.iter().any(|attempt| attempt.has_arrived);
         let is_kept = add(first.at, KEPT) > now;
         let is_due = add(last.at, patience(attempts.len())) <= now;
-        let is_open = !has_arrived && is_kept && is_due && attempts.len() < TRIES && !facts.asked.contains(guid);
+        let is_left = facts.asked.contains(guid) || facts.unrepeatable.contains(guid);
+        let is_open = !has_arrived && is_kept && is_due && attempts.len() < TRIES && !is_left;
         is_open.then_some((first.at, *last))
     });
     open.min_by_key(|(first, last)| (*first, last.id)).map(|(_, last)| last)

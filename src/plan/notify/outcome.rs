@@ -17,6 +17,8 @@ const LONGEST_ASKED: SignedDuration = SignedDuration::from_hours(1);
 pub(super) const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(6);
 /// What fails later than this after the end is given up.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_hours(6);
+/// But not before so many attempts: nobody may have been there to make them.
+const FEWEST: i32 = 3;
 
 /// What came of an attempt that its task's status may not tell of yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +87,8 @@ pub(super) fn told(task: &AgentTask, known: &NotificationStatus, sent: &Sent) ->
         Answer::Unsigned(error) => (failed(*error, None), None),
     };
     let since = task.status.as_ref().and_then(since).unwrap_or(sent.at);
-    if failed.attempts >= ATTEMPTS || sent.at >= add(since, GIVEN_UP_AFTER) {
+    let is_late = sent.at >= add(since, GIVEN_UP_AFTER) && !(1..FEWEST).contains(&failed.attempts);
+    if failed.attempts >= ATTEMPTS || is_late {
         let error = failed.last_error.unwrap_or(NotifyError::AnswerLost);
         return given_up(&failed, error, sent.at);
     }

@@ -260,7 +260,12 @@ fn what_follows_an_answer() {
         (
             "and then it fails",
             vec![(answered(500), 24 * hour)],
-            "DeadLetter 1 Refused 500",
+            "Pending 1 Refused 500, 86434s",
+        ),
+        (
+            "and fails again and again",
+            (0..3).map(|nth| (answered(500), 24 * hour + nth * 600)).collect(),
+            "DeadLetter 3 Refused 500",
         ),
     ];
     for (what, answers, expected) in table {

@@ -147,6 +147,15 @@ fn what_did_not_arrive_is_asked_for_again() {
         ..missed()
     };
     assert_eq!(next(on(HEARD), asked, |_| ()), "b by 2 of 1", "each once");
+    let refused = DeliveryFacts {
+        unrepeatable: ["a".to_owned()].into(),
+        ..missed()
+    };
+    assert_eq!(
+        next(on(HEARD), refused, |_| ()),
+        "b by 2 of 1",
+        "GitHub will not repeat it"
+    );
     let enough = DeliveryFacts {
         asked: (0..20).map(|number| number.to_string()).collect(),
         ..missed()
