@@ -38,6 +38,7 @@ pub enum Update {
     Automation(Box<AgentAutomation>),
     /// The automation of this uid is gone.
     AutomationGone(ObjectKey, String),
+    AutomationUnreadable(ObjectKey),
     Task(Box<AgentTask>),
     /// A task as this process has just written it.
     TaskWritten(Box<AgentTask>),
@@ -139,6 +140,10 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             let subjects = about_automation(world, &key);
             world.remove_automation(&key, &uid);
             subjects
+        }
+        Update::AutomationUnreadable(key) => {
+            world.unreadable_automations.insert(key);
+            Vec::new()
         }
         Update::Task(task) | Update::TaskWritten(task) => {
             let key = ObjectKey::of(&*task);

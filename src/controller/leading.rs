@@ -182,7 +182,8 @@ impl<'a> Leading<'a> {
         self.metrics().undecodable(kind.as_str());
         tracing::warn!(kind = kind.as_str(), object = %key, error, "an object can't be decoded; it is passed over");
         match kind {
-            Kind::Automation | Kind::Namespace => {}
+            Kind::Namespace => {}
+            Kind::Automation => self.learn(Update::AutomationUnreadable(key)),
             Kind::Policy => self.learn(Update::PolicyUnreadable(name)),
             Kind::Task => {
                 let label = metadata.labels.as_ref().and_then(|labels| labels.get(AUTOMATION_LABEL));
@@ -197,6 +198,9 @@ impl<'a> Leading<'a> {
         let named = self.listing.remove(&kind).unwrap_or_default();
         for update in absent(&self.world, kind, &named) {
             self.learn(update);
+        }
+        if kind == Kind::Automation {
+            self.world.unreadable_automations.retain(|key| named.contains(key));
         }
         if kind == Kind::Task {
             let unreadable = self.world.unreadable_tasks.keys().filter(|key| !named.contains(key));

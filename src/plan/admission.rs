@@ -28,7 +28,7 @@ use super::request::{Approved, Asked};
 use super::room::{Binding, Room, Shared, bound_to};
 use super::start::{fence, say};
 use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, again, pending};
-use super::world::{CredentialKey, ObjectKey, World, is_collected, phase};
+use super::world::{CredentialKey, ObjectKey, World, automation_key, is_collected, phase};
 use super::{
     Action, Planned, Settings, Subject, Why, automation, duplicates, event, guardrails, origin, pulls, request, retry,
 };
@@ -326,6 +326,10 @@ impl<'a> Pass<'a> {
     fn gone(&self, task: &AgentTask) -> Verdict {
         if !task.owner_references().is_empty() {
             return goes_with_it();
+        }
+        if self.world.unreadable_automations.contains(&automation_key(task)) {
+            let message = "its automation can't be read by this version of the controller: correct it";
+            return hold(Reason::AutomationGone, message);
         }
         let made = task.creation_timestamp().map(|time| add(time.0, UNHEARD));
         let Some(until) = made.filter(|until| *until > self.now && !self.world.saw_go(&task.spec.automation.uid))

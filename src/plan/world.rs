@@ -275,6 +275,8 @@ pub struct World {
     ledger: Ledger,
     /// Policies that can't be decoded. They may forbid anything.
     pub unreadable_policies: BTreeSet<String>,
+    /// Automations that can't be decoded. They are there.
+    pub unreadable_automations: BTreeSet<ObjectKey>,
     /// Tasks that can't be decoded, with their automations. They may be at work.
     pub unreadable_tasks: BTreeMap<ObjectKey, ObjectKey>,
     pub credentials: BTreeMap<CredentialKey, Credential>,
@@ -526,6 +528,7 @@ impl World {
         if !is_news(self.automations.get(&key), &automation) {
             return false;
         }
+        self.unreadable_automations.remove(&key);
         self.unlink_automation(&key);
         if let Some(times) = self.deleted.get_mut(&key) {
             times.retain(|(trigger, time)| !is_collected(&automation, trigger, *time));
@@ -628,6 +631,7 @@ impl World {
 
     /// Forgets an automation, unless the one of that name is another by now.
     pub fn remove_automation(&mut self, key: &ObjectKey, uid: &str) {
+        self.unreadable_automations.remove(key);
         if self.automations.get(key).is_none_or(|known| !has_uid(known, uid)) {
             return;
         }

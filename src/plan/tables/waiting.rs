@@ -620,6 +620,12 @@ fn a_task_whose_automation_is_gone_expires_unless_it_is_collected() {
         let said = words(&admission::plan(&world, &Settings::default(), at(0)));
         assert_eq!(said, [format!("a: {expected} AutomationGone")], "{what}");
     }
+    let world = world(vec![made(due("one", "a", 0, None), -3_600)], |world| {
+        world.remove_automation(&key("one"), "uid-one");
+        world.unreadable_automations.insert(key("one"));
+    });
+    let said = words(&admission::plan(&world, &Settings::default(), at(0)));
+    assert_eq!(said, ["a: Held AutomationGone"], "it is there and can't be read");
 }
 
 /// A rule that held it before is not what it is skipped for.
