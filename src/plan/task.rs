@@ -110,7 +110,9 @@ fn plan_started(
 
 /// When a running task is given up here, and the status that says so. GitHub has no way to stop it.
 fn deadline(task: &AgentTask, status: &TaskStatus) -> Option<(Timestamp, TaskStatus)> {
-    if status.phase != Phase::Running {
+    let state = status.task.as_ref().map(|task| TaskState::parse(&task.state));
+    // What has ended at GitHub is asked about, however late it was found.
+    if status.phase != Phase::Running || state.is_some_and(|state| state.is_terminal()) {
         return None;
     }
     let after = |since: Option<Timestamp>, seconds: Option<i32>| {

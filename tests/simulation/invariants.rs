@@ -36,6 +36,8 @@ pub struct Watcher {
     deleted: BTreeSet<String>,
     /// How many creates of each automation may have arrived so late that their time was decided, and counted as missed.
     late: BTreeMap<String, usize>,
+    /// Up to when the times of each automation are decided.
+    decided: BTreeMap<String, Timestamp>,
     pub teams: BTreeMap<String, Team>,
     pub broken: Vec<String>,
     github: Simulator,
@@ -55,6 +57,7 @@ impl Watcher {
             charges: BTreeMap::new(),
             deleted: BTreeSet::new(),
             late: BTreeMap::new(),
+            decided: BTreeMap::new(),
             teams: BTreeMap::new(),
             broken: Vec::new(),
             github,
@@ -69,6 +72,7 @@ impl Watcher {
         self.hidden(write);
         match write.kind.as_str() {
             "AgentTask" => self.task(write),
+            "AgentAutomation" => self.decided(write),
             "AgentPolicy" => self.policy(write),
             _ => {}
         }
@@ -237,6 +241,18 @@ impl Watcher {
         may.filter_map(|(_, policy)| policy.as_ref()).collect()
     }
 
+    /// Up to when its times are decided.
+    fn decided(&mut self, write: &Write) {
+        let Some(automation) = write.after.as_ref().map(|object| decode::<AgentAutomation>(object)) else {
+            return;
+        };
+        let schedules = automation.status.unwrap_or_default().schedules;
+        if let Some(schedule) = schedules.first() {
+            let name = automation.metadata.name.unwrap();
+            self.decided.insert(name, schedule.decided_through);
+        }
+    }
+
     fn task(&mut self, write: &Write) {
         if let (None, "people", Some(before)) = (&write.after, &*write.actor, &write.before) {
             let task = decode::<AgentTask>(before);
@@ -259,7 +275,11 @@ impl Watcher {
             self.statuses.insert(uid, (task.spec.automation.name.clone(), status));
             self.causes.insert(task.metadata.uid.clone().unwrap(), cause);
             let reason = task.status.as_ref().and_then(|status| status.reason);
-            if matches!(reason, Some(Reason::AlreadyDecided | Reason::DeadlineExceeded)) {
+            // A leader that begins after that does not know, and takes it as one that came in time.
+            let is_late = write.verb == Verb::Create
+                && task.spec.follows.is_none()
+                && self.decided.get(&task.spec.automation.name) >= Some(&task.spec.trigger.scheduled_time);
+            if is_late || matches!(reason, Some(Reason::AlreadyDecided | Reason::DeadlineExceeded)) {
                 *self.late.entry(task.spec.automation.name.clone()).or_default() += 1;
             }
             if write.verb != Verb::Create {
