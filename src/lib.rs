@@ -25,16 +25,16 @@
 //! | path | room |
 //! |---|---|
 //! | `main.rs` | command line; wiring only |
-//! | [`api`] | the four kinds, one file each, and triggers; `crds/` is generated from them |
+//! | [`api`] | the four kinds, one file each, and triggers, reasons and who is notified; `crds/` is generated from them |
 //! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template, inputs, events of GitHub, conditions over them (`when`), text from outside. Parse once |
-//! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, the crowd that waits, room and its limits, budget, duplicates, guardrails), request (what a person asks for, and approvals), event and sweep (what happens at GitHub), origin (what has become of where work came from), report (what is said there), notify (who is told of a task's end), start, search, task, retry, pulls, credential, refresh, conditions, naming; pinned by `plan/tables/` |
-//! | [`observe`], [`execute`] | news → world; one action → its API calls |
+//! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, the crowd that waits, room and its limits, budget, duplicates, guardrails), request (what a person asks for, and approvals), event, sweep and redelivery (what happens at GitHub, looked for, and asked for again), origin (what has become of where work came from), report (what is said there), notify (who is told of a task's end), start, search, task, retry, pulls, credential, refresh, conditions, naming; pinned by `plan/tables/` |
+//! | [`observe`], [`execute`] | news → world; one action → its calls to the API server, GitHub or a receiver of notifications |
 //! | [`controller`] | watches (Secrets: each by its name), event loop, timers, leader lease and ledger, Events, metrics and counted requests, the HTTP endpoints |
 //! | [`webhook`] | the receiver of GitHub's webhooks: signature, bounds, and one write for each task that an event causes |
 //! | [`github`] | the client: agent tasks, pull requests, limits, the exchange of an app's tokens; "unknown outcome" is a result of its own |
 //! | `simulator` | the stand-in for GitHub, behind a feature of the same name |
-//! | [`cli`] | subcommands: `controller`, `webhook`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status` (also of policies), `history`; in `act` those that change something: `run`, `approve`, `adopt`, `abandon`, `cancel`, `open`, `suspend`, `resume`; `completion` |
-//! | `tests/` | `cli/`, `github/`; `cluster/` on a real API server; `simulation/` of the whole shell, and of the planner alone; `mutants/`; `fuzz/` has what holds for any bytes, and bytes to try; `decisions/` measures the planner; `harness/` has the control plane, the in-memory API server, demo and bench |
+//! | [`cli`] | subcommands: `controller`, `webhook`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status` (also of policies and credentials), `history`; in `act` those that change something: `run`, `approve`, `adopt`, `abandon`, `cancel`, `open`, `suspend`, `resume`; `completion` |
+//! | `tests/` | `cli/`, `github/`; `cluster/` on a real API server; `simulation/` of the whole shell, and of the planner alone; `mutants/`; `fuzz/` has what holds for any bytes, and bytes to try; `decisions/` measures the planner; `harness/` has the control plane, the in-memory API server, demo and benches |
 //!
 //! Dependencies point one way: `api ← domain ← plan ← {observe, execute, github} ← controller ← main`.
 //!

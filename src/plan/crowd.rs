@@ -13,6 +13,7 @@ use crate::api::automation::{OnDuplicate, WhenFull};
 use crate::api::task::{FollowsBecause, Phase};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 
+use super::duplicates;
 use super::policy::{Request, Ruling, rule};
 use super::request::{self, Approved};
 use super::room::{Binding, bound_to};
@@ -116,17 +117,12 @@ fn is_heir(world: &World, task: &AgentTask) -> bool {
 
 /// Whether a task will end without a start, whatever becomes of the others.
 fn is_lost(world: &World, task: &AgentTask, now: Timestamp) -> bool {
-    let is_late = task.spec.start_before.is_some_and(|deadline| deadline <= now);
-    is_late || request::cancelled(task).is_some() || matches!(ruling(world, task), Some(Ruling::Denied(_)))
+    let is_denied = || task.spec.is_decided() && matches!(rule(world, &Request::of_task(task)), Ruling::Denied(_));
+    duplicates::is_late(task, now) || request::cancelled(task).is_some() || is_denied()
 }
 
 /// Whether nothing but a cap keeps a task from starting.
 fn is_able(world: &World, automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> bool {
-    ruling(world, task) == Some(Ruling::Allowed)
+    duplicates::may_start(world, task, now)
         && !matches!(request::approved(world, automation, task, now), Approved::No(..))
-}
-
-/// What the policies say of a task, once it is known what that asks for.
-fn ruling(world: &World, task: &AgentTask) -> Option<Ruling> {
-    task.spec.is_decided().then(|| rule(world, &Request::of_task(task)))
 }

@@ -68,6 +68,21 @@ pub fn cools_down_until(task: &AgentTask) -> Option<Timestamp> {
     Some(add(at, cooldown.duration()))
 }
 
+/// What its automation or a policy keeps from starting takes nothing's place.
+#[must_use]
+pub fn may_start(world: &World, task: &AgentTask, now: Timestamp) -> bool {
+    let automation = world.automation_of(task);
+    !is_late(task, now)
+        && automation.is_some_and(|it| !it.spec.suspend && it.metadata.deletion_timestamp.is_none())
+        && rule(world, &Request::of_task(task)) == Ruling::Allowed
+}
+
+/// Whether its deadline to start has passed.
+#[must_use]
+pub fn is_late(task: &AgentTask, now: Timestamp) -> bool {
+    task.spec.start_before.is_some_and(|deadline| deadline <= now)
+}
+
 fn same_cause(task: &AgentTask, other: &AgentTask) -> bool {
     task.spec.automation.uid == other.spec.automation.uid && task.spec.trigger == other.spec.trigger
 }
@@ -84,15 +99,6 @@ fn replaces(newer: &AgentTask, older: &AgentTask) -> bool {
         && terms.is_some_and(|terms| {
             terms.on_duplicate == OnDuplicate::Replace && terms.during.contains(&DuplicateWhile::Queued)
         })
-}
-
-/// What its automation or a policy keeps from starting takes nothing's place.
-fn may_start(world: &World, task: &AgentTask, now: Timestamp) -> bool {
-    let automation = world.automation_of(task);
-    let is_late = task.spec.start_before.is_some_and(|deadline| deadline <= now);
-    !is_late
-        && automation.is_some_and(|it| !it.spec.suspend && it.metadata.deletion_timestamp.is_none())
-        && rule(world, &Request::of_task(task)) == Ruling::Allowed
 }
 
 fn in_the_way(terms: &DeduplicationTerms, task: &AgentTask, other: &AgentTask, now: Timestamp) -> Option<String> {

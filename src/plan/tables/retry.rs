@@ -288,6 +288,16 @@ fn ceilings_are_those_of_now() {
 }
 
 #[test]
+fn a_deadline_passes_what_runs_and_not_what_has_ended_at_github() {
+    for (state, expected) in [("in_progress", "TimedOut ActiveDeadline"), ("completed", "Observe")] {
+        let mut task = ended("a", Phase::Running, Reason::InProgress, state, -5);
+        task.spec.active_deadline_seconds = Some(30);
+        let planned = tasks::plan(&world(vec![task], |_| ()), &key("a"), &Settings::default(), at(0));
+        assert_eq!(decision(&planned), expected, "{state}");
+    }
+}
+
+#[test]
 fn each_retry_has_as_long_to_start_as_the_first_start_had() {
     let mut task = ended("a", Phase::Failed, Reason::SessionFailed, "failed", 0);
     task.spec.start_before = Some(at(540));
