@@ -5,6 +5,8 @@
 //! Secret, whoever leads meanwhile: the claim makes this process the one that may. What a person has put there instead
 //! stays.
 
+mod exchange;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -25,28 +27,11 @@ use crate::plan::refresh::{
 use crate::plan::time::add;
 
 use super::kubernetes::{failure, is, text};
-use super::{Done, Executor, Failure, span};
+use super::{Done, Executor, Failure};
+use exchange::{Exchange, Settled};
 
 /// Between two tries of a write that does not get through.
 const WRITE_RETRY: Duration = Duration::from_secs(1);
-/// What is no new pair is tried for this long.
-const TRIED_FOR: SignedDuration = SignedDuration::from_mins(10);
-
-/// What follows an answer, as a change of the Secret.
-struct Change {
-    claim: Claim,
-    patch: Value,
-    /// Whether it holds what nobody else knows.
-    is_precious: bool,
-}
-
-/// What became of a change.
-enum Settled {
-    Written(Secret),
-    /// The Secret is about something else by now, or gone.
-    Overtaken(Option<Secret>),
-    GivenUp(Failure),
-}
 
 impl Executor {
     pub(super) async fn refresh(&self, key: CredentialKey, planned: &str) -> Done {
@@ -76,8 +61,18 @@ impl Executor {
             Err(done) => return done,
         };
         self.wrote_beside(&key, claimed.resource_version());
-        let outcome = self.exchange(&grant, &claim).await;
-        self.conclude(&key, api, claimed, claim, outcome).await
+        let exchange = Exchange {
+            github: self.github.clone(),
+            clock: self.clock.clone(),
+            credential: key.to_string(),
+            api,
+            claim,
+        };
+        // It goes on by itself when the term of leadership that it began in ends: the answer comes once.
+        match tokio::spawn(exchange.run(grant, claimed)).await {
+            Ok((outcome, settled)) => self.conclude(&key, outcome, settled),
+            Err(_) => Done::failed(Failure::Credential),
+        }
     }
 
     /// A write whose answer is lost is sent again as it is: its version lets one of the two through.
@@ -119,60 +114,23 @@ impl Executor {
         }
     }
 
-    /// Sends the request once, well within the claim's deadline.
-    async fn exchange(&self, grant: &Grant, claim: &Claim) -> RefreshOutcome {
-        if claim.deadline.duration_since(self.now()) < refresh::PATIENCE {
-            return RefreshOutcome::NeverSent {
-                reason: "it took too long to claim it".to_owned(),
-            };
-        }
-        self.github.refresh(grant, span(refresh::PATIENCE)).await
-    }
-
-    async fn conclude(
-        &self,
-        key: &CredentialKey,
-        api: Api<Secret>,
-        claimed: Secret,
-        claim: Claim,
-        outcome: RefreshOutcome,
-    ) -> Done {
-        let (patch, pair, failed) = match outcome {
-            RefreshOutcome::Renewed(pair) => (pair_patch(&pair, self.now()), Some(pair), None),
-            RefreshOutcome::Refused { code } => {
-                tracing::warn!(credential = %key, code, "GitHub refused to refresh a token");
-                let refused = Claim {
-                    refused: Some(code),
-                    ..claim.clone()
-                };
-                (claim_patch(Some(&refused)), None, None)
-            }
-            RefreshOutcome::NotNow { reason } => (claim_patch(None), None, Some(("rate_limited", reason))),
-            RefreshOutcome::NeverSent { reason } => (claim_patch(None), None, Some(("never_sent", reason))),
-            RefreshOutcome::Unknown { reason } => {
-                tracing::warn!(credential = %key, reason, "nobody knows whether a token was refreshed");
-                let updates = self.take_secret(key, Some(&claimed));
-                return Done { updates, failure: None };
-            }
-        };
-        let change = Change {
-            claim,
-            patch,
-            is_precious: pair.is_some(),
-        };
-        let settled = self.settle(key, api, claimed, change).await;
-        let mut failed = failed.map(|(category, message)| Failure::GitHub { category, message });
-        let mut updates = Vec::new();
-        if failed.is_some() {
-            updates.push(Update::Postponed(key.clone(), self.now()));
+    /// What the controller knows from now on.
+    fn conclude(&self, key: &CredentialKey, outcome: RefreshOutcome, settled: Settled) -> Done {
+        let mut done = Done::default();
+        if let RefreshOutcome::NotNow { reason } | RefreshOutcome::NeverSent { reason } = &outcome {
+            let category = outcome.category();
+            let message = reason.clone();
+            done.updates.push(Update::Postponed(key.clone(), self.now()));
+            done.failure = Some(Failure::GitHub { category, message });
         }
         let secret = match settled {
             Settled::Written(secret) => {
                 let version = secret.resource_version();
-                if let Some(pair) = pair {
+                if let RefreshOutcome::Renewed(pair) = outcome {
                     let expires_at = written_expiry(&secret);
                     let renewed = self.renew(key, version.unwrap_or_default(), pair.token, expires_at);
-                    updates.extend(renewed.map(|renewed| Update::Renewed(key.clone(), renewed)));
+                    done.updates
+                        .extend(renewed.map(|renewed| Update::Renewed(key.clone(), renewed)));
                     tracing::info!(credential = %key, expires_at = expires_at.map(tracing::field::display), "a token was refreshed");
                 } else {
                     self.wrote_beside(key, version);
@@ -181,68 +139,12 @@ impl Executor {
             }
             Settled::Overtaken(secret) => secret,
             Settled::GivenUp(failure) => {
-                failed = Some(failure);
-                return Done {
-                    updates,
-                    failure: failed,
-                };
+                done.failure = Some(failure);
+                return done;
             }
         };
-        updates.extend(self.take_secret(key, secret.as_ref()));
-        Done {
-            updates,
-            failure: failed,
-        }
-    }
-
-    /// Goes on by itself when the term of leadership that it began in ends.
-    async fn settle(&self, key: &CredentialKey, api: Api<Secret>, claimed: Secret, change: Change) -> Settled {
-        let (clock, what) = (self.clock.clone(), key.to_string());
-        let until = add(self.now(), TRIED_FOR);
-        let settling = tokio::spawn(async move {
-            let mut secret = claimed;
-            loop {
-                let failed = match write(&api, &secret, &change.patch).await {
-                    Ok(written) => return Settled::Written(written),
-                    Err(error) => failure(&error),
-                };
-                if !change.is_precious && clock() > until {
-                    return Settled::GivenUp(failed);
-                }
-                if failed != Failure::Conflict {
-                    tracing::warn!(credential = what, error = %failed, "the outcome of a refresh can't be written yet");
-                    tokio::time::sleep(WRITE_RETRY).await;
-                }
-                match api.get_opt(&secret.name_any()).await {
-                    Ok(Some(newer)) if change.concerns(&newer) => secret = newer,
-                    Ok(Some(newer)) if change.is_made(&newer) => return Settled::Written(newer),
-                    Ok(other) => return Settled::Overtaken(other),
-                    Err(error) => {
-                        tracing::warn!(credential = what, error = %failure(&error), "the Secret can't be read");
-                    }
-                }
-            }
-        });
-        let ended = |_| Settled::GivenUp(Failure::Credential);
-        settling.await.unwrap_or_else(ended)
-    }
-}
-
-impl Change {
-    /// A pair takes the place of the one that it came from, whatever has become of the claim; the rest is about the claim.
-    fn concerns(&self, secret: &Secret) -> bool {
-        if self.is_precious {
-            holds(secret, &self.claim)
-        } else {
-            claim_of(secret).as_ref() == Some(&self.claim)
-        }
-    }
-
-    /// Whether it got through unanswered.
-    fn is_made(&self, secret: &Secret) -> bool {
-        let value: Option<ByteString> = serde_json::from_value(self.patch["data"][TOKEN].clone()).ok();
-        let present = secret.data.as_ref().and_then(|data| data.get(TOKEN));
-        value.is_some() && value.as_ref() == present
+        done.updates.extend(self.take_secret(key, secret.as_ref()));
+        done
     }
 }
 

@@ -35,8 +35,9 @@ pub const REFRESHED_AT: &str = "agentautomation.dev/refreshed-at";
 const BAD_TOKEN: &str = "bad_refresh_token";
 /// An exchange has ended this long after it was claimed.
 pub const CLAIMED_FOR: SignedDuration = SignedDuration::from_secs(60);
-/// How long GitHub has for its answer; it ends requests after 10 s itself.
-pub const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
+/// How long GitHub has for its answer; it ends requests after 10 s itself. Shorter than what a process that is asked to
+/// stop may take.
+pub const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
 /// How long tokens live where GitHub does not say.
 pub const LIFE: SignedDuration = SignedDuration::from_hours(8);
 /// A token is exchanged when an eighth of its life is left, and no more than this.
