@@ -366,12 +366,12 @@ fn about(world: &mut World, update: Update) -> Vec<Subject> {
     }
 }
 
-/// What was told with the old token holds for the new one.
 /// The digest of the token that the next exchange spends.
 fn spent(refresh: Option<&Refresh>) -> Option<&String> {
     Some(&refresh?.terms.as_ref().ok()?.refresh_token)
 }
 
+/// What was told with the old token holds for the new one.
 fn renew(world: &mut World, key: &CredentialKey, renewed: Renewed) {
     let Renewed { from, to, expires_at } = renewed;
     let credential = world.credentials.entry(key.clone()).or_default();

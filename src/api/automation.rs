@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Reason;
 use super::interval::Interval;
 use super::notify::Notify;
-use super::task::{Phase, PullRequest};
+use super::task::Phase;
 use super::trigger::Trigger;
 
 /// On an automation that stopped itself: any value that it did not have before resumes it.
@@ -134,7 +134,8 @@ pub struct AutomationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
 
-    /// Open pull requests of this automation past which nothing starts, so that those who review keep up.
+    /// Open pull requests of this automation past which nothing starts, so that those who review keep up. What works on one
+    /// that is open adds none, and starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub max_open_pull_requests: Option<i32>,
@@ -412,7 +413,7 @@ pub enum DuplicateWhile {
     Queued,
     /// It is under way.
     Active,
-    /// Its pull request is open.
+    /// Its pull request is open. That is in the way of nothing that pushes to an open pull request.
     PullRequestOpen,
 }
 
@@ -487,7 +488,7 @@ pub struct Budget {
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub credits_per_month: Option<i64>,
     /// What a task is taken to cost until its cost is known. Without it: what nine in ten of the last 20 tasks stayed
-    /// below, or the policy's estimate.
+    /// below; without any, the policy's estimate, which is 10 where no policy says.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub estimate_per_task: Option<i64>,
@@ -671,7 +672,7 @@ pub struct AutomationStatus {
     /// Ends in failure since the last success.
     pub failures: Failures,
     /// Notifications of its tasks' ends that were given up, over the automation's life.
-    #[serde(skip_serializing_if = "is_none_dead")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub dead_letters: i64,
 }
 
@@ -823,14 +824,6 @@ pub struct TaskSummary {
     pub reason: Option<Reason>,
 }
 
-impl TaskSummary {
-    /// The link of a task's pull request, if it has one.
-    #[must_use]
-    pub fn link(pull_request: Option<&PullRequest>) -> Option<String> {
-        pull_request.and_then(|pull| pull.url.clone())
-    }
-}
-
 /// What left with the tasks that history limits removed.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
@@ -865,13 +858,8 @@ pub struct Collected {
     #[serde(skip_serializing_if = "PullRequestCounts::is_empty")]
     pub pull_requests: PullRequestCounts,
     /// Their notifications that were given up.
-    #[serde(skip_serializing_if = "is_none_dead")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub dead_letters: i64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_none_dead(count: &i64) -> bool {
-    *count == 0
 }
 
 /// That a task started which is not there any more.
@@ -884,9 +872,8 @@ pub struct DepartedStart {
     pub at: Timestamp,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(count: &i32) -> bool {
-    *count == 0
+fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
+    *count == T::default()
 }
 
 impl PullRequestCounts {

@@ -111,11 +111,11 @@ pub struct PolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000))]
     pub max_active_per_automation: Option<i32>,
-    /// Open agent pull requests past which nothing starts, in each repository.
+    /// Open agent pull requests past which nothing starts, in each repository, but what works on one that is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_open_pull_requests_per_repository: Option<i32>,
-    /// Open agent pull requests past which nothing starts, for each automation.
+    /// Open agent pull requests past which nothing starts, for each automation, but what works on one that is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_open_pull_requests_per_automation: Option<i32>,
@@ -229,12 +229,14 @@ pub struct PolicyBudget {
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub credits_per_month: Option<i64>,
     /// What a task is taken to cost while its automation says nothing and has no history. Default: 10.
-    #[serde(default = "estimate")]
+    #[serde(default = "default_estimate")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub estimate_per_task: i64,
 }
 
-fn estimate() -> i64 {
+/// What a task is taken to cost where nobody says, in AI credits.
+#[must_use]
+pub fn default_estimate() -> i64 {
     10
 }
 

@@ -108,6 +108,8 @@ pub enum Reason {
     StartRate,
     /// What is left of a budget is less than the task may cost.
     BudgetExhausted,
+    /// A cap or a budget is so small that none of the automation's tasks could ever start.
+    NoRoom,
     /// The repository lacks a guardrail that a policy requires.
     GuardrailNotMet,
     /// GitHub does not say whether the repository has a guardrail that a policy requires.
@@ -218,6 +220,7 @@ impl Reason {
             Self::ReviewQueue => "ReviewQueue",
             Self::StartRate => "StartRate",
             Self::BudgetExhausted => "BudgetExhausted",
+            Self::NoRoom => "NoRoom",
             Self::GuardrailNotMet => "GuardrailNotMet",
             Self::GuardrailUnknown => "GuardrailUnknown",
             Self::FailureThreshold => "FailureThreshold",

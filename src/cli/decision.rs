@@ -9,7 +9,7 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::plan::automation::standing as planned_standing;
 use crate::plan::conditions::Standing;
 use crate::plan::policy::refused;
-use crate::plan::room::bound_to;
+use crate::plan::room::{bound_to, never};
 use crate::plan::world::phase;
 use crate::plan::{Action, ObjectKey, Planned, Settings, Subject, Why, admission, guardrails, task};
 
@@ -107,6 +107,7 @@ pub fn rule_of(view: &View, automation: &AgentAutomation, reason: Reason) -> Opt
         Reason::GuardrailNotMet | Reason::GuardrailUnknown => {
             guardrails::in_the_way(&view.world, &guardrails::of_automation(automation)?)?.bound
         }
+        Reason::NoRoom => never(&view.world, automation)?.bound,
         Reason::Suspended => own("suspend"),
         Reason::FailureThreshold => own("failureThreshold"),
         Reason::InvalidSchedule | Reason::NeverFires => own("triggers"),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::api::AgentTask;
 use crate::api::policy::TriggerKind;
 use crate::api::task::{Approval, Bound, CredentialIdentity, PolicyRef};
-use crate::plan::automation::credits;
+use crate::plan::automation::{credits, seconds_to_review};
 use crate::plan::world::phase;
 
 use super::cluster::{self, View};
@@ -156,7 +156,7 @@ fn past(view: &View, task: &AgentTask) -> Past {
         task_id: status.task.as_ref().map(|task| task.id.clone()),
         pull_request: pull.and_then(|pull| pull.url.clone()),
         review: pull.and_then(|pull| Some(format!("{:?}", pull.review?))),
-        seconds_to_review: pull.and_then(|pull| Some(pull.first_review_at?.duration_since(pull.created_at?).as_secs())),
+        seconds_to_review: pull.and_then(seconds_to_review),
         merged_by: pull.and_then(|pull| pull.merged_by.clone()),
         ai_credits: status.usage.as_ref().map(|usage| credits(usage.nano_ai_credits)),
         started_at: status.started_at,

@@ -37,7 +37,8 @@ pub struct Line {
     /// What is held for tasks under way whose cost is not known yet.
     pub held: Option<Number>,
     pub limit: Option<Number>,
-    /// Whether it keeps tasks from starting, as it is now.
+    /// Whether nothing is left of it, or a switch or a window keeps tasks from starting. A budget of which something is left
+    /// may still hold what is taken to cost more.
     pub in_force: bool,
     pub until: Option<Timestamp>,
     #[serde(skip)]

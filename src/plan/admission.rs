@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::api::automation::{OnSpecChange, WhenFull};
-use crate::api::policy::{TriggerKind, WhenFrozen};
+use crate::api::policy::TriggerKind;
 use crate::api::task::{Approval, Bound, Follows, FollowsBecause, Phase, TaskSpec, TaskStatus};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::repository::Repository;
@@ -23,7 +23,7 @@ use super::crowd::Crowd;
 use super::observed::SeenOrigin;
 use super::order::in_order;
 use super::origin::Judgement;
-use super::policy::{Policy, Request, Ruling, may_push, open_windows, rule};
+use super::policy::{Policy, Request, Ruling, may_push, open_windows, rule, skipping_window};
 use super::request::{Approved, Asked};
 use super::room::{Binding, Room, Shared, bound_to};
 use super::start::{fence, say};
@@ -432,8 +432,7 @@ impl<'a> Pass<'a> {
         let namespace = task.namespace().unwrap_or_default();
         let due = task.spec.trigger.scheduled_time;
         let bound = |policy: &Policy, window: &str| Some(policy.bound(&format!("freezeWindows[{window}]")));
-        let mut skipping = open_windows(self.world, &namespace, due).filter(|(_, open)| open.due == WhenFrozen::Skip);
-        if let Some((policy, open)) = skipping.next() {
+        if let Some((policy, open)) = skipping_window(self.world, &namespace, due) {
             let (name, window) = (policy.name(), open.name);
             let message = format!("it came due in the freeze window {window} of AgentPolicy {name}, which skips it");
             let binding = Binding::new(Reason::PolicyFrozen, message, bound(policy, window));

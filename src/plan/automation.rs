@@ -41,7 +41,6 @@ use standing::stalled_by;
 
 const ACTIVE_SHOWN: usize = 10;
 const RECENT_SHOWN: usize = 5;
-const NANO: i64 = budget::NANO;
 /// The most characters of why a person suspended it.
 const BECAUSE_MAX: usize = 200;
 /// A status that starts under way keep changing is written this often all the same.
@@ -78,6 +77,9 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
         planned.wake_at(next);
     }
     if let Some(next) = view.next_collection() {
+        planned.wake_at(next);
+    }
+    if let Some(next) = budget::counted_anew(world, automation, now) {
         planned.wake_at(next);
     }
     planned
@@ -598,7 +600,7 @@ impl<'a> View<'a> {
 /// AI credits to one decimal, from GitHub's whole billionths.
 #[must_use]
 pub fn credits(nano: i64) -> String {
-    let tenths = nano.saturating_add(NANO / 20) / (NANO / 10);
+    let tenths = nano.saturating_add(budget::NANO / 20) / (budget::NANO / 10);
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 

@@ -11,7 +11,8 @@ use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
 use crate::api::automation::{AutomationStatus, BudgetStatus};
-use crate::api::task::{Phase, TaskStatus};
+use crate::api::policy::default_estimate;
+use crate::api::task::{Attempt, AttemptOutcome, TaskStatus};
 use crate::api::{AgentAutomation, AgentTask};
 
 use super::policy::Policy;
@@ -132,18 +133,17 @@ pub fn charge(task: &AgentTask) -> Option<(Timestamp, Charge)> {
     Some((at, charge))
 }
 
-/// When a task started, or may have.
+/// When a task started, or may have: what was lost on its way, and given up since, may still run at GitHub.
 #[must_use]
 pub fn started(status: &TaskStatus) -> Option<Timestamp> {
-    let written = || {
-        let may = matches!(status.phase, Phase::Starting | Phase::Unknown) || status.reserved_nano_credits.is_some();
-        status.attempts.last().filter(|_| may).map(|attempt| attempt.written_at)
-    };
-    status.started_at.or_else(written)
+    let may_have_left =
+        |attempt: &&Attempt| !matches!(attempt.outcome, Some(AttemptOutcome::Refused | AttemptOutcome::NotSent));
+    let newest = status.attempts.iter().rev().find(may_have_left);
+    status.started_at.or_else(|| newest.map(|attempt| attempt.written_at))
 }
 
 /// What a task of an automation is taken to cost: what the automation says, or what nine in ten of its last tasks stayed
-/// below, or what the policies say at most.
+/// below, or what the policies say at most, or what a policy says by default.
 #[must_use]
 pub fn estimate(world: &World, automation: &AgentAutomation) -> i64 {
     let stated = automation
@@ -162,14 +162,7 @@ pub fn estimate(world: &World, automation: &AgentAutomation) -> i64 {
     };
     ninth_of_ten(newest_costs(world, automation))
         .or_else(policies)
-        .unwrap_or(0)
-}
-
-/// Whether anything is budgeted for an automation.
-#[must_use]
-pub fn is_budgeted(world: &World, automation: &AgentAutomation) -> bool {
-    let namespace = automation.namespace().unwrap_or_default();
-    automation.spec.budget.is_some() || world.holding(&namespace).any(|policy| policy.spec().budget.is_some())
+        .unwrap_or(default_estimate() * NANO)
 }
 
 /// The day and the month that an instant lies in.
@@ -217,6 +210,17 @@ pub fn status(world: &World, automation: &AgentAutomation, now: Timestamp) -> Op
         month_spent: month.spent,
         month_reserved: month.reserved,
     })
+}
+
+/// When a window ends in which an automation with a budget of its own was charged: its status speaks of another from then
+/// on.
+#[must_use]
+pub fn counted_anew(world: &World, automation: &AgentAutomation, now: Timestamp) -> Option<Timestamp> {
+    automation.spec.budget.as_ref()?;
+    let key = ObjectKey::of(automation);
+    let charged = |window: &Window| world.ledger().of_automation(&key, window.begins) != Charge::default();
+    let charged = windows(&TimeZone::UTC, now).into_iter().find(charged);
+    charged.map(|window| window.ends)
 }
 
 impl Charge {

@@ -13,9 +13,7 @@ use crate::api::automation::{OnDuplicate, WhenFull};
 use crate::api::task::{FollowsBecause, Phase};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 
-use super::duplicates;
-use super::policy::{Request, Ruling, rule};
-use super::request::{self, Approved};
+use super::prospects::{is_approved, is_lost, may_start};
 use super::room::{Binding, bound_to};
 use super::world::{ObjectKey, World, phase};
 
@@ -115,14 +113,7 @@ fn is_heir(world: &World, task: &AgentTask) -> bool {
     })
 }
 
-/// Whether a task will end without a start, whatever becomes of the others.
-fn is_lost(world: &World, task: &AgentTask, now: Timestamp) -> bool {
-    let is_denied = || task.spec.is_decided() && matches!(rule(world, &Request::of_task(task)), Ruling::Denied(_));
-    duplicates::is_late(task, now) || request::cancelled(task).is_some() || is_denied()
-}
-
 /// Whether nothing but a cap keeps a task from starting.
 fn is_able(world: &World, automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> bool {
-    duplicates::may_start(world, task, now)
-        && !matches!(request::approved(world, automation, task, now), Approved::No(..))
+    may_start(world, task, now) && is_approved(world, automation, task, now)
 }

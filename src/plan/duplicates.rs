@@ -9,9 +9,10 @@ use kube::ResourceExt;
 
 use crate::api::automation::{DuplicateWhile, OnDuplicate};
 use crate::api::task::{DeduplicationTerms, Phase};
+use crate::api::trigger::PushTo;
 use crate::api::{AgentTask, Reason};
 
-use super::policy::{Request, Ruling, rule};
+use super::prospects::{is_approved, may_start};
 use super::time::add;
 use super::world::{World, counts, open_pull, phase, same_key};
 use super::{Why, budget};
@@ -24,7 +25,7 @@ pub fn gives_way(world: &World, task: &AgentTask, now: Timestamp) -> Option<(Pha
     let others: Vec<_> = others.map(|(_, other)| other).collect();
     let newer = others
         .iter()
-        .find(|other| replaces(other, task) && may_start(world, other, now));
+        .find(|other| replaces(other, task) && takes_its_place(world, other, task, now));
     if let Some(newer) = newer {
         let why = Why::new(
             Reason::Replaced,
@@ -57,7 +58,8 @@ pub fn would_give_way(task: &AgentTask, starting: &AgentTask) -> bool {
 #[must_use]
 pub fn asks_for_pulls(task: &AgentTask) -> bool {
     let terms = task.spec.deduplicate.as_ref();
-    terms.is_some_and(|terms| terms.during.contains(&DuplicateWhile::PullRequestOpen))
+    task.spec.push_to == PushTo::NewBranch
+        && terms.is_some_and(|terms| terms.during.contains(&DuplicateWhile::PullRequestOpen))
 }
 
 /// Until when a task that started is in the way of others with its key.
@@ -66,21 +68,6 @@ pub fn cools_down_until(task: &AgentTask) -> Option<Timestamp> {
     let cooldown = task.spec.deduplicate.as_ref()?.cooldown?;
     let at = budget::started(task.status.as_ref()?)?;
     Some(add(at, cooldown.duration()))
-}
-
-/// What its automation or a policy keeps from starting takes nothing's place.
-#[must_use]
-pub fn may_start(world: &World, task: &AgentTask, now: Timestamp) -> bool {
-    let automation = world.automation_of(task);
-    !is_late(task, now)
-        && automation.is_some_and(|it| !it.spec.suspend && it.metadata.deletion_timestamp.is_none())
-        && rule(world, &Request::of_task(task)) == Ruling::Allowed
-}
-
-/// Whether its deadline to start has passed.
-#[must_use]
-pub fn is_late(task: &AgentTask, now: Timestamp) -> bool {
-    task.spec.start_before.is_some_and(|deadline| deadline <= now)
 }
 
 fn same_cause(task: &AgentTask, other: &AgentTask) -> bool {
@@ -101,6 +88,15 @@ fn replaces(newer: &AgentTask, older: &AgentTask) -> bool {
         })
 }
 
+/// What waits for an approval takes no place of what has one.
+fn takes_its_place(world: &World, newer: &AgentTask, older: &AgentTask, now: Timestamp) -> bool {
+    let approved = |task: &AgentTask| {
+        let automation = world.automation_of(task);
+        automation.is_some_and(|automation| is_approved(world, automation, task, now))
+    };
+    may_start(world, newer, now) && (approved(newer) || !approved(older))
+}
+
 fn in_the_way(terms: &DeduplicationTerms, task: &AgentTask, other: &AgentTask, now: Timestamp) -> Option<String> {
     let state = terms.during.iter().find_map(|during| match during {
         // What it takes the place of is not in its way.
@@ -108,7 +104,10 @@ fn in_the_way(terms: &DeduplicationTerms, task: &AgentTask, other: &AgentTask, n
             (phase(other).is_waiting() && is_older(other, task) && !replaces(task, other)).then_some("waits")
         }
         DuplicateWhile::Active => counts(other).then_some("is under way"),
-        DuplicateWhile::PullRequestOpen => open_pull(other).then_some("has an open pull request"),
+        // The pull request that it works on is open, and is meant to be.
+        DuplicateWhile::PullRequestOpen => {
+            (task.spec.push_to == PushTo::NewBranch && open_pull(other)).then_some("has an open pull request")
+        }
     });
     if let Some(state) = state {
         return Some(state.to_owned());

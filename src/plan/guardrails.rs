@@ -159,6 +159,13 @@ pub fn in_the_way(world: &World, key: &BranchKey) -> Option<Binding> {
     })
 }
 
+/// Whether GitHub owes an answer: it is asked again by itself, soon.
+#[must_use]
+pub fn is_asked_again(world: &World, key: &BranchKey) -> bool {
+    let told = world.branches.get(key).and_then(|facts| facts.guardrails.as_ref());
+    told.is_some_and(|told| told.unanswered.is_some())
+}
+
 /// What a start needs to know of its branch and does not, as things are.
 #[must_use]
 pub fn question(world: &World, key: &BranchKey, settings: &Settings, now: Timestamp) -> Option<Action> {

@@ -3,9 +3,9 @@
 //! controller at every step. A plan leaves the shell no choices.
 //!
 //! One file a concern: [`schedule`] says which times are due, [`automation`] turns them into tasks, lets go and sums up,
-//! [`admission`] says which waiting task starts, and the [`queue`] which are looked at: in [`order`], by what [`policy`] and its [`freeze`] windows allow, what
-//! [`room`] caps and the [`budget`] leave, which of two [`duplicates`] gives way, and whether [`guardrails`] are met,
-//! and what has become of the issue or the pull request that it came from ([`origin`]).
+//! the [`queue`] says which waiting tasks are looked at, and [`admission`] which of them start: in [`order`], by what a
+//! [`policy`] and its [`freeze`] windows allow, what [`room`] caps and the [`budget`] leave, which of two [`duplicates`]
+//! gives way ([`prospects`] says which may still start), whether [`guardrails`] are met, and what has become of where the work came from ([`origin`]).
 //! [`start`] says what the outcome of a start means, [`search`] what it means when a lost one is looked for, [`task`] what
 //! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`report`] what is said where
 //! the work came from, [`notify`] who is told of its end, [`event`] and [`sweep`] what happens at
@@ -30,6 +30,7 @@ pub mod observed;
 pub mod order;
 pub mod origin;
 pub mod policy;
+pub mod prospects;
 pub mod pulls;
 #[cfg(test)]
 mod purity;

@@ -8,7 +8,9 @@ use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
 use crate::api::automation::{PullRequestRequest, StartPolicy};
-use crate::api::policy::{LabelOperator, LabelRequirement, NamespaceSelector, PolicySpec, PromptSection, TriggerKind};
+use crate::api::policy::{
+    LabelOperator, LabelRequirement, NamespaceSelector, PolicySpec, PromptSection, TriggerKind, WhenFrozen,
+};
 use crate::api::task::{Bound, PolicyRef, TaskSpec};
 use crate::api::trigger::{PushTo, Trigger};
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
@@ -361,6 +363,15 @@ pub fn open_windows<'a>(
         let windows = policy.rules.windows.iter();
         windows.filter_map(move |window| Some((policy, window.open_at(at)?)))
     })
+}
+
+/// The window that skips what came due at a time, however late that is looked at.
+pub fn skipping_window<'a>(
+    world: &'a World,
+    namespace: &str,
+    due: Timestamp,
+) -> Option<(&'a Policy, freeze::Open<'a>)> {
+    open_windows(world, namespace, due).find(|(_, open)| open.due == WhenFrozen::Skip)
 }
 
 fn patterns<'a>(sources: impl IntoIterator<Item = &'a String>, case: Case) -> Vec<Pattern> {

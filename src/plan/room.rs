@@ -4,6 +4,7 @@
 //! told: the automation's own, then active tasks, review queues, the rate of starts, budgets.
 
 mod limits;
+mod never;
 mod taking;
 
 use std::cell::RefCell;
@@ -14,6 +15,7 @@ use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
 use crate::api::task::Bound;
+use crate::api::trigger::PushTo;
 use crate::api::{AgentAutomation, AgentTask, Reason};
 
 use super::budget::{self, Charge};
@@ -26,6 +28,7 @@ use super::{Settings, Why, duplicates, pulls};
 use taking::Taking;
 
 pub use limits::{Limit, Unit};
+pub use never::never;
 
 /// What is in a task's way.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +82,8 @@ struct Known<'a> {
     /// Of automations: what is under way, what waits for people, and what a task is taken to cost.
     own: BTreeMap<ObjectKey, i64>,
     reviews: BTreeMap<ObjectKey, Queue<'a>>,
+    /// Of repositories, in lower case.
+    reviews_in: BTreeMap<String, Queue<'a>>,
     estimates: BTreeMap<ObjectKey, i64>,
     starts: BTreeMap<String, Vec<Timestamp>>,
     charges: BTreeMap<(String, Timestamp), Charge>,
@@ -122,13 +127,8 @@ impl<'a> Room<'a> {
             return 0;
         };
         let mut known = self.known.borrow_mut();
-        *known.estimates.entry(automation_key(task)).or_insert_with(|| {
-            if budget::is_budgeted(self.world, automation) {
-                budget::estimate(self.world, automation)
-            } else {
-                0
-            }
-        })
+        let estimate = known.estimates.entry(automation_key(task));
+        *estimate.or_insert_with(|| budget::estimate(self.world, automation))
     }
 
     /// The automation's own cap, when it is reached.
@@ -155,8 +155,7 @@ impl<'a> Room<'a> {
         let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
         let first = |ask: &dyn Fn(&Policy) -> Option<Binding>| self.world.holding(namespace).find_map(ask);
         first(&|policy| self.active_cap(policy, task))
-            .or_else(|| self.own_review_queue(automation))
-            .or_else(|| first(&|policy| self.review_queue(policy, automation, task)))
+            .or_else(|| self.review_queues(automation, task))
             .or_else(|| first(&|policy| self.start_rate(policy)))
             .or_else(|| self.own_budget(automation, task))
             .or_else(|| first(&|policy| self.budget(policy, self.estimate(task))))
@@ -303,19 +302,30 @@ impl<'a> Room<'a> {
         let key = ObjectKey::of(automation);
         let mut known = self.known.borrow_mut();
         let waiting = *known.reviews.entry(key.clone()).or_insert_with(|| {
-            let mut queue = Queue::default();
-            let waiting = self.world.tasks_of(automation).filter(|task| is_in_review(task));
-            pulls::each_once(waiting).for_each(|task| queue.enter(task));
-            queue
+            let tasks = self.world.tasks_of(automation);
+            Queue::of(tasks.filter(|task| is_in_review(task)))
         });
         waiting.with(self.taking.of(&key).pulls)
     }
 
     fn reviews_in(&self, repository: &str) -> Queue<'a> {
-        let mut queue = Queue::default();
-        let waiting = self.world.in_review(repository);
-        pulls::each_once(waiting).for_each(|task| queue.enter(task));
-        queue.with(self.taking.within(repository).pulls)
+        let mut known = self.known.borrow_mut();
+        let waiting = *known
+            .reviews_in
+            .entry(repository.to_owned())
+            .or_insert_with(|| Queue::of(self.world.in_review(repository)));
+        waiting.with(self.taking.within(repository).pulls)
+    }
+
+    /// What goes on with a pull request that is open adds none to the queue.
+    fn review_queues(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Binding> {
+        if task.spec.push_to == PushTo::PullRequest {
+            return None;
+        }
+        let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
+        let mut policies = self.world.holding(namespace);
+        self.own_review_queue(automation)
+            .or_else(|| policies.find_map(|policy| self.review_queue(policy, automation, task)))
     }
 
     fn own_review_queue(&self, automation: &AgentAutomation) -> Option<Binding> {
@@ -514,12 +524,7 @@ fn exceeds(
     let wanted = charge.total().saturating_add(estimate);
     let say = super::automation::credits;
     let limit_nano = limit.saturating_mul(budget::NANO);
-    if estimate > limit_nano {
-        let message = format!(
-            "the budget of {whose} for a {} is {limit} AI credits, and one task is taken to cost more: raise it, or say \
-             in spec.budget.estimatePerTask what a task costs",
-            window.name
-        );
+    if let Some(message) = never::too_small(limit, estimate, window.name, whose) {
         return Some(Binding {
             figures: Some(format!("this one may cost {}", say(estimate))),
             ..Binding::new(Reason::BudgetExhausted, message, Some(bound))
@@ -546,15 +551,23 @@ fn exceeds(
     })
 }
 
-fn opened(task: &AgentTask) -> (Option<Timestamp>, i64) {
+/// A pull request that was found just now has neither an address nor a date yet.
+fn opened(task: &AgentTask) -> (bool, Timestamp, i64) {
     let pull = task.status.as_ref().and_then(|status| status.pull_request.as_ref());
     (
-        pull.and_then(|pull| pull.created_at),
+        pull.is_none_or(|pull| pull.url.is_none()),
+        pull.and_then(|pull| pull.created_at).unwrap_or(Timestamp::MAX),
         pull.and_then(|pull| pull.number).unwrap_or(i64::MAX),
     )
 }
 
 impl<'a> Queue<'a> {
+    fn of(waiting: impl Iterator<Item = &'a AgentTask>) -> Self {
+        let mut queue = Self::default();
+        pulls::each_once(waiting).for_each(|task| queue.enter(task));
+        queue
+    }
+
     fn enter(&mut self, task: &'a AgentTask) {
         self.count += 1;
         if open_pull(task) && self.oldest.is_none_or(|oldest| opened(task) < opened(oldest)) {

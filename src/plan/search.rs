@@ -103,7 +103,6 @@ fn not_found(status: &mut TaskStatus, number: i32, policy: StartPolicy) {
         }
         StartPolicy::AtLeastOnce => {
             let sentence = "no task at GitHub carries the marker; startPolicy AtLeastOnce starts it again";
-            status.reserved_nano_credits = None;
             say(status, Phase::Held, Reason::NotFoundAtGitHub, sentence);
         }
     }

@@ -525,7 +525,8 @@ impl World {
     pub fn put_automation(&mut self, mut automation: AgentAutomation) -> bool {
         automation.annotations_mut().remove(LAST_APPLIED);
         let key = ObjectKey::of(&automation);
-        if !is_news(self.automations.get(&key), &automation) {
+        let is_gone = self.gone.holds(&automation.uid().unwrap_or_default());
+        if is_gone || !is_news(self.automations.get(&key), &automation) {
             return false;
         }
         self.unreadable_automations.remove(&key);

@@ -267,7 +267,18 @@ async fn nobody_else_writes_what_the_controller_writes() {
         "--subresource=status",
         "--type=merge",
         "-p",
-        r#"{"status": {"phase": "Failed"}}"#,
+        r#"{"status": {"phase": "Failed", "pullRequest": {"id": 7, "state": "open", "url": "https://github.com/acme/api/pull/7"}}}"#,
+    ])
+    .await;
+    let said = desk.kubectl("developer", &["delete", &task], "").await.unwrap_err();
+    assert!(said.contains("https://github.com/acme/api/pull/7"), "{said}");
+    desk.admin(&[
+        "patch",
+        &task,
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        r#"{"status": {"pullRequest": {"state": "closed"}}}"#,
     ])
     .await;
     desk.kubectl("developer", &["delete", &task], "").await.unwrap();

@@ -164,6 +164,7 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::RepositoryCap => "wait for a task in the repository to end, or have the platform team raise the cap",
         Reason::ReviewQueue => "review, merge or close pull requests, beginning with the oldest",
         Reason::StartRate => "wait until an hour has passed since one of the starts",
+        Reason::NoRoom => "raise the cap or the budget that the message names, or lower spec.budget.estimatePerTask",
         Reason::BudgetExhausted => {
             "wait for the next window or for running tasks to cost less than is held for them, or raise the budget"
         }

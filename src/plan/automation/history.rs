@@ -62,6 +62,8 @@ impl<'a> View<'a> {
             tally::remember(&mut collected, task);
             collected.failures += i32::from(retry::is_failure(task) && ended_at(task) > after);
         }
+        // Whether it is still open is known of no pull request whose task is gone.
+        collected.pull_requests.open = 0;
         collected.deleting.extend(surplus.iter().map(|task| task.name_any()));
         if !departed.is_empty() {
             collected.departed = departed.iter().map(|(uid, _)| (*uid).clone()).collect();

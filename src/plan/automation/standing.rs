@@ -14,7 +14,7 @@ use crate::plan::observed::Refused;
 use crate::plan::policy::{Ruling, refused, rule_automation};
 use crate::plan::spec::{Parsed, Problem};
 use crate::plan::world::CredentialKey;
-use crate::plan::{Why, guardrails, notify, refresh, retry};
+use crate::plan::{Why, guardrails, notify, refresh, retry, room};
 
 impl View<'_> {
     /// What the automation asks for beyond what its policies allow: it runs all the same, within what they allow.
@@ -24,39 +24,70 @@ impl View<'_> {
         let mut sentences = Vec::new();
         for policy in self.policies() {
             let limits = policy.spec();
+            let credits = |budget: Option<(Option<i64>, Option<i64>)>| budget.unwrap_or_default();
+            let own = credits(
+                spec.budget
+                    .as_ref()
+                    .map(|it| (it.credits_per_day, it.credits_per_month)),
+            );
+            let most = credits(
+                limits
+                    .budget
+                    .as_ref()
+                    .map(|it| (it.credits_per_day, it.credits_per_month)),
+            );
+            let most_active = Some(i64::from(spec.concurrency.max_active));
             let pairs = [
                 (
                     "concurrency.maxActive",
-                    Some(spec.concurrency.max_active),
+                    most_active,
                     "maxActive",
-                    limits.max_active,
+                    limits.max_active.map(i64::from),
                 ),
                 (
                     "concurrency.maxActive",
-                    Some(spec.concurrency.max_active),
+                    most_active,
                     "maxActivePerAutomation",
-                    limits.max_active_per_automation,
+                    limits.max_active_per_automation.map(i64::from),
                 ),
                 (
                     "concurrency.maxActive",
-                    Some(spec.concurrency.max_active),
+                    most_active,
                     "maxActivePerRepository",
-                    limits.max_active_per_repository,
+                    limits.max_active_per_repository.map(i64::from),
                 ),
                 (
                     "maxOpenPullRequests",
-                    spec.max_open_pull_requests,
+                    spec.max_open_pull_requests.map(i64::from),
                     "maxOpenPullRequestsPerAutomation",
-                    limits.max_open_pull_requests_per_automation,
+                    limits.max_open_pull_requests_per_automation.map(i64::from),
                 ),
-                ("priority", Some(spec.priority), "maxPriority", limits.max_priority),
-                ("retry.limit", retries, "maxRetries", limits.max_retries),
+                (
+                    "maxOpenPullRequests",
+                    spec.max_open_pull_requests.map(i64::from),
+                    "maxOpenPullRequestsPerRepository",
+                    limits.max_open_pull_requests_per_repository.map(i64::from),
+                ),
+                (
+                    "priority",
+                    Some(i64::from(spec.priority)),
+                    "maxPriority",
+                    limits.max_priority.map(i64::from),
+                ),
+                (
+                    "retry.limit",
+                    retries.map(i64::from),
+                    "maxRetries",
+                    limits.max_retries.map(i64::from),
+                ),
                 (
                     "activeDeadlineSeconds",
-                    spec.active_deadline_seconds,
+                    spec.active_deadline_seconds.map(i64::from),
                     "maxActiveDeadlineSeconds",
-                    limits.max_active_deadline_seconds,
+                    limits.max_active_deadline_seconds.map(i64::from),
                 ),
+                ("budget.creditsPerDay", own.0, "budget.creditsPerDay", most.0),
+                ("budget.creditsPerMonth", own.1, "budget.creditsPerMonth", most.1),
             ];
             for (field, asked, rule, allowed) in pairs {
                 if let (Some(asked), Some(allowed)) = (asked, allowed)
@@ -89,6 +120,7 @@ impl View<'_> {
         };
         Self::silent(parsed)
             .or_else(|| self.denied())
+            .or_else(|| self.roomless())
             .or_else(|| self.failing())
             .or_else(|| self.unauthorized(parsed))
             .or_else(|| self.branchless())
@@ -146,6 +178,12 @@ impl View<'_> {
         Some(Standing::Stalled(refusal.why))
     }
 
+    /// None of its tasks could ever start.
+    fn roomless(&self) -> Option<Standing> {
+        let binding = room::never(self.world, self.automation)?;
+        Some(Standing::Stalled(binding.why))
+    }
+
     fn failing(&self) -> Option<Standing> {
         let message = retry::stopped(self.automation, &self.failures)?;
         Some(Standing::Stalled(Why::new(Reason::FailureThreshold, message)))
@@ -171,8 +209,13 @@ impl View<'_> {
     fn unguarded(&self) -> Option<Standing> {
         let key = guardrails::of_automation(self.automation)?;
         if !guardrails::is_unread(self.world, &key) {
-            let binding = guardrails::in_the_way(self.world, &key)?;
-            return Some(Standing::Stalled(binding.why));
+            let why = guardrails::in_the_way(self.world, &key)?.why;
+            let goes_by_itself = why.reason == Reason::GuardrailUnknown && guardrails::is_asked_again(self.world, &key);
+            return Some(if goes_by_itself {
+                Standing::Reconciling(why)
+            } else {
+                Standing::Stalled(why)
+            });
         }
         let looked = self.world.branches.get(&key).map(|facts| &facts.exists);
         Some(match looked {

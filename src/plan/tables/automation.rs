@@ -3,7 +3,7 @@
 use crate::api::automation::{AutomationStatus, ScheduleStatus};
 use crate::domain::repository::Repository;
 use crate::plan::conditions::Standing;
-use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, Refused};
+use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, Refused, Unanswered, Untold};
 use crate::plan::world::{BranchKey, Retry, Verification};
 use crate::plan::{automation as planner, guardrails, naming};
 
@@ -387,6 +387,13 @@ fn unguarded(world: &mut World) {
     });
 }
 
+fn unanswered(world: &mut World) {
+    unguarded(world);
+    let facts = world.branches.get_mut(&branch()).unwrap().guardrails.as_mut().unwrap();
+    facts.rules = Err(Untold::Unanswered("502".to_owned()));
+    facts.unanswered = Some(Unanswered { times: 1, at: at(0) });
+}
+
 #[test]
 fn what_was_told_stands_until_it_has_been_read_anew() {
     type Row = (&'static str, &'static str, fn(&mut World), &'static str);
@@ -463,6 +470,16 @@ fn what_was_told_stands_until_it_has_been_read_anew() {
                 not_looked_at(w, Reason::GitHubUnavailable);
             },
             "reconciling GitHubUnavailable",
+        ),
+        (
+            "a new one, and GitHub fails to say what guards the branch",
+            "",
+            |w| {
+                guarded(w);
+                verified(w);
+                unanswered(w);
+            },
+            "reconciling GuardrailUnknown, 1 guardrails",
         ),
         (
             "guarded",
@@ -565,5 +582,68 @@ fn tell(status: &mut AutomationStatus, told: &str) {
     ));
     if more == "1 guardrails" {
         status.guardrails = yaml("[{policy: default, name: approvals, state: Met}]");
+    }
+}
+
+#[test]
+fn what_it_asks_for_beyond_a_policy_is_told() {
+    let table = [
+        ("{maxActive: 2}", "{}", ""),
+        (
+            "{maxActive: 2}",
+            "{concurrency: {maxActive: 3}}",
+            "spec.concurrency.maxActive is 3, and AgentPolicy default allows 2 (spec.maxActive)",
+        ),
+        (
+            "{maxOpenPullRequestsPerRepository: 2}",
+            "{maxOpenPullRequests: 3}",
+            "spec.maxOpenPullRequests is 3, and AgentPolicy default allows 2 (spec.maxOpenPullRequestsPerRepository)",
+        ),
+        (
+            "{budget: {creditsPerMonth: 20}}",
+            "{budget: {creditsPerDay: 30, creditsPerMonth: 21}}",
+            "spec.budget.creditsPerMonth is 21, and AgentPolicy default allows 20 (spec.budget.creditsPerMonth)",
+        ),
+    ];
+    for (rules, asked, expected) in table {
+        let world = world(vec![], |w| {
+            w.put_policy(ruled(rules));
+            w.put_automation(changed(asked));
+        });
+        let narrowed = planner::narrowed(&world, world.automation(&key("one")).unwrap(), at(0));
+        let said = narrowed.map(|why| why.message).unwrap_or_default();
+        assert_eq!(said, expected, "{rules} {asked}");
+    }
+}
+
+/// A status speaks of this day and this month: it is written anew when the next begins, and only where it says something.
+#[test]
+fn it_is_looked_at_when_a_budget_is_counted_anew() {
+    let cost = |ago: i64| {
+        let mut task = due("one", "a", -ago, in_phase(Phase::Succeeded));
+        let status = task.status.as_mut().unwrap();
+        status.started_at = Some(at(-ago));
+        status.usage = Some(yaml("{nanoAiCredits: 1000000000}"));
+        task
+    };
+    let budget = "{budget: {creditsPerDay: 50}}";
+    let table = [
+        ("it spent nothing", vec![], budget, None),
+        ("it spent today", vec![cost(60)], budget, Some("2026-11-23T00:00:00Z")),
+        (
+            "it spent yesterday",
+            vec![cost(86_400)],
+            budget,
+            Some("2026-12-01T00:00:00Z"),
+        ),
+        ("it has no budget", vec![cost(60)], "{}", None),
+    ];
+    for (what, tasks, spec, expected) in table {
+        let world = world(tasks, |w| {
+            w.put_automation(changed(spec));
+        });
+        let automation = world.automation(&key("one")).unwrap();
+        let next = crate::plan::budget::counted_anew(&world, automation, at(0));
+        assert_eq!(next, expected.map(|time| time.parse().unwrap()), "{what}");
     }
 }

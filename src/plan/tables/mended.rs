@@ -151,6 +151,80 @@ fn what_may_not_start_takes_nothing_s_place() {
     assert_eq!(admitted(&world, 0), ["a: Start", "b: Denied PolicyDenied"]);
 }
 
+/// An approved one, and one of which a person thought better, are not lost for a newer one that will not start.
+#[test]
+fn what_will_not_start_replaces_nothing() {
+    type Row = (
+        &'static str,
+        fn(&mut AgentTask),
+        fn(&mut World),
+        &'static [&'static str],
+    );
+    let replaced: &[&str] = &["a: Superseded Replaced", "b: Start"];
+    let table: [Row; 6] = [
+        ("the newer may start", |_| (), |_| (), replaced),
+        (
+            "it is cancelled",
+            |newer| {
+                let said = ("agentautomation.dev/cancel".to_owned(), "no".to_owned());
+                newer.metadata.annotations = Some([said].into());
+            },
+            |_| (),
+            &["a: Start", "b: Skipped CancelledByPerson"],
+        ),
+        (
+            "it is being deleted",
+            |newer| newer.metadata.deletion_timestamp = Some(Time(at(0))),
+            |_| (),
+            &["a: Start", "b: wait"],
+        ),
+        (
+            "it came due in a window that skips",
+            |_| (),
+            |w| {
+                w.put_policy(ruled(
+                    "{freezeWindows: [{name: skip, from: '2026-11-22T05:59:53Z', to: '2026-11-22T05:59:58Z', due: Skip}]}",
+                ));
+            },
+            &["a: Start", "b: Skipped PolicyFrozen"],
+        ),
+        (
+            "neither is approved",
+            |_| (),
+            |w| {
+                w.put_policy(ruled("{requireApproval: {users: [eve]}}"));
+            },
+            &["a: Superseded Replaced", "b: Held Approval"],
+        ),
+        (
+            "the older is approved",
+            |_| (),
+            |w| {
+                w.put_policy(ruled("{requireApproval: {users: [eve]}}"));
+                let mut approved = w.task(&key("a")).unwrap().clone();
+                approved.metadata.resource_version = Some("2".to_owned());
+                let by = ("agentautomation.dev/approved-by".to_owned(), "eve".to_owned());
+                approved.metadata.annotations = Some([by].into());
+                w.put_task(approved);
+            },
+            // Its approval is recorded first.
+            &["a: Pending ", "b: Held Approval"],
+        ),
+    ];
+    for (what, change, rules, expected) in table {
+        let queued = || vec![DuplicateWhile::Queued];
+        let older = with_credential(due("one", "a", -10, None), 1);
+        let mut newer = about(
+            with_credential(due("two", "b", -5, None), 2),
+            queued(),
+            OnDuplicate::Replace,
+        );
+        change(&mut newer);
+        let world = world(vec![about(older, queued(), OnDuplicate::Replace), newer], rules);
+        assert_eq!(admitted(&world, 0), expected, "{what}");
+    }
+}
+
 #[test]
 fn what_came_due_in_a_window_that_skips_is_skipped_however_late_it_is_looked_at() {
     for seconds in [0, 4 * 3_600] {
@@ -260,6 +334,7 @@ fn costly() -> AgentTask {
         nano_ai_credits: 7_000_000_000,
         ..Usage::default()
     });
+    status.pull_request = Some(yaml("{id: 70, number: 7, state: open}"));
     due("one", "costly", -120, Some(status))
 }
 
@@ -366,14 +441,16 @@ fn a_deleted_task_is_accounted_for_once() {
         (
             charge.total() / 1_000_000_000,
             status.collected.counts.succeeded,
+            status.collected.pull_requests.opened,
+            status.collected.pull_requests.open,
             status.collected.departed,
         )
     };
-    assert_eq!(spent(&world), (7, 0, vec![]));
+    assert_eq!(spent(&world), (7, 0, 0, 0, vec![]));
     deleted(&mut world, 0);
-    assert_eq!(spent(&world), (7, 0, vec![]));
+    assert_eq!(spent(&world), (7, 0, 0, 0, vec![]));
     for _ in 0..2 {
         deleted(&mut world, 1);
-        assert_eq!(spent(&world), (7, 1, vec!["uid-costly".to_owned()]));
+        assert_eq!(spent(&world), (7, 1, 1, 0, vec!["uid-costly".to_owned()]));
     }
 }

@@ -88,6 +88,15 @@ fn policy(max_active: Option<i32>) -> AgentPolicy {
     policy
 }
 
+/// The policy with other fields in its spec.
+fn ruled(spec: &str) -> AgentPolicy {
+    let mut policy = policy(None);
+    let mut whole = serde_json::to_value(&policy.spec).unwrap();
+    merge(&mut whole, &yaml(spec));
+    policy.spec = serde_json::from_value(whole).unwrap();
+    policy
+}
+
 /// A task of an automation, due so many seconds from now.
 fn due(automation: &str, name: &str, seconds: i64, status: Option<TaskStatus>) -> AgentTask {
     let mut task: AgentTask = yaml(&format!(

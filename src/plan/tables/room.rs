@@ -1,9 +1,9 @@
 //! Which cap binds a task: what is known, what is decided, and the sentence that is told.
 
 use crate::api::policy::PolicySpec;
-use crate::api::task::{Attempt, PullRequest, Usage};
-use crate::plan::admission;
+use crate::api::task::{Attempt, AttemptOutcome, PullRequest, Usage};
 use crate::plan::budget::NANO;
+use crate::plan::{admission, automation as planner};
 
 use super::*;
 
@@ -144,6 +144,55 @@ fn which_cap_binds_and_what_is_told() {
             automation: "{maxOpenPullRequests: 2}",
             decision: "Start",
             sentence: "",
+        },
+        Row {
+            what: "one was found just now, and its date is not known yet",
+            tasks: vec![
+                started("one", "p1", 600, Phase::Succeeded, |s| open_pull(s, 7)),
+                started("one", "p2", 500, Phase::Succeeded, |s| {
+                    open_pull(s, 8);
+                    s.pull_request.as_mut().unwrap().created_at = None;
+                }),
+            ],
+            policy: free,
+            automation: "{maxOpenPullRequests: 2}",
+            decision: "Held ReviewQueue [spec.maxOpenPullRequests]",
+            sentence: "as many pull requests wait for people as may (spec.maxOpenPullRequests is 2); the oldest is \
+                       https://github.com/acme/api/pull/7: review, merge or close it (2 are open or about to be)",
+        },
+        Row {
+            what: "one was lost on its way, and given up by a person: it may have started",
+            tasks: vec![started("two", "s1", 600, Phase::Failed, |s| {
+                s.started_at = None;
+                s.attempts[0].outcome = Some(AttemptOutcome::Abandoned);
+            })],
+            policy: |p| p.max_starts_per_hour = Some(1),
+            automation: "{}",
+            decision: "Held StartRate [spec.maxStartsPerHour]",
+            sentence: "AgentPolicy default allows no more starts within an hour (spec.maxStartsPerHour is 1)",
+        },
+        Row {
+            what: "one was refused: it did not start",
+            tasks: vec![started("two", "s1", 600, Phase::Failed, |s| {
+                s.started_at = None;
+                s.attempts[0].outcome = Some(AttemptOutcome::Refused);
+            })],
+            policy: |p| p.max_starts_per_hour = Some(1),
+            automation: "{}",
+            decision: "Start",
+            sentence: "",
+        },
+        Row {
+            what: "its own budget, nobody says what a task costs, and none has ended",
+            tasks: vec![started("one", "s1", 600, Phase::Running, |s| {
+                s.reserved_nano_credits = Some(10 * NANO);
+            })],
+            policy: free,
+            automation: "{concurrency: {maxActive: 2}, budget: {creditsPerDay: 15}}",
+            decision: "Held BudgetExhausted [spec.budget.creditsPerDay]",
+            sentence: "the budget of the automation for this day is 15 AI credits, and what is left of it is not \
+                       enough for this task; the day ends at 2026-11-23T00:00:00Z (0.0 are spent, 10.0 are held for tasks \
+                       under way, and this one may cost 10.0)",
         },
         Row {
             what: "one waits and one is about to be opened",
@@ -338,5 +387,105 @@ fn one_pass_starts_no_more_than_there_is_room_for() {
             .iter()
             .filter(|(_, planned)| matches!(planned.actions.as_slice(), [Action::Start(_)]));
         assert_eq!(starts.count(), expected, "row {index}");
+    }
+}
+
+#[test]
+fn what_could_never_start_is_told_before_there_is_a_task() {
+    type Row = (&'static str, &'static str, &'static str);
+    let table: [Row; 10] = [
+        (
+            "{maxActive: 0}",
+            "{}",
+            "AgentPolicy default lets nothing start: its spec.maxActive is 0",
+        ),
+        (
+            "{maxActivePerRepository: 0}",
+            "{}",
+            "AgentPolicy default lets nothing start: its spec.maxActivePerRepository is 0",
+        ),
+        (
+            "{maxActivePerAutomation: 0}",
+            "{}",
+            "AgentPolicy default lets nothing start: its spec.maxActivePerAutomation is 0",
+        ),
+        (
+            "{maxStartsPerHour: 0}",
+            "{}",
+            "AgentPolicy default lets nothing start: its spec.maxStartsPerHour is 0",
+        ),
+        (
+            "{budget: {creditsPerMonth: 0, estimatePerTask: 0}}",
+            "{}",
+            "the budget of AgentPolicy default for a month is 0 AI credits, so nothing starts: raise it",
+        ),
+        (
+            "{budget: {creditsPerDay: 10, estimatePerTask: 11}}",
+            "{}",
+            "the budget of AgentPolicy default for a day is 10 AI credits, and one task is taken to cost more: raise it, \
+             or say in spec.budget.estimatePerTask what a task costs",
+        ),
+        (
+            "{budget: {creditsPerDay: 10, estimatePerTask: 11}}",
+            "{budget: {creditsPerDay: 9, estimatePerTask: 10}}",
+            "the budget of the automation for a day is 9 AI credits, and one task is taken to cost more: raise it, or say \
+             in spec.budget.estimatePerTask what a task costs",
+        ),
+        ("{budget: {creditsPerDay: 10, estimatePerTask: 10}}", "{}", ""),
+        (
+            "{budget: {creditsPerDay: 10, estimatePerTask: 11}}",
+            "{budget: {estimatePerTask: 10}}",
+            "",
+        ),
+        ("{maxActive: 1, maxStartsPerHour: 1}", "{}", ""),
+    ];
+    for (rules, asked, told) in table {
+        let world = world(vec![], |w| {
+            w.put_policy(ruled(rules));
+            w.put_automation(changed(asked));
+        });
+        let standing = planner::standing(&world, world.automation(&key("one")).unwrap(), at(0));
+        let why = standing.why();
+        let said = (why.reason == Reason::NoRoom).then_some(why.message.as_str());
+        assert_eq!(said.unwrap_or_default(), told, "{rules} {asked}");
+    }
+}
+
+/// A second `/agent fix` on a pull request that an agent works on.
+#[test]
+fn what_works_on_an_open_pull_request_is_in_no_queue_of_reviews() {
+    type Row = (&'static str, &'static str, &'static str);
+    let table: [Row; 6] = [
+        ("its own queue is full", "NewBranch", "Held ReviewQueue"),
+        ("its own queue is full", "PullRequest", "Start"),
+        ("a policy's queue is full", "NewBranch", "Held ReviewQueue"),
+        ("a policy's queue is full", "PullRequest", "Start"),
+        ("the key is the same", "NewBranch", "Skipped Duplicate"),
+        ("the key is the same", "PullRequest", "Start"),
+    ];
+    for (what, push_to, decision) in table {
+        let keyed = |task: &mut AgentTask| {
+            let same = (what == "the key is the same").then(|| yaml("{key: one/pull/7, while: [PullRequestOpen]}"));
+            task.spec.deduplicate = same;
+        };
+        let mut first = started("one", "s1", 600, Phase::Succeeded, |s| open_pull(s, 7));
+        let mut second = due("one", "a", 0, None);
+        second.spec.push_to = yaml(push_to);
+        keyed(&mut first);
+        keyed(&mut second);
+        let world = world(vec![first, second], |w| {
+            w.put_policy(in_policy(|p| {
+                p.head_branches = vec!["**".to_owned()];
+                p.max_open_pull_requests_per_repository = (what == "a policy's queue is full").then_some(1);
+            }));
+            w.put_automation(changed(match what {
+                "its own queue is full" => "{maxOpenPullRequests: 1}",
+                _ => "{}",
+            }));
+        });
+        let plans = admission::plan(&world, &Settings::default(), at(0));
+        let (_, planned) = plans.iter().find(|(subject, _)| name(subject) == "a").unwrap();
+        let said = told(planned).0;
+        assert!(said.starts_with(decision), "{what}, {push_to}: {said}");
     }
 }

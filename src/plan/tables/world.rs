@@ -30,6 +30,24 @@ fn only_what_is_newer_is_news() {
     }
 }
 
+/// The answer to a write of its status may come after the watch has told that it is gone.
+#[test]
+fn what_is_gone_does_not_come_back() {
+    let of = |uid: &str, version: u64| {
+        let mut automation = automation("one", 1);
+        automation.metadata.uid = Some(uid.to_owned());
+        automation.metadata.resource_version = Some(version.to_string());
+        automation
+    };
+    let mut world = world(vec![], |w| {
+        w.put_automation(of("uid-gone", 10));
+        w.remove_automation(&key("one"), "uid-gone");
+    });
+    assert!(!world.put_automation(of("uid-gone", 11)));
+    assert!(world.automation(&key("one")).is_none());
+    assert!(world.put_automation(of("uid-new", 12)), "another of its name");
+}
+
 #[test]
 fn a_task_is_found_by_what_it_is_now() {
     let mut world = world(vec![version(due("one", "a", 0, None), "uid-a", 10)], |_| ());

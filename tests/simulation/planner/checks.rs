@@ -508,8 +508,7 @@ impl Checks {
         let since = (at - HOUR + HEARD).max(rated);
         let may_have_started = |task: &AgentTask| {
             let status = status(task);
-            let lately = status.attempts.last().is_some_and(|attempt| attempt.written_at > since);
-            lately && (status.started_at.is_some() || status.phase.is_active())
+            newest_that_may_have_left(status).is_some_and(|written| written > since)
         };
         let started = self
             .tasks
@@ -745,9 +744,7 @@ fn cost(task: &AgentTask) -> Option<i64> {
 /// What is held for a task, or what it is known to have cost.
 fn charge(known: &Known, cost: Option<&i64>, since: Timestamp) -> i64 {
     let status = status(&known.task);
-    let written = status.attempts.last().map(|attempt| attempt.written_at);
-    let has_started = status.started_at.is_some() || status.phase.is_active();
-    if !has_started || written.is_none_or(|at| at < since) {
+    if newest_that_may_have_left(status).is_none_or(|at| at < since) {
         return 0;
     }
     let held = status.reserved_nano_credits.unwrap_or(0);
@@ -756,6 +753,14 @@ fn charge(known: &Known, cost: Option<&i64>, since: Timestamp) -> i64 {
         None if known.is_collected => status.usage.as_ref().map_or(held, |usage| usage.nano_ai_credits),
         None => held,
     }
+}
+
+/// Refused and never sent are the only two ways not to have left.
+fn newest_that_may_have_left(status: &TaskStatus) -> Option<Timestamp> {
+    let mut newest = status.attempts.iter().rev();
+    let may =
+        newest.find(|attempt| !matches!(attempt.outcome, Some(AttemptOutcome::Refused | AttemptOutcome::NotSent)));
+    may.map(|attempt| attempt.written_at)
 }
 
 fn was_there(task: &AgentTask, at: Timestamp) -> bool {
