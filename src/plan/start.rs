@@ -51,10 +51,7 @@ pub fn write_ahead(
     status.allowed_by.clone_from(&admitted.allowed_by);
     status.credential.clone_from(&admitted.credential);
     status.active_deadline_seconds = admitted.active_deadline_seconds;
-    // Of an attempt that was lost, and may run beside this one.
-    let held = status.reserved_nano_credits.unwrap_or(0);
-    let reserved = held.saturating_add(admitted.reserved_nano_credits);
-    status.reserved_nano_credits = (reserved > 0).then_some(reserved);
+    status.reserved_nano_credits = Some(admitted.reserved_nano_credits).filter(|nano| *nano > 0);
     say(
         &mut status,
         Phase::Starting,

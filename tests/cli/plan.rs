@@ -392,7 +392,7 @@ fn people_read_lines() {
         "at 2026-03-30T04:00:00Z\n\n\
          automation payments/weekly-deps\n  \
          -> create task {name} (trigger weekly, due at 2026-03-30T04:00:00Z)\n  \
-         Ready: its triggers fire and its tasks can start\n  \
+         NoRoom: AgentPolicy default lets nothing start: its spec.maxActive is 0\n  \
          missed: 1\n  \
          next: 2026-04-06T04:00:00Z\n\n\
          task payments/{name}: Held\n  \
