@@ -22,6 +22,8 @@ use super::world::{ObjectKey, World, counts};
 pub const NANO: i64 = 1_000_000_000;
 /// The newest costs that an estimate is made from.
 pub(super) const COSTS: usize = 20;
+/// What budgets are for.
+pub(super) const WINDOWS: [&str; 2] = ["day", "month"];
 pub(super) const HOUR: i64 = 3_600;
 pub(super) const DAY: i64 = 24 * HOUR;
 
@@ -174,14 +176,15 @@ pub fn windows(zone: &TimeZone, now: Timestamp) -> [Window; 2] {
     let month = local.first_of_month().and_then(|first| first.start_of_day());
     let tomorrow = local.tomorrow().and_then(|next| next.start_of_day());
     let next = local.last_of_month().and_then(|last| last.tomorrow()?.start_of_day());
+    let [today, this_month] = WINDOWS;
     [
         Window {
-            name: "day",
+            name: today,
             begins: instant(day),
             ends: instant(tomorrow),
         },
         Window {
-            name: "month",
+            name: this_month,
             begins: instant(month),
             ends: instant(next),
         },
@@ -223,7 +226,19 @@ pub fn counted_anew(world: &World, automation: &AgentAutomation, now: Timestamp)
     charged.map(|window| window.ends)
 }
 
+/// What a budget allows for the day and for the month, and by which rule.
+#[must_use]
+pub fn limits(day: Option<i64>, month: Option<i64>) -> [(Option<i64>, &'static str); 2] {
+    [(day, "budget.creditsPerDay"), (month, "budget.creditsPerMonth")]
+}
+
 impl Charge {
+    /// What is held and not spent yet.
+    #[must_use]
+    pub fn held(reserved: i64) -> Self {
+        Self { spent: 0, reserved }
+    }
+
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -264,21 +279,20 @@ fn sum(hours: &Hours, since: Timestamp) -> Charge {
 }
 
 fn newest_costs(world: &World, automation: &AgentAutomation) -> Vec<i64> {
+    let collected = automation.status.as_ref().map(|status| &status.collected);
+    let is_kept = |task: &&AgentTask| collected.is_none_or(|collected| !collected.deleting.contains(&task.name_any()));
     let mut ended: Vec<_> = world
         .tasks_of(automation)
         .filter(|task| !counts(task))
+        .filter(is_kept)
         .filter_map(|task| {
             let status = task.status.as_ref()?;
             Some((status.ended_at?, status.usage.as_ref()?.nano_ai_credits))
         })
         .collect();
     ended.sort_unstable();
-    let collected = automation
-        .status
-        .iter()
-        .flat_map(|status| &status.collected.costs)
-        .copied();
-    let mut costs: Vec<i64> = collected.chain(ended.into_iter().map(|(_, cost)| cost)).collect();
+    let gone = collected.into_iter().flat_map(|collected| &collected.costs).copied();
+    let mut costs: Vec<i64> = gone.chain(ended.into_iter().map(|(_, cost)| cost)).collect();
     let surplus = costs.len().saturating_sub(COSTS);
     costs.drain(..surplus);
     costs

@@ -395,48 +395,29 @@ impl<'a> Room<'a> {
     fn own_budget(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Binding> {
         let budget = automation.spec.budget.as_ref()?;
         let key = automation_key(task);
-        let taken = self.taking.of(&key).nano;
-        let estimate = self.estimate(task);
-        let windows = budget::windows(&TimeZone::UTC, self.now);
-        let limits = [
-            (budget.credits_per_day, "budget.creditsPerDay"),
-            (budget.credits_per_month, "budget.creditsPerMonth"),
-        ];
-        windows.into_iter().zip(limits).find_map(|(window, (limit, rule))| {
-            let charge = self.world.ledger().of_automation(&key, window.begins).plus(Charge {
-                spent: 0,
-                reserved: taken,
-            });
-            exceeds(
-                limit?,
-                charge,
-                estimate,
-                window,
-                "the automation",
-                bound_to(automation, rule),
-            )
+        let starting = Charge::held(self.taking.of(&key).nano);
+        let charge = |since| self.world.ledger().of_automation(&key, since).plus(starting);
+        let limits = budget::limits(budget.credits_per_day, budget.credits_per_month);
+        let mut windows = budget::windows(&TimeZone::UTC, self.now).into_iter().zip(limits);
+        windows.find_map(|(window, (limit, rule))| {
+            let bound = bound_to(automation, rule);
+            let charge = charge(window.begins);
+            exceeds(limit?, charge, self.estimate(task), window, "the automation", bound)
         })
     }
 
     fn budget(&self, policy: &Policy, estimate: i64) -> Option<Binding> {
         let budget = policy.spec().budget.as_ref()?;
         let name = policy.name();
-        let taken = self.taking.under(self.world, policy).nano;
-        let windows = budget::windows(&policy.rules.zone, self.now);
-        let limits = [
-            (budget.credits_per_day, "budget.creditsPerDay"),
-            (budget.credits_per_month, "budget.creditsPerMonth"),
-        ];
-        windows.into_iter().zip(limits).find_map(|(window, (limit, rule))| {
-            let charge = self.charge(policy, window.begins).plus(Charge {
-                spent: 0,
-                reserved: taken,
-            });
+        let starting = Charge::held(self.taking.under(self.world, policy).nano);
+        let limits = budget::limits(budget.credits_per_day, budget.credits_per_month);
+        let mut windows = budget::windows(&policy.rules.zone, self.now).into_iter().zip(limits);
+        windows.find_map(|(window, (limit, rule))| {
+            let charge = self.charge(policy, window.begins).plus(starting);
             let whose = format!("AgentPolicy {name}");
-            let binding = exceeds(limit?, charge, estimate, window, &whose, policy.bound(rule))?;
             Some(Binding {
                 shared: Some(Shared::Budget(name.to_owned(), estimate)),
-                ..binding
+                ..exceeds(limit?, charge, estimate, window, &whose, policy.bound(rule))?
             })
         })
     }

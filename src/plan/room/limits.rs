@@ -145,10 +145,7 @@ impl Room<'_> {
         let Some(stated) = policy.spec().budget.as_ref() else {
             return Vec::new();
         };
-        let limits = [
-            (stated.credits_per_day, "spec.budget.creditsPerDay"),
-            (stated.credits_per_month, "spec.budget.creditsPerMonth"),
-        ];
+        let limits = budget::limits(stated.credits_per_day, stated.credits_per_month);
         let windows = budget::windows(&policy.rules.zone, self.now);
         let stated = windows
             .into_iter()
@@ -158,7 +155,7 @@ impl Room<'_> {
             .map(|(window, limit, rule)| {
                 let charge = budget::of_policy(self.world, policy, window.begins);
                 Limit {
-                    rule: rule.to_owned(),
+                    rule: format!("spec.{rule}"),
                     of: None,
                     unit: Unit::NanoCredits,
                     used: charge.spent,

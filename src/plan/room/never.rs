@@ -1,7 +1,7 @@
 //! What no passing of time makes room for: an automation is told of it before it has a task.
 
 use crate::api::{AgentAutomation, Reason};
-use crate::plan::budget::{self, NANO};
+use crate::plan::budget::{self, NANO, WINDOWS};
 use crate::plan::policy::Policy;
 use crate::plan::world::World;
 
@@ -49,27 +49,23 @@ fn closed(policy: &Policy) -> Option<Binding> {
 
 fn own_budget(automation: &AgentAutomation, estimate: i64) -> Option<Binding> {
     let budget = automation.spec.budget.as_ref()?;
-    let mut limits = stated(budget.credits_per_day, budget.credits_per_month).into_iter();
-    limits.find_map(|(limit, window, rule)| {
-        let message = too_small(limit?, estimate, window, "the automation")?;
-        Some(Binding::new(Reason::NoRoom, message, Some(bound_to(automation, rule))))
-    })
+    let limits = budget::limits(budget.credits_per_day, budget.credits_per_month);
+    let (message, rule) = first_too_small(limits, estimate, "the automation")?;
+    Some(Binding::new(Reason::NoRoom, message, Some(bound_to(automation, rule))))
 }
 
 fn budget_of(policy: &Policy, estimate: i64) -> Option<Binding> {
     let budget = policy.spec().budget.as_ref()?;
-    let whose = format!("AgentPolicy {}", policy.name());
-    let mut limits = stated(budget.credits_per_day, budget.credits_per_month).into_iter();
-    limits.find_map(|(limit, window, rule)| {
-        let message = too_small(limit?, estimate, window, &whose)?;
-        Some(Binding::new(Reason::NoRoom, message, Some(policy.bound(rule))))
-    })
+    let limits = budget::limits(budget.credits_per_day, budget.credits_per_month);
+    let (message, rule) = first_too_small(limits, estimate, &format!("AgentPolicy {}", policy.name()))?;
+    Some(Binding::new(Reason::NoRoom, message, Some(policy.bound(rule))))
 }
 
-/// With the window's name and the rule.
-fn stated(day: Option<i64>, month: Option<i64>) -> [(Option<i64>, &'static str, &'static str); 2] {
-    [
-        (day, "day", "budget.creditsPerDay"),
-        (month, "month", "budget.creditsPerMonth"),
-    ]
+fn first_too_small(
+    limits: [(Option<i64>, &'static str); 2],
+    estimate: i64,
+    whose: &str,
+) -> Option<(String, &'static str)> {
+    let mut windows = WINDOWS.into_iter().zip(limits);
+    windows.find_map(|(window, (limit, rule))| Some((too_small(limit?, estimate, window, whose)?, rule)))
 }
