@@ -6,32 +6,30 @@
 //! what only GitHub knows is asked for last, of tasks that nothing else holds. The [`queue`](super::queue) knows which
 //! tasks need not be looked at again.
 
+mod fresh;
+mod told;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use crate::api::automation::{OnSpecChange, WhenFull};
+use crate::api::automation::WhenFull;
 use crate::api::policy::TriggerKind;
-use crate::api::task::{Approval, Bound, Follows, FollowsBecause, Phase, TaskSpec, TaskStatus};
+use crate::api::task::{Approval, Bound, Follows, FollowsBecause, Phase, TaskSpec};
 use crate::api::{AgentAutomation, AgentTask, Reason};
-use crate::domain::repository::Repository;
 
 use super::action::Admitted;
 use super::credential::{Usability, identity, limited_until, usability};
 use super::crowd::Crowd;
-use super::observed::SeenOrigin;
 use super::order::in_order;
-use super::origin::Judgement;
-use super::policy::{Policy, Request, Ruling, may_push, open_windows, rule, skipping_window};
+use super::policy::{Policy, Request, Ruling, open_windows, rule, skipping_window};
 use super::request::{Approved, Asked};
 use super::room::{Binding, Room, Shared, bound_to};
-use super::start::{fence, say};
-use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, again, pending};
+use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, pending};
 use super::world::{CredentialKey, ObjectKey, World, automation_key, is_collected, phase};
-use super::{
-    Action, Planned, Settings, Subject, Why, automation, duplicates, event, guardrails, origin, pulls, request, retry,
-};
+use super::{Action, Planned, Settings, Subject, Why, automation, duplicates, origin, request, retry};
+use told::{deadline, to_plan};
 
 /// After so long the automation that a task names is taken to be gone, and not to be unheard of yet.
 const UNHEARD: SignedDuration = SignedDuration::from_mins(5);
@@ -93,113 +91,6 @@ impl Looked {
         }
         self.into_whole_plans()
     }
-}
-
-fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Planned, Option<(Subject, Planned)>) {
-    let mut planned = Planned {
-        wake: deadline(task, now),
-        ..Planned::default()
-    };
-    match verdict {
-        Verdict::Start(admitted) => planned.actions.push(Action::Start(admitted)),
-        Verdict::Wait(Some(time)) | Verdict::Line(_, Some(time)) => planned.wake_at(time),
-        Verdict::Wait(None) | Verdict::Line(_, None) => {}
-        Verdict::Fence => planned.actions.push(write(fence(task, now))),
-        Verdict::Hold(binding) => {
-            if let Some(until) = binding.until.filter(|until| *until > now) {
-                planned.wake_at(until);
-            }
-            planned.actions.extend(told(task, Phase::Held, &binding, now));
-            planned.reasons.push(with_figures(binding));
-        }
-        Verdict::End(phase, binding) => {
-            planned.actions.extend(told(task, phase, &binding, now));
-            planned.reasons.push(binding.why);
-        }
-        Verdict::Decide(spec) => {
-            let mut status = task.status.clone().unwrap_or_default();
-            (status.phase, status.reason, status.message) = (Phase::Pending, None, None);
-            status.decided = Some(spec);
-            planned.actions.push(write(status));
-        }
-        Verdict::Approve(approval) => {
-            let mut status = task.status.clone().unwrap_or_default();
-            status.approval = Some(approval);
-            planned.actions.push(write(status));
-        }
-        Verdict::Rebuild(successor) => planned.actions.push(Action::CreateTask(successor)),
-        Verdict::GiveWay(name) => {
-            let message =
-                format!("the automation's spec changed: task {name} is made from it and takes this one's place");
-            let binding = Binding::new(Reason::SpecChanged, message, None);
-            let mut status = ended(task, Phase::Superseded, &binding, now);
-            status.successor = Some(name);
-            planned.actions.push(write(status));
-            planned.reasons.push(binding.why);
-        }
-        Verdict::Ask(subject, action) => {
-            let message =
-                "GitHub is asked first about what only it knows: the base branch, guardrails, open pull requests";
-            planned.reasons.push(Why::new(Reason::Verifying, message));
-            let question = Planned {
-                actions: vec![action],
-                ..Planned::default()
-            };
-            return (planned, Some((subject, question)));
-        }
-    }
-    (planned, None)
-}
-
-/// What is told to whoever asks now.
-fn with_figures(binding: Binding) -> Why {
-    let Some(figures) = binding.figures else {
-        return binding.why;
-    };
-    let why = binding.why;
-    Why::new(why.reason, format!("{} ({figures})", why.message))
-}
-
-fn deadline(task: &AgentTask, now: Timestamp) -> Option<Timestamp> {
-    task.spec.start_before.filter(|deadline| *deadline > now)
-}
-
-/// The write that tells a task's phase and reason, unless it says so already.
-fn told(task: &AgentTask, phase: Phase, binding: &Binding, now: Timestamp) -> Option<Action> {
-    if phase.is_ended() {
-        return Some(write(ended(task, phase, binding, now)));
-    }
-    let before = task.status.as_ref();
-    let same_rule = |status: &TaskStatus| {
-        let same = status.phase == phase && status.reason == Some(binding.why.reason);
-        same && status.bound_by == binding.bound
-    };
-    let same_words = |status: &TaskStatus| status.message.as_ref() == Some(&binding.why.message);
-    if before.is_some_and(|status| same_rule(status) && same_words(status)) {
-        return None;
-    }
-    let mut status = before.cloned().unwrap_or_default();
-    say(&mut status, phase, binding.why.reason, binding.why.message.clone());
-    status.bound_by.clone_from(&binding.bound);
-    Some(write(status))
-}
-
-fn ended(task: &AgentTask, phase: Phase, binding: &Binding, now: Timestamp) -> TaskStatus {
-    let mut status = task.status.clone().unwrap_or_default();
-    say(&mut status, phase, binding.why.reason, binding.why.message.clone());
-    // What passes a deadline ends for what held it until then.
-    let held_by = status
-        .bound_by
-        .take()
-        .filter(|_| binding.why.reason == Reason::DeadlineExceeded);
-    status.bound_by = binding.bound.clone().or(held_by);
-    status.ended_at = Some(now);
-    status.not_before = None;
-    status
-}
-
-fn write(status: TaskStatus) -> Action {
-    Action::WriteTaskStatus(Box::new(status))
 }
 
 /// One look at tasks, in order.
@@ -552,167 +443,6 @@ impl<'a> Pass<'a> {
             },
         })
     }
-
-    /// The world as it is, just before the start: the spec, the branch and its guardrails, and open pull requests.
-    fn stale(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
-        event::told_twice(self.world, automation, task)
-            .map(|why| end(Phase::Skipped, why.reason, why.message))
-            .or_else(|| self.outdated(automation, task))
-            .or_else(|| self.branch(task))
-            .or_else(|| self.labelled(automation, task))
-            .or_else(|| self.origin(automation, task))
-    }
-
-    fn outdated(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
-        if automation.metadata.generation == Some(task.spec.automation.generation)
-            || automation.spec.on_spec_change == OnSpecChange::Keep
-        {
-            return None;
-        }
-        let mut spec = match automation::spec_for(self.world, automation, task, self.now) {
-            Ok(Some(spec)) => spec,
-            Ok(None) => {
-                let message = "the automation's spec changed, and its trigger is gone";
-                return Some(end(Phase::Superseded, Reason::SpecChanged, message));
-            }
-            Err(why) => return Some(hold(why.reason, why.message)),
-        };
-        let retries = task.spec.follows.as_ref().map_or(0, |follows| follows.retries);
-        if retries > 0 {
-            spec.start_before = task.spec.start_before;
-        }
-        spec.start_after = task.spec.start_after;
-        if is_as_decided(task, &spec) {
-            return None;
-        }
-        spec.follows = Some(Follows {
-            name: task.name_any(),
-            because: FollowsBecause::SpecChange,
-            retries,
-        });
-        let why = format!(
-            "retry {retries} generation {}",
-            automation.metadata.generation.unwrap_or_default()
-        );
-        let successor = retry::successor(task, spec, &why);
-        Some(Verdict::Rebuild(Box::new(successor)))
-    }
-
-    fn branch(&self, task: &AgentTask) -> Option<Verdict> {
-        let key = guardrails::of_task(task)?;
-        // What is known to be in the way is asked about at a pace: a task that asked again could keep others with its
-        // credential from their turn.
-        if guardrails::is_named(self.world, &key)
-            && let Some(binding) = guardrails::in_the_way(self.world, &key)
-        {
-            return Some(Verdict::Hold(binding));
-        }
-        if let Some(question) = guardrails::question(self.world, &key, self.settings, self.now) {
-            return Some(self.ask(Subject::Branch(key), question));
-        }
-        let facts = self.world.branches.get(&key)?;
-        match &facts.exists {
-            Ok(true) => guardrails::in_the_way(self.world, &key).map(Verdict::Hold),
-            Ok(false) => {
-                let message = format!(
-                    "the base branch {} is not in {} any more",
-                    key.branch,
-                    key.repository.as_str()
-                );
-                Some(end(Phase::Expired, Reason::BranchGone, message))
-            }
-            Err(refused) => Some(Verdict::Hold(Binding {
-                until: Some(add(facts.checked_at, self.settings.freshness)),
-                ..Binding::new(refused.reason, refused.message.clone(), None)
-            })),
-        }
-    }
-
-    /// What did not get an answer holds the task until it is asked again, and takes no room from others meanwhile.
-    fn ask(&self, subject: Subject, question: Action) -> Verdict {
-        let retry = self.world.retries.get(&subject);
-        let until = pending(retry.map(|retry| retry.not_before), LONGEST_RETRY, self.now);
-        match (until, retry) {
-            (Some(until), Some(retry)) => {
-                let message = format!(
-                    "GitHub was asked about {subject}, and is asked again: {}",
-                    retry.problem
-                );
-                Verdict::Hold(Binding {
-                    until: Some(until),
-                    ..Binding::new(Reason::GitHubUnavailable, message, None)
-                })
-            }
-            _ => Verdict::Ask(subject, question),
-        }
-    }
-
-    fn origin_of(&self, task: &AgentTask) -> Option<&SeenOrigin> {
-        self.world.origins.get(&origin::of_task(task)?)?.seen.as_ref()
-    }
-
-    /// What has become of the issue or the pull request that it came from.
-    fn origin(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
-        let key = origin::of_task(task)?;
-        // What stays so is not asked about again: a task that did could keep others with its credential from their turn.
-        if let Some(why) = self.origin_of(task).and_then(|seen| origin::was_edited(task, seen)) {
-            return Some(
-                self.asked_anew(automation, task)
-                    .unwrap_or_else(|| Verdict::Hold(why.into())),
-            );
-        }
-        let facts = self.world.origins.get(&key);
-        let checked_at = facts.map(|facts| facts.checked_at);
-        if again(checked_at, self.settings.freshness, self.now) <= self.now {
-            return Some(self.ask(Subject::Origin(key), Action::ReadOrigin));
-        }
-        let seen = facts?.seen.as_ref();
-        match origin::judge(automation, task, seen) {
-            Judgement::Hold(why) => return Some(Verdict::Hold(why.into())),
-            Judgement::End(phase, why) => return Some(end(phase, why.reason, why.message)),
-            Judgement::Fine => {}
-        }
-        let head = origin::head(task, seen)?;
-        let refusal = may_push(self.world, task.metadata.namespace.as_deref().unwrap_or_default(), head)?;
-        Some(Verdict::End(Phase::Denied, refusal.into()))
-    }
-
-    /// Somebody has asked again for work on the same, after the text that this task is about was edited.
-    fn asked_anew(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
-        let about = |task: &AgentTask| {
-            let cause = &task.spec.trigger;
-            (cause.name.clone(), cause.event.as_ref().map(|event| event.number))
-        };
-        let is_newer = |other: &&AgentTask| {
-            other.spec.trigger.scheduled_time > task.spec.trigger.scheduled_time && about(other) == about(task)
-        };
-        let newer = self.world.tasks_of(automation).find(is_newer)?;
-        let message = format!(
-            "the text was edited, and task {} was asked for after that",
-            newer.name_any()
-        );
-        Some(end(Phase::Superseded, Reason::Replaced, message))
-    }
-
-    fn labelled(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
-        let terms = task.spec.deduplicate.as_ref()?;
-        if !duplicates::asks_for_pulls(task) {
-            return None;
-        }
-        let repository = Repository::parse(&task.spec.repository).ok()?;
-        let key = (CredentialKey::of_task(task), repository);
-        let labelled = self.world.pulls.get(&key).and_then(|facts| facts.labelled.as_ref());
-        if pulls::relisting_due(labelled, self.settings, self.now) <= self.now {
-            return Some(self.ask(Subject::Pulls(key.0, key.1), Action::ListOpenPulls));
-        }
-        let page = labelled?.pages.get(&terms.key.to_lowercase())?;
-        let message = format!("{page} is open and has the label {}", terms.key);
-        let bound = Some(bound_to(automation, "deduplicate"));
-        Some(Verdict::End(
-            Phase::Skipped,
-            Binding::new(Reason::Duplicate, message, bound),
-        ))
-    }
 }
 
 fn goes_with_it() -> Verdict {
@@ -753,13 +483,4 @@ fn started_instead(world: &World, other: &AgentTask, follows: &Follows) -> bool 
         FollowsBecause::Retry => !retry::is_wanted(world, other),
         FollowsBecause::SpecChange => !phase(other).is_waiting(),
     }
-}
-
-/// Whether a task would be made the same way now. Which generation and which policies it was made from does not count.
-fn is_as_decided(task: &AgentTask, spec: &TaskSpec) -> bool {
-    let mut same = spec.clone();
-    same.automation.clone_from(&task.spec.automation);
-    same.policies.clone_from(&task.spec.policies);
-    same.follows.clone_from(&task.spec.follows);
-    same == task.spec
 }
