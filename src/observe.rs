@@ -142,8 +142,8 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             subjects
         }
         Update::AutomationUnreadable(key) => {
-            world.unreadable_automations.insert(key);
-            Vec::new()
+            world.unreadable_automations.insert(key.clone());
+            vec![Subject::Automation(key)]
         }
         Update::Task(task) | Update::TaskWritten(task) => {
             let key = ObjectKey::of(&*task);
@@ -923,6 +923,14 @@ mod tests {
         let gone = apply(&mut world, Update::TaskGone(task.clone(), String::new()));
         assert!(of_one(&gone), "it counted, and does not any more: {gone:?}");
         assert_eq!(apply(&mut world, Update::TaskGone(task, String::new())), []);
+    }
+
+    /// A spec that was known before goes on firing until it is looked at again.
+    #[test]
+    fn an_automation_that_can_not_be_read_is_news() {
+        let mut world = World::default();
+        let key = ObjectKey::new("payments", "one");
+        assert!(of_one(&apply(&mut world, Update::AutomationUnreadable(key))));
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub enum Reason {
     FailedCreate,
     /// The automation it belongs to is gone.
     AutomationGone,
+    /// The automation it belongs to can't be read, and so nobody knows what it asks for.
+    AutomationUnreadable,
     /// A policy's freeze window is open.
     PolicyFrozen,
     /// A policy's cap for the repository is reached.
@@ -215,6 +217,7 @@ impl Reason {
             Self::AlreadyDecided => "AlreadyDecided",
             Self::FailedCreate => "FailedCreate",
             Self::AutomationGone => "AutomationGone",
+            Self::AutomationUnreadable => "AutomationUnreadable",
             Self::PolicyFrozen => "PolicyFrozen",
             Self::RepositoryCap => "RepositoryCap",
             Self::ReviewQueue => "ReviewQueue",

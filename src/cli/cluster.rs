@@ -211,7 +211,11 @@ impl Args {
         hidden.tell();
         let mut unreadable = Vec::new();
         let objects = Objects {
-            automations: decoded(automations, |_| None, &mut unreadable),
+            automations: decoded(
+                automations,
+                |metadata| Some(Update::AutomationUnreadable(key_of(metadata))),
+                &mut unreadable,
+            ),
             tasks: decoded(tasks, |metadata| Some(unreadable_task(metadata)), &mut unreadable),
             policies: decoded(
                 policies.unwrap_or_default(),
@@ -368,13 +372,15 @@ fn decoded<K: Resource<DynamicType = ()>>(
 }
 
 fn unreadable_task(metadata: &ObjectMeta) -> Update {
-    let namespace = metadata.namespace.clone().unwrap_or_default();
+    let key = key_of(metadata);
     let label = metadata.labels.as_ref().and_then(|labels| labels.get(AUTOMATION_LABEL));
-    let automation = ObjectKey::new(namespace.clone(), label.cloned().unwrap_or_default());
-    Update::TaskUnreadable(
-        ObjectKey::new(namespace, metadata.name.clone().unwrap_or_default()),
-        automation,
-    )
+    let automation = ObjectKey::new(key.namespace.clone(), label.cloned().unwrap_or_default());
+    Update::TaskUnreadable(key, automation)
+}
+
+fn key_of(metadata: &ObjectMeta) -> ObjectKey {
+    let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
+    ObjectKey::new(namespace.unwrap_or_default(), name.unwrap_or_default())
 }
 
 /// What is wrong with a kubeconfig, in a line, with what to do about it.

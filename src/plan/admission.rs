@@ -156,6 +156,9 @@ impl<'a> Pass<'a> {
         if let Some(why) = request::cancelled(task) {
             return Verdict::End(Phase::Skipped, why.into());
         }
+        if self.world.unreadable_automations.contains(&automation_key(task)) {
+            return unreadable(task);
+        }
         if !task.spec.is_decided() {
             return match request::decide(self.world, task, self.now) {
                 Asked::Decided(spec) => Verdict::Decide(spec),
@@ -217,10 +220,6 @@ impl<'a> Pass<'a> {
     fn gone(&self, task: &AgentTask) -> Verdict {
         if !task.owner_references().is_empty() {
             return goes_with_it();
-        }
-        if self.world.unreadable_automations.contains(&automation_key(task)) {
-            let message = "its automation can't be read by this version of the controller: correct it";
-            return hold(Reason::AutomationGone, message);
         }
         let made = task.creation_timestamp().map(|time| add(time.0, UNHEARD));
         let Some(until) = made.filter(|until| *until > self.now && !self.world.saw_go(&task.spec.automation.uid))
@@ -443,6 +442,16 @@ impl<'a> Pass<'a> {
             },
         })
     }
+}
+
+/// What was known of it before may not be what it says now.
+fn unreadable(task: &AgentTask) -> Verdict {
+    let message = format!(
+        "AgentAutomation {} can't be read, so nothing of it starts: mend it, or install the definitions that fit this \
+         controller",
+        automation_key(task).name
+    );
+    hold(Reason::AutomationUnreadable, message)
 }
 
 fn goes_with_it() -> Verdict {

@@ -49,7 +49,8 @@ const LONGEST_DEFERRED: SignedDuration = SignedDuration::from_secs(10);
 /// What is to be done for an automation.
 #[must_use]
 pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp) -> Planned {
-    if world.busy.contains(&Subject::Automation(key.clone())) {
+    // One that can't be read may say by now that nothing is to run.
+    if world.busy.contains(&Subject::Automation(key.clone())) || world.unreadable_automations.contains(key) {
         return Planned::default();
     }
     let Some(automation) = world.automation(key) else {
@@ -101,9 +102,6 @@ pub fn object(name: &str, namespace: Option<String>, spec: TaskSpec) -> AgentTas
 /// What people made for an automation that is gone, and has ended, goes with it, as what the controller made does by its
 /// owner. Of what waits the automation may be about to be heard of.
 fn orphans(world: &World, key: &ObjectKey) -> Vec<Action> {
-    if world.unreadable_automations.contains(key) {
-        return Vec::new();
-    }
     let made_by_hand = world.named_by(key).filter(|task| task.owner_references().is_empty());
     let ended = made_by_hand.filter(|task| phase(task).is_ended() && !counts_against_cap(task));
     let deleted = ended.filter_map(|task| {

@@ -275,7 +275,7 @@ pub struct World {
     ledger: Ledger,
     /// Policies that can't be decoded. They may forbid anything.
     pub unreadable_policies: BTreeSet<String>,
-    /// Automations that can't be decoded. They are there.
+    /// Automations that can't be decoded. They are there, and may ask for nothing any more.
     pub unreadable_automations: BTreeSet<ObjectKey>,
     /// Tasks that can't be decoded, with their automations. They may be at work.
     pub unreadable_tasks: BTreeMap<ObjectKey, ObjectKey>,

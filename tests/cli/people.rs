@@ -639,25 +639,39 @@ fn who_may_see_one_namespace_sees_it_and_is_told_what_is_missing() {
 /// What the controller passes over hides nothing from people, and counts as it does for the controller.
 #[test]
 fn what_can_not_be_decoded_is_told_and_hides_nothing() {
-    let strange = listed("AgentPolicy").replace("\"maxActive\":5", "\"maxActive\":\"five\"");
-    let server = api_server(vec![
+    let table = [
         (
-            "/apis/agentautomation.dev/v1alpha1/agentautomations",
-            listed("AgentAutomation"),
+            ("AgentPolicy", "\"maxActive\":5", "\"maxActive\":\"five\""),
+            "note: AgentPolicy default can't be decoded: ",
+            "why:     PolicyUnreadable: AgentPolicy default can't be read",
         ),
-        ("/apis/agentautomation.dev/v1alpha1/agenttasks", listed("AgentTask")),
-        ("/apis/agentautomation.dev/v1alpha1/agentpolicies", strange),
-        ("/api/v1/namespaces", listed("Namespace")),
-    ]);
-    let file = kubeconfig(&server);
-    let config = file.path().to_str().unwrap();
-    let (code, out, err) = run(&["why", "deps-wait", "--kubeconfig", config, "--now", NOW], "");
-    assert_eq!(code, 0, "{err}");
-    assert!(err.starts_with("note: AgentPolicy default can't be decoded: "), "{err}");
-    assert!(
-        out.contains("why:     PolicyUnreadable: AgentPolicy default can't be read"),
-        "{out}"
-    );
+        (
+            ("AgentAutomation", "\"maxActive\":1", "\"maxActive\":\"one\""),
+            "note: AgentAutomation deps can't be decoded: ",
+            "why:     AutomationUnreadable: AgentAutomation deps can't be read",
+        ),
+    ];
+    for ((kind, said, strange), note, why) in table {
+        let of = |wanted: &str| {
+            let objects = listed(wanted);
+            if wanted == kind { objects.replacen(said, strange, 1) } else { objects }
+        };
+        let server = api_server(vec![
+            (
+                "/apis/agentautomation.dev/v1alpha1/agentautomations",
+                of("AgentAutomation"),
+            ),
+            ("/apis/agentautomation.dev/v1alpha1/agenttasks", of("AgentTask")),
+            ("/apis/agentautomation.dev/v1alpha1/agentpolicies", of("AgentPolicy")),
+            ("/api/v1/namespaces", of("Namespace")),
+        ]);
+        let file = kubeconfig(&server);
+        let config = file.path().to_str().unwrap();
+        let (code, out, err) = run(&["why", "deps-wait", "--kubeconfig", config, "--now", NOW], "");
+        assert_eq!(code, 0, "{err}");
+        assert!(err.starts_with(note), "{err}");
+        assert!(out.contains(why), "{out}");
+    }
 }
 
 #[test]

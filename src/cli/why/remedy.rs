@@ -157,6 +157,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::AlreadyDecided => "nothing has to change: its time was dealt with before",
         Reason::FailedCreate => "remove what keeps the API server from creating the task, as the message says",
         Reason::AutomationGone => "nothing has to change: it is collected with its automation",
+        Reason::AutomationUnreadable => {
+            "correct the AgentAutomation, or install the definitions that fit the controller"
+        }
         Reason::PolicyFrozen => {
             "wait for the window's end, or have the platform team change spec.freezeWindows of the AgentPolicy"
         }

@@ -620,12 +620,49 @@ fn a_task_whose_automation_is_gone_expires_unless_it_is_collected() {
         let said = words(&admission::plan(&world, &Settings::default(), at(0)));
         assert_eq!(said, [format!("a: {expected} AutomationGone")], "{what}");
     }
-    let world = world(vec![made(due("one", "a", 0, None), -3_600)], |world| {
-        world.remove_automation(&key("one"), "uid-one");
+}
+
+/// It is there, and nobody knows what it asks for.
+#[test]
+fn nothing_of_an_automation_that_is_unreadable_starts() {
+    let owned = |mut task: AgentTask| {
+        task.metadata.owner_references = Some(vec![OwnerReference::default()]);
+        task
+    };
+    let table: [(&str, AgentTask, bool); 4] = [
+        ("a person made it, and nothing was known before", due("one", "a", 0, None), false),
+        ("the controller did", owned(due("one", "a", 0, None)), false),
+        ("what it said before is known", owned(due("one", "a", 0, None)), true),
+        (
+            "it is not decided yet",
+            yaml(
+                "{apiVersion: agentautomation.dev/v1alpha1, kind: AgentTask, metadata: {name: a, namespace: payments},
+                  spec: {automation: {name: one}, requester: alice}}",
+            ),
+            true,
+        ),
+    ];
+    for (what, task, is_known) in table {
+        let world = world(vec![task], |world| {
+            if !is_known {
+                world.remove_automation(&key("one"), "uid-one");
+            }
+            world.unreadable_automations.insert(key("one"));
+        });
+        let held = "a: Held AutomationUnreadable: AgentAutomation one can't be read, so nothing of it starts: mend it, or \
+                    install the definitions that fit this controller";
+        assert_eq!(lines(&world), [held], "{what}");
+        let subject = Subject::Automation(key("one"));
+        let planned = crate::plan::plan(&world, &subject, &Settings::default(), at(3_600));
+        assert_eq!(planned, Planned::default(), "its triggers do not fire: {what}");
+    }
+    let mut world = world(vec![due("one", "a", 0, None)], |world| {
         world.unreadable_automations.insert(key("one"));
     });
-    let said = words(&admission::plan(&world, &Settings::default(), at(0)));
-    assert_eq!(said, ["a: Held AutomationGone"], "it is there and can't be read");
+    let mut mended = automation("one", 1);
+    mended.metadata.resource_version = Some("2".to_owned());
+    world.put_automation(mended);
+    assert_eq!(lines(&world), ["a: Start"]);
 }
 
 /// A rule that held it before is not what it is skipped for.
