@@ -236,6 +236,9 @@ pub struct Follows {
     /// How many retries there were of the same cause, this one included.
     #[serde(default)]
     pub retries: i32,
+    /// Who approved the other, where this is a retry of it: its prompt is the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
 }
 
 /// Why a task is in the place of another.
@@ -491,9 +494,9 @@ pub struct TaskStatus {
     /// What the controller decided for a task that was made by hand: what it would have had as its spec.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided: Option<Box<TaskSpec>>,
-    /// Who approved it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub approval: Option<Approval>,
+    /// Who approved it: one for each rule that requires it, or one for several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
     /// What was said of it where it came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportStatus>,

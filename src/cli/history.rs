@@ -10,6 +10,7 @@ use crate::api::AgentTask;
 use crate::api::policy::TriggerKind;
 use crate::api::task::{Approval, Bound, CredentialIdentity, PolicyRef};
 use crate::plan::automation::{credits, seconds_to_review};
+use crate::plan::request::approvals;
 use crate::plan::world::phase;
 
 use super::cluster::{self, View};
@@ -62,7 +63,7 @@ pub struct Past {
     pub requested_via: Option<String>,
     /// How it is known who asked for it.
     pub established_by: &'static str,
-    pub approval: Option<Approval>,
+    pub approvals: Vec<Approval>,
     pub phase: &'static str,
     pub reason: Option<&'static str>,
     pub message: Option<String>,
@@ -149,7 +150,7 @@ fn past(view: &View, task: &AgentTask) -> Past {
         requester: task.spec.requester.clone().unwrap_or_else(|| "schedule".to_owned()),
         requested_via: task.spec.requested_via.clone(),
         established_by: established_by(cause.kind),
-        approval: status.approval.clone(),
+        approvals: approvals(task).cloned().collect(),
         phase: phase(task).as_str(),
         reason: status.reason.map(crate::api::Reason::as_str),
         message: status.message.clone(),

@@ -352,8 +352,8 @@ impl<'a> Pass<'a> {
     fn unapproved(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
         match request::approved(self.world, automation, task, self.now) {
             Approved::Yes => None,
-            Approved::By(approval) => Some(Verdict::Approve(approval)),
-            Approved::No(why, bound) => Some(Verdict::Hold(Binding {
+            Approved::By(approval) | Approved::No(_, _, Some(approval)) => Some(Verdict::Approve(approval)),
+            Approved::No(why, bound, None) => Some(Verdict::Hold(Binding {
                 bound: Some(bound),
                 ..why.into()
             })),

@@ -4,8 +4,6 @@
 //! is written to its status, and counts as its spec from then on. Admission (`deploy/`) sees to it that nobody writes
 //! another's name as requester or as approver; here it is seen to that there is one, and that they are two.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -104,30 +102,30 @@ pub enum Approved {
     Yes,
     /// Somebody has; that is to be written down first.
     By(Approval),
-    /// This rule requires it, and this is what is missing.
-    No(Why, Bound),
+    /// This rule requires it, and this is what is missing. What somebody approved for another rule is to be written down:
+    /// the next approval takes its place in the annotations.
+    No(Why, Bound, Option<Approval>),
 }
 
 /// Asks the automation and every policy that holds.
 #[must_use]
 pub fn approved(world: &World, automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> Approved {
-    let known = task.status.as_ref().and_then(|status| status.approval.as_ref());
-    let candidate = candidate(task, now);
-    let unmet = |approval: Option<&Approval>| {
-        let mut required = requirements(world, automation);
-        required.find(|(required, _)| approval.is_none_or(|approval| !meets(required, approval)))
-    };
-    if unmet(known).is_none() {
-        return Approved::Yes;
-    }
-    match (unmet(candidate.as_ref()), candidate) {
-        (None, Some(approval)) => Approved::By(approval),
-        (None, None) => Approved::Yes,
-        (Some((required, bound)), candidate) => {
-            let message = sentence(task, required, &bound, candidate.as_ref());
-            Approved::No(Why::new(Reason::Approval, message), bound)
+    let unmet = unmet(world, automation, task);
+    let given = candidate(task, now).filter(|given| unmet.iter().any(|(required, _)| meets(required, given)));
+    let is_missing = |required| given.as_ref().is_none_or(|given| !meets(required, given));
+    match unmet.iter().find(|(required, _)| is_missing(required)) {
+        None => given.map_or(Approved::Yes, Approved::By),
+        Some((required, bound)) => {
+            let why = Why::new(Reason::Approval, sentence(task, required, bound));
+            Approved::No(why, bound.clone(), given)
         }
     }
+}
+
+/// The approvals that count for a task: its own, and as a retry those of the task that it retries.
+pub fn approvals(task: &AgentTask) -> impl Iterator<Item = &Approval> {
+    let own = task.status.iter().flat_map(|status| &status.approvals);
+    own.chain(task.spec.follows.iter().flat_map(|follows| &follows.approvals))
 }
 
 /// The approval that a user can give, in their own name or as a member of one of their groups.
@@ -146,35 +144,29 @@ pub fn approver(
     match approved(world, automation, task, now) {
         Approved::Yes => return Err(format!("task {name} needs nobody's approval, or has it")),
         Approved::By(approval) => return Err(format!("task {name} is approved by {} already", approval.by)),
-        Approved::No(..) => {}
+        Approved::No(_, _, Some(approval)) => {
+            let by = approval.by;
+            return Err(format!("the approval of {by} for task {name} is being written down: try again in a moment"));
+        }
+        Approved::No(_, _, None) => {}
     }
     if is_own(task, user) {
         return Err(format!("you asked for task {name}: somebody else has to approve it"));
     }
-    let required: Vec<_> = requirements(world, automation).collect();
+    let unmet = unmet(world, automation, task);
     let as_member = groups.iter().map(|group| Some(group.clone()));
     let candidates = [None].into_iter().chain(as_member).map(|as_member_of| Approval {
         by: user.to_owned(),
         as_member_of,
         at: now,
     });
-    let mut fitting = candidates.filter(|approval| required.iter().all(|(required, _)| meets(required, approval)));
-    let missing = |(required, bound): &(&RequireApproval, Bound)| sentence(task, required, bound, None);
-    fitting.next().ok_or_else(|| {
-        let wanted = required.first().map(missing).unwrap_or_default();
+    let left = |approval: &Approval| unmet.iter().filter(|(required, _)| !meets(required, approval)).count();
+    let fitting = candidates.filter(|approval| left(approval) < unmet.len());
+    fitting.min_by_key(left).ok_or_else(|| {
+        let missing = |(required, bound): &(&RequireApproval, Bound)| wanted(task, required, bound);
+        let wanted = unmet.first().map(missing).unwrap_or_default();
         format!("you are {user}, whose approval does not count for task {name}: {wanted}")
     })
-}
-
-/// The annotations by which a retry is as approved as the task that it retries: its prompt is the same.
-#[must_use]
-pub fn approval_of(task: &AgentTask) -> Option<BTreeMap<String, String>> {
-    let approval = task.status.as_ref()?.approval.clone()?;
-    let by = (APPROVED_BY_ANNOTATION.to_owned(), approval.by);
-    let group = approval
-        .as_member_of
-        .map(|group| (APPROVED_FOR_ANNOTATION.to_owned(), group));
-    Some([by].into_iter().chain(group).collect())
 }
 
 /// What the automation requires and what its policies require.
@@ -187,6 +179,18 @@ fn requirements<'a>(
     let own = own.map(move |required| (required, bound_to(automation, RULE)));
     let policies = world.holding(&ObjectKey::of(automation).namespace);
     own.chain(policies.filter_map(|policy| Some((policy.spec().require_approval.as_ref()?, policy.bound(RULE)))))
+}
+
+/// What requires an approval that nobody has given yet.
+fn unmet<'a>(
+    world: &'a World,
+    automation: &'a AgentAutomation,
+    task: &AgentTask,
+) -> Vec<(&'a RequireApproval, Bound)> {
+    let is_unmet = |required| !approvals(task).any(|approval| meets(required, approval));
+    requirements(world, automation)
+        .filter(|(required, _)| is_unmet(required))
+        .collect()
 }
 
 /// The approval that the task's annotations tell of; nobody approves what they asked for themselves.
@@ -212,19 +216,23 @@ fn meets(required: &RequireApproval, approval: &Approval) -> bool {
     required.users.contains(&approval.by) || group.is_some_and(|group| required.groups.contains(group))
 }
 
-fn sentence(task: &AgentTask, required: &RequireApproval, bound: &Bound, candidate: Option<&Approval>) -> String {
+fn wanted(task: &AgentTask, required: &RequireApproval, bound: &Bound) -> String {
     let groups = required.groups.iter().map(|group| format!("a member of {group}"));
     let wanted: Vec<_> = required.users.iter().cloned().chain(groups).collect();
     let Bound { kind, name, rule, .. } = bound;
-    let wants = format!(
+    format!(
         "it needs the approval of {} ({rule} of {kind} {name}): kubectl aauto approve {}",
         wanted.join(" or "),
         task.name_any()
-    );
-    let annotated = task.annotations().get(APPROVED_BY_ANNOTATION);
-    match (candidate, annotated) {
-        (Some(approval), _) => format!("{wants}; that of {} does not count here", approval.by),
-        (None, Some(own)) if is_own(task, own) => format!("{wants}; {own} asked for it, and another has to approve"),
-        _ => wants,
+    )
+}
+
+fn sentence(task: &AgentTask, required: &RequireApproval, bound: &Bound) -> String {
+    let wants = wanted(task, required, bound);
+    match task.annotations().get(APPROVED_BY_ANNOTATION) {
+        None => wants,
+        Some(by) if by.is_empty() => wants,
+        Some(by) if is_own(task, by) => format!("{wants}; {by} asked for it, and another has to approve"),
+        Some(by) => format!("{wants}; that of {by} does not count here"),
     }
 }

@@ -142,10 +142,9 @@ fn retry_of(world: &World, task: &AgentTask) -> Option<AgentTask> {
         name: task.name_any(),
         because: FollowsBecause::Retry,
         retries: number,
+        approvals: request::approvals(task).cloned().collect(),
     });
-    let mut retry = successor(task, spec, &format!("retry {number}"));
-    retry.metadata.annotations = request::approval_of(task);
-    Some(retry)
+    Some(successor(task, spec, &format!("retry {number}")))
 }
 
 /// Another object for a task's cause.

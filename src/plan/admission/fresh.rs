@@ -54,6 +54,7 @@ impl Pass<'_> {
             name: task.name_any(),
             because: FollowsBecause::SpecChange,
             retries,
+            approvals: Vec::new(),
         });
         let why = format!(
             "retry {retries} generation {}",

@@ -39,7 +39,7 @@ pub(super) fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Pl
         }
         Verdict::Approve(approval) => {
             let mut status = task.status.clone().unwrap_or_default();
-            status.approval = Some(approval);
+            status.approvals.push(approval);
             planned.actions.push(write(status));
         }
         Verdict::Rebuild(successor) => planned.actions.push(Action::CreateTask(successor)),

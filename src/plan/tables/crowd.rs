@@ -44,6 +44,7 @@ fn heir(name: &str, of: &str) -> AgentTask {
         name: of.to_owned(),
         because: FollowsBecause::SpecChange,
         retries: 0,
+        approvals: Vec::new(),
     });
     task
 }

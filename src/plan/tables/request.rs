@@ -7,6 +7,7 @@ use crate::api::automation::RequireApproval;
 use crate::api::policy::TriggerKind;
 use crate::api::task::{APPROVED_BY_ANNOTATION, APPROVED_FOR_ANNOTATION, Approval, CANCEL_ANNOTATION};
 use crate::plan::admission;
+use crate::plan::request::approver;
 
 /// An automation that people run, with an input that they have to give.
 fn by_hand() -> AgentAutomation {
@@ -44,7 +45,7 @@ fn say(task: AgentTask, change: impl FnOnce(&mut World)) -> String {
     let plans = admission::plan(&world, &Settings::default(), at(0));
     let (_, planned) = plans.first().unwrap();
     match planned.actions.as_slice() {
-        [Action::WriteTaskStatus(status)] => match (&status.decided, &status.approval) {
+        [Action::WriteTaskStatus(status)] => match (&status.decided, status.approvals.last()) {
             (_, Some(approval)) if status.phase == Phase::Pending => format!("approved by {}", approval.by),
             (Some(decided), _) if status.phase == Phase::Pending => format!("decided: {}", decided.prompt.trim()),
             _ => format!("{}: {}", said(status), status.message.clone().unwrap_or_default()),
@@ -236,17 +237,13 @@ fn a_decided_task_is_ruled_like_any_other() {
              aauto approve asked; that of carol does not count here",
         ),
         (
-            "the automation requires another",
+            "the automation requires another: what counts for one rule is written down",
             &[(APPROVED_BY_ANNOTATION, "bob")],
             |w| {
                 require(w, approval(&["bob"], &[]));
-                let mut strict = by_hand();
-                strict.spec.require_approval = Some(approval(&["dave"], &[]));
-                strict.metadata.resource_version = Some("9".to_owned());
-                w.put_automation(strict);
+                require_too(w, approval(&["dave"], &[]));
             },
-            "Held Approval: it needs the approval of dave (spec.requireApproval of AgentAutomation one): kubectl aauto approve \
-             asked; that of bob does not count here",
+            "approved by bob",
         ),
         (
             "an empty approval is none",
@@ -261,6 +258,113 @@ fn a_decided_task_is_ruled_like_any_other() {
     }
 }
 
+/// The automation does, besides the policy.
+fn require_too(world: &mut World, approval: RequireApproval) {
+    let mut strict = by_hand();
+    strict.spec.require_approval = Some(approval);
+    strict.metadata.resource_version = Some("9".to_owned());
+    world.put_automation(strict);
+}
+
+/// The policy requires a member of platform, the automation one of leads; bob, who is both, can name one at a time.
+#[test]
+fn each_rule_is_met_by_an_approval_of_its_own() {
+    let both = |world: &mut World| {
+        require(world, approval(&[], &["platform"]));
+        require_too(world, approval(&[], &["leads"]));
+    };
+    let given = |by: &str, group: &str| Approval {
+        by: by.to_owned(),
+        as_member_of: Some(group.to_owned()),
+        at: at(-60),
+    };
+    let leads = ("bob", "leads");
+    let lacks = "Held Approval: it needs the approval of a member of platform (spec.requireApproval of AgentPolicy default): \
+                 kubectl aauto approve asked; that of bob does not count here";
+    let table = [
+        (vec![], leads, "approved by bob"),
+        (vec![leads], leads, lacks),
+        (vec![leads], ("bob", "platform"), "approved by bob"),
+        (vec![leads], ("carol", "platform"), "approved by carol"),
+        (vec![leads, ("bob", "platform")], ("bob", "platform"), "Start"),
+        (vec![leads, ("bob", "platform")], leads, "Start"),
+    ];
+    for (written, (by, group), expected) in table {
+        let mut task = decided(&[(APPROVED_BY_ANNOTATION, by), (APPROVED_FOR_ANNOTATION, group)]);
+        let approvals = written.iter().map(|(by, group)| given(by, group)).collect();
+        task.status.as_mut().unwrap().approvals = approvals;
+        assert_eq!(say(task, both), expected, "{written:?}, and {by} for {group}");
+    }
+}
+
+#[test]
+fn who_approves_is_told_as_whom_and_why_not() {
+    let both = |world: &mut World| {
+        require(world, approval(&["dave"], &["platform"]));
+        require_too(world, approval(&[], &["leads"]));
+    };
+    let bob_leads: &[(&str, &str)] = &[(APPROVED_BY_ANNOTATION, "bob"), (APPROVED_FOR_ANNOTATION, "leads")];
+    let bob = Approval {
+        by: "bob".to_owned(),
+        as_member_of: Some("leads".to_owned()),
+        at: at(-60),
+    };
+    let refused = "you are carol, whose approval does not count for task asked: it needs the approval of";
+    type Row<'a> = (&'a [(&'a str, &'a str)], Vec<Approval>, &'a str, &'a [&'a str], String);
+    let table: [Row; 7] = [
+        (&[], vec![], "bob", &["dev", "leads", "platform"], "as bob of leads".to_owned()),
+        (&[], vec![bob.clone()], "bob", &["dev", "leads", "platform"], "as bob of platform".to_owned()),
+        (&[], vec![bob.clone()], "dave", &["leads"], "as dave".to_owned()),
+        (
+            bob_leads,
+            vec![],
+            "dave",
+            &[],
+            "the approval of bob for task asked is being written down: try again in a moment".to_owned(),
+        ),
+        (
+            &[],
+            vec![bob.clone()],
+            "carol",
+            &["leads"],
+            format!("{refused} dave or a member of platform (spec.requireApproval of AgentPolicy default): kubectl aauto approve asked"),
+        ),
+        (
+            &[],
+            vec![],
+            "carol",
+            &[],
+            format!("{refused} a member of leads (spec.requireApproval of AgentAutomation one): kubectl aauto approve asked"),
+        ),
+        (
+            &[],
+            vec![],
+            "alice",
+            &["leads", "platform"],
+            "you asked for task asked: somebody else has to approve it".to_owned(),
+        ),
+    ];
+    for (annotations, written, user, groups, expected) in table {
+        let mut task = decided(annotations);
+        task.status.as_mut().unwrap().approvals = written;
+        let world = world(vec![], |world| {
+            allowing(world);
+            both(world);
+        });
+        let automation = world.automation(&key("one")).unwrap();
+        let groups: Vec<_> = groups.iter().map(|group| (*group).to_owned()).collect();
+        let said = approver(&world, automation, &task.completed(), user, &groups, at(0));
+        let said = said.map_or_else(
+            |why| why,
+            |approval| {
+                let of = approval.as_member_of.map(|group| format!(" of {group}"));
+                format!("as {}{}", approval.by, of.unwrap_or_default())
+            },
+        );
+        assert_eq!(said, expected);
+    }
+}
+
 fn require(world: &mut World, approval: RequireApproval) {
     let mut policy = world.policies().next().unwrap().clone();
     policy.spec.require_approval = Some(approval);
@@ -272,11 +376,11 @@ fn require(world: &mut World, approval: RequireApproval) {
 fn an_approval_that_is_written_down_counts_as_long_as_the_rule_names_its_author() {
     let mut task = decided(&[]);
     let status = task.status.as_mut().unwrap();
-    status.approval = Some(Approval {
+    status.approvals = vec![Approval {
         by: "bob".to_owned(),
         as_member_of: None,
         at: at(-60),
-    });
+    }];
     assert_eq!(say(task.clone(), |w| require(w, approval(&["bob"], &[]))), "Start");
     let said = say(task, |w| require(w, approval(&["carol"], &[])));
     assert!(
@@ -297,19 +401,19 @@ fn a_retry_is_of_the_same_cause_and_as_approved() {
     status.decided = Some(Box::new(retried));
     (status.phase, status.reason, status.ended_at) = (Phase::Failed, Some(Reason::SessionFailed), Some(at(-1)));
     status.task = Some(yaml("{id: t, shortId: t, state: failed}"));
-    status.approval = Some(Approval {
+    let approvals = vec![Approval {
         by: "bob".to_owned(),
         as_member_of: Some("leads".to_owned()),
         at: at(-60),
-    });
+    }];
+    status.approvals.clone_from(&approvals);
     let world = world(vec![task], allowing);
     let task = world.task(&key("asked")).unwrap();
     let Some(Action::CreateTask(retry)) = crate::plan::retry::plan(&world, task) else {
         panic!("it is not retried")
     };
-    let annotations = retry.metadata.annotations.clone().unwrap();
-    assert_eq!(annotations[APPROVED_BY_ANNOTATION], "bob");
-    assert_eq!(annotations[APPROVED_FOR_ANNOTATION], "leads");
+    assert_eq!(retry.spec.follows.as_ref().unwrap().approvals, approvals);
+    assert!(crate::plan::request::approvals(&retry).eq(&approvals));
     let owners: Vec<OwnerReference> = retry.metadata.owner_references.clone().unwrap();
     assert_eq!(owners[0].uid, "uid-one", "it goes with the automation");
     assert_eq!(retry.spec.requester.as_deref(), Some("alice"));

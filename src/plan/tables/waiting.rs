@@ -49,6 +49,7 @@ fn following(mut task: AgentTask, other: &str, because: FollowsBecause) -> Agent
         name: other.to_owned(),
         because,
         retries,
+        approvals: Vec::new(),
     });
     task
 }
