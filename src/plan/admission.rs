@@ -27,7 +27,7 @@ use super::policy::{Policy, Request, Ruling, open_windows, rule, skipping_window
 use super::request::{Approved, Asked};
 use super::room::{Binding, Room, Shared, bound_to};
 use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, pending};
-use super::world::{CredentialKey, ObjectKey, World, automation_key, is_collected, phase};
+use super::world::{CredentialKey, ObjectKey, World, automation_key, folded, is_collected, phase};
 use super::{Action, Planned, Settings, Subject, Why, automation, duplicates, origin, request, retry};
 use told::{deadline, to_plan};
 
@@ -178,7 +178,7 @@ impl<'a> Pass<'a> {
             .or_else(|| self.surplus(automation, task))
             .or_else(|| suspended(automation))
             .or_else(|| self.stopped(automation))
-            .or_else(|| self.ruled(task))
+            .or_else(|| self.ruled(automation, task))
             .or_else(|| self.frozen(task))
             .or_else(|| self.given_way(automation, task))
             .or_else(|| self.room.starts_the_same(task).then_some(Verdict::Wait(None)))
@@ -187,7 +187,7 @@ impl<'a> Pass<'a> {
             .or_else(|| self.waits(automation, task))
             .or_else(|| self.retried(task))
             .or_else(|| self.full(automation, task))
-            .or_else(|| self.room.binds(automation, task).map(Verdict::Hold))
+            .or_else(|| self.crowded(automation, task))
             .or_else(|| self.limited(task))
             .or_else(|| self.paced(task))
             .or_else(|| self.stale(automation, task))
@@ -309,12 +309,22 @@ impl<'a> Pass<'a> {
         )))
     }
 
-    fn ruled(&self, task: &AgentTask) -> Option<Verdict> {
+    /// What is denied as it was decided may be allowed as the spec is now.
+    fn ruled(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
         match rule(self.world, &Request::of_task(task)) {
             Ruling::Allowed => None,
             Ruling::Held(refusal) => Some(Verdict::Hold(refusal.into())),
-            Ruling::Denied(refusal) => Some(Verdict::End(Phase::Denied, refusal.into())),
+            Ruling::Denied(refusal) => Some(self.anew_or(
+                automation,
+                task,
+                Verdict::End(Phase::Denied, refusal.into()),
+            )),
         }
+    }
+
+    /// What a task is decided anew for, where its automation's spec has changed, before it meets that end or waits for that.
+    fn anew_or(&self, automation: &AgentAutomation, task: &AgentTask, verdict: Verdict) -> Verdict {
+        self.outdated(automation, task).unwrap_or(verdict)
     }
 
     /// What came due in a window that skips is skipped, even if it is looked at after the window's end.
@@ -339,25 +349,24 @@ impl<'a> Pass<'a> {
 
     fn given_way(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
         let (phase, why) = duplicates::gives_way(self.world, task, self.now)?;
-        Some(Verdict::End(
-            phase,
-            Binding {
-                bound: Some(bound_to(automation, "deduplicate")),
-                ..why.into()
-            },
-        ))
+        let binding = Binding {
+            bound: Some(bound_to(automation, "deduplicate")),
+            ..why.into()
+        };
+        Some(self.anew_or(automation, task, Verdict::End(phase, binding)))
     }
 
-    /// Somebody has to approve it.
+    /// Somebody has to approve it, as the spec is now.
     fn unapproved(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
-        match request::approved(self.world, automation, task, self.now) {
-            Approved::Yes => None,
-            Approved::By(approval) | Approved::No(_, _, Some(approval)) => Some(Verdict::Approve(approval)),
-            Approved::No(why, bound, None) => Some(Verdict::Hold(Binding {
+        let verdict = match request::approved(self.world, automation, task, self.now) {
+            Approved::Yes => return None,
+            Approved::By(approval) | Approved::No(_, _, Some(approval)) => Verdict::Approve(approval),
+            Approved::No(why, bound, None) => Verdict::Hold(Binding {
                 bound: Some(bound),
                 ..why.into()
-            })),
-        }
+            }),
+        };
+        Some(self.anew_or(automation, task, verdict))
     }
 
     /// A retry whose time has not come.
@@ -380,10 +389,7 @@ impl<'a> Pass<'a> {
         let credential = self.world.credentials.get(&key);
         match usability(&key, credential) {
             Usability::Unread => return Some(Verdict::Wait(None)),
-            Usability::Unusable(why) => {
-                let anew = self.outdated(automation, task);
-                return Some(anew.unwrap_or_else(|| hold(why.reason, why.message)));
-            }
+            Usability::Unusable(why) => return Some(self.anew_or(automation, task, hold(why.reason, why.message))),
             Usability::Usable(_) => {}
         }
         let not_before = task.status.as_ref().and_then(|status| status.not_before);
@@ -411,6 +417,14 @@ impl<'a> Pass<'a> {
     fn retried(&self, task: &AgentTask) -> Option<Verdict> {
         let retry = self.world.retries.get(&Subject::Task(ObjectKey::of(task)))?;
         pending(Some(retry.not_before), LONGEST_RETRY, self.now).map(|time| Verdict::Wait(Some(time)))
+    }
+
+    /// A cap that it shares with others. A changed spec may name another repository, which is not full.
+    fn crowded(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+        let binding = self.room.binds(automation, task)?;
+        let is_elsewhere = folded(&automation.spec.repository) != folded(&task.spec.repository);
+        let anew = is_elsewhere.then(|| self.outdated(automation, task)).flatten();
+        Some(anew.unwrap_or(Verdict::Hold(binding)))
     }
 
     /// Its automation's own cap, and what that means for it.

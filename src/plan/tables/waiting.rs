@@ -3,7 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
-use crate::api::automation::{DuplicateWhile, OnDuplicate};
+use crate::api::automation::{DuplicateWhile, OnDuplicate, OnSpecChange};
 use crate::api::policy::PolicySpec;
 use crate::api::task::{DeduplicationTerms, Follows, FollowsBecause, GitHubTask, PullRequest};
 use crate::plan::admission;
@@ -486,6 +486,81 @@ fn a_changed_spec_makes_another_task_which_takes_the_place() {
         decided(&mut world, spec);
         let plans = admission::plan(&world, &Settings::default(), at(0));
         assert_eq!(super::words(&plans), [expected], "{spec}");
+    }
+}
+
+/// What keeps a task from starting as it was decided may not keep it as the spec is now.
+#[test]
+fn a_changed_spec_frees_a_task_from_what_was_in_the_way_of_the_old_one() {
+    type Row = (&'static str, AgentTask, Option<AgentTask>, fn(&mut PolicySpec), &'static str);
+    let same = |task| with_key(task, "deps", |_| ());
+    let of_model = |mut task: AgentTask| {
+        task.spec.agent.model = "old".to_owned();
+        task
+    };
+    let table: [Row; 5] = [
+        (
+            "Held RepositoryCap",
+            due("one", "a", 0, None),
+            Some(running("two", "r")),
+            |policy| policy.max_active_per_repository = Some(1),
+            "{repository: acme/web}",
+        ),
+        (
+            "Denied PolicyDenied",
+            of_model(due("one", "a", 0, None)),
+            None,
+            |policy| policy.models = vec!["new".to_owned()],
+            "{agent: {model: new}}",
+        ),
+        (
+            "Skipped Duplicate",
+            same(due("one", "a", 0, None)),
+            Some(same(running("two", "r"))),
+            |_| (),
+            "{deduplicate: {key: docs}}",
+        ),
+        (
+            "Held Approval",
+            due("one", "a", 0, None),
+            None,
+            |policy| policy.require_approval = Some(yaml("{users: [bob]}")),
+            "{prompt: {goal: Stop.}}",
+        ),
+        (
+            "Held SecretMissing",
+            with_credential(due("one", "a", 0, None), 7),
+            None,
+            |_| (),
+            "{credentials: {secretRef: {name: token-1}}}",
+        ),
+    ];
+    for (was, task, other, rule, spec) in table {
+        let decided = |spec: &str, generation, on_spec_change| {
+            let world = world(other.iter().chain([&task]).cloned().collect(), |world| {
+                let missing = Credential {
+                    secret: Some(SecretState::Missing),
+                    ..usable()
+                };
+                world.credentials.insert(credential(7), missing);
+                let mut policy = policy(None);
+                rule(&mut policy.spec);
+                world.put_policy(policy);
+                let mut automation = changed(spec);
+                automation.metadata.generation = Some(generation);
+                automation.spec.on_spec_change = on_spec_change;
+                world.put_automation(automation);
+            });
+            words(&admission::plan(&world, &Settings::default(), at(0)))
+        };
+        assert_eq!(decided(spec, 2, OnSpecChange::Rebuild), ["a: CreateTask"], "{was}");
+        let was = [format!("a: {was}")];
+        assert_eq!(decided(spec, 2, OnSpecChange::Keep), was);
+        assert_eq!(decided("{}", 1, OnSpecChange::Rebuild), was);
+        if was == ["a: Held RepositoryCap"] {
+            let said = decided("{prompt: {goal: Stop.}}", 2, OnSpecChange::Rebuild);
+            assert_eq!(said, was, "in the same repository it waits for the same");
+        }
     }
 }
 
