@@ -22,8 +22,8 @@ use crate::plan::redelivery::Attempt;
 use crate::plan::refresh::Refresh;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
 use crate::plan::world::{
-    BranchFacts, BranchKey, Credential, Labelled, OriginFacts, OriginKey, SecretState, TaskFacts, Verification,
-    automation_key, closed_pull, open_pull,
+    BranchFacts, BranchKey, Credential, Labelled, LabelledPull, OriginFacts, OriginKey, SecretState, TaskFacts,
+    Verification, automation_key, closed_pull, open_pull,
 };
 use crate::plan::{
     CredentialKey, ObjectKey, Subject, World, event, guardrails, notify, origin, redelivery, refresh, retry, sweep,
@@ -714,15 +714,20 @@ pub fn seen_origin(origin: Origin) -> SeenOrigin {
     }
 }
 
-/// Of open pull requests, for each label in lower case the page of one that has it.
+/// Of open pull requests, for each label in lower case those that have it.
 #[must_use]
-pub fn by_label(open: &[models::PullRequest]) -> BTreeMap<String, String> {
-    let labels = open.iter().flat_map(|pull| {
+pub fn by_label(open: &[models::PullRequest]) -> BTreeMap<String, Vec<LabelledPull>> {
+    let mut labelled: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for pull in open {
         let page = pull.html_url.as_deref().unwrap_or("a pull request");
-        let labels = pull.labels.iter();
-        labels.map(move |label| (label.name.to_lowercase(), page.to_owned()))
-    });
-    labels.collect()
+        for label in &pull.labels {
+            labelled.entry(label.name.to_lowercase()).or_default().push(LabelledPull {
+                id: i64::try_from(pull.id).unwrap_or(i64::MAX),
+                page: page.to_owned(),
+            });
+        }
+    }
+    labelled
 }
 
 /// A pull request with its reviews and its checks.

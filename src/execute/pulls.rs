@@ -81,7 +81,7 @@ impl Executor {
                 let labelled = Labelled {
                     asked_at,
                     answered_at: self.now(),
-                    pages: by_label(&open.items),
+                    pulls: by_label(&open.items),
                 };
                 updates.push(Update::OpenPullsListed(key, repository, labelled));
                 Done { updates, failure: None }

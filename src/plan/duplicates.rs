@@ -70,7 +70,9 @@ pub fn cools_down_until(task: &AgentTask) -> Option<Timestamp> {
     Some(add(at, cooldown.duration()))
 }
 
-fn same_cause(task: &AgentTask, other: &AgentTask) -> bool {
+/// Whether one is a retry of the other, or is made anew in its place.
+#[must_use]
+pub fn same_cause(task: &AgentTask, other: &AgentTask) -> bool {
     task.spec.automation.uid == other.spec.automation.uid && task.spec.trigger == other.spec.trigger
 }
 

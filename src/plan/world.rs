@@ -205,8 +205,16 @@ pub struct Labelled {
     /// What was labelled after this may be missing.
     pub asked_at: Timestamp,
     pub answered_at: Timestamp,
-    /// For each label in lower case, as GitHub tells no case in them, the page of one that has it.
-    pub pages: BTreeMap<String, String>,
+    /// For each label in lower case, as GitHub tells no case in them, those that have it.
+    pub pulls: BTreeMap<String, Vec<LabelledPull>>,
+}
+
+/// An open pull request that has a label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelledPull {
+    /// GitHub's database id.
+    pub id: i64,
+    pub page: String,
 }
 
 /// What was seen of a task at GitHub since this process started.

@@ -221,7 +221,7 @@ impl Leader {
                 let labelled = Labelled {
                     asked_at: self.now,
                     answered_at: self.now,
-                    pages: BTreeMap::new(),
+                    pulls: BTreeMap::new(),
                 };
                 vec![Update::OpenPullsListed(key.clone(), repository.clone(), labelled)]
             }

@@ -171,8 +171,15 @@ impl Pass<'_> {
         if pulls::relisting_due(labelled, self.settings, self.now) <= self.now {
             return Some(self.ask(Subject::Pulls(key.0, key.1), Action::ListOpenPulls));
         }
-        let page = labelled?.pages.get(&terms.key.to_lowercase())?;
-        let message = format!("{page} is open and has the label {}", terms.key);
+        // A retry is no duplicate of what came of its own cause.
+        let same = self.world.tasks_of(automation);
+        let same = same.filter(|other| duplicates::same_cause(task, other));
+        let own: Vec<_> = same
+            .filter_map(|other| Some(other.status.as_ref()?.pull_request.as_ref()?.id))
+            .collect();
+        let mut others = labelled?.pulls.get(&terms.key.to_lowercase())?.iter();
+        let pull = others.find(|pull| !own.contains(&pull.id))?;
+        let message = format!("{} is open and has the label {}", pull.page, terms.key);
         let bound = Some(bound_to(automation, "deduplicate"));
         Some(Verdict::End(
             Phase::Skipped,

@@ -89,7 +89,7 @@ fn decided(trigger: &str, event: Told, seen: Option<Seen>, heads: Heads) -> (Wor
         pulls.labelled = Some(Labelled {
             asked_at: at(-1),
             answered_at: at(-1),
-            pages: BTreeMap::new(),
+            pulls: BTreeMap::new(),
         });
     });
     let said = admission::plan(&world, &Settings::default(), at(0));

@@ -421,7 +421,7 @@ fn a_list_that_takes_longer_than_it_may_be_old_lets_a_start_through() {
             let labelled = times.map(|(asked, answered)| Labelled {
                 asked_at: at(-asked),
                 answered_at: at(-answered),
-                pages: BTreeMap::new(),
+                pulls: BTreeMap::new(),
             });
             let facts = PullFacts {
                 labelled,

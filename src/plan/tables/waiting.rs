@@ -9,7 +9,7 @@ use crate::api::task::{DeduplicationTerms, Follows, FollowsBecause, GitHubTask, 
 use crate::plan::admission;
 use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, Untold};
 use crate::plan::order::in_order;
-use crate::plan::world::{Labelled, PullFacts};
+use crate::plan::world::{Labelled, LabelledPull, PullFacts};
 
 use super::*;
 
@@ -52,6 +52,46 @@ fn following(mut task: AgentTask, other: &str, because: FollowsBecause) -> Agent
         approvals: Vec::new(),
     });
     task
+}
+
+/// A task of which a pull request is open, and its retry.
+fn retry_with_an_open_pull(id: i64) -> Vec<AgentTask> {
+    let of_key = |task| {
+        with_key(task, "deps", |terms| {
+            terms.during = vec![DuplicateWhile::PullRequestOpen];
+        })
+    };
+    let mut failed = of_key(running("one", "r"));
+    let status = failed.status.as_mut().unwrap();
+    (status.phase, status.task) = (Phase::Failed, Some(at_github("failed")));
+    status.successor = Some("a".to_owned());
+    status.pull_request = Some(PullRequest {
+        id,
+        ..PullRequest::default()
+    });
+    let retry = following(due("one", "a", -60, None), "r", FollowsBecause::Retry);
+    vec![of_key(retry), failed]
+}
+
+/// Pull requests of these ids are open and have the label deps.
+fn labelled(ids: &[i64]) -> Box<dyn FnOnce(&mut World)> {
+    let pulls = ids.iter().map(|id| LabelledPull {
+        id: *id,
+        page: format!("https://github.com/acme/api/pull/{id}"),
+    });
+    let labelled = Labelled {
+        asked_at: at(-5),
+        answered_at: at(-4),
+        pulls: [("deps".to_owned(), pulls.collect())].into(),
+    };
+    Box::new(move |world| {
+        let facts = PullFacts {
+            labelled: Some(labelled),
+            ..PullFacts::default()
+        };
+        let branch = crate::plan::guardrails::of_automation(&automation("one", 1)).unwrap();
+        world.pulls.insert((branch.credential, branch.repository), facts);
+    })
 }
 
 fn frozen(windows: &str) -> impl FnOnce(&mut World) {
@@ -249,20 +289,19 @@ fn what_becomes_of_a_task_that_waits() {
             vec![with_key(due("one", "a", 0, None), "deps", |terms| {
                 terms.during = vec![DuplicateWhile::PullRequestOpen];
             })],
-            Box::new(|world: &mut World| {
-                let page = "https://github.com/acme/api/pull/9".to_owned();
-                let labelled = Labelled {
-                    asked_at: at(-5),
-                    answered_at: at(-4),
-                    pages: [("deps".to_owned(), page)].into(),
-                };
-                let facts = PullFacts {
-                    labelled: Some(labelled),
-                    ..PullFacts::default()
-                };
-                let branch = crate::plan::guardrails::of_automation(&automation("one", 1)).unwrap();
-                world.pulls.insert((branch.credential, branch.repository), facts);
-            }),
+            labelled(&[9]),
+            &["a: Skipped Duplicate: https://github.com/acme/api/pull/9 is open and has the label deps"],
+        ),
+        (
+            "the open pull request with the label came of what it retries",
+            retry_with_an_open_pull(8),
+            labelled(&[8]),
+            &["a: Start"],
+        ),
+        (
+            "and so did one of two, and the other did not",
+            retry_with_an_open_pull(8),
+            labelled(&[8, 9]),
             &["a: Skipped Duplicate: https://github.com/acme/api/pull/9 is open and has the label deps"],
         ),
         (

@@ -203,12 +203,16 @@ impl Checks {
         }
     }
 
-    /// A task is no duplicate of another for its own cause.
+    /// A task is no duplicate of another for its own cause, nor of what came of that.
     fn duplicate_of_itself(&mut self, task: &AgentTask) {
         let message = status(task).message.as_deref().unwrap_or_default();
-        let named = message.strip_prefix("task ").and_then(|rest| rest.split(' ').next());
+        let named = message.strip_prefix("task ").unwrap_or(message).split(' ').next();
+        let is_named = |known: &AgentTask| {
+            let pull = status(known).pull_request.as_ref().and_then(|pull| pull.url.as_deref());
+            named.is_some_and(|named| known.name_any() == named || pull == Some(named))
+        };
         let is_same = |known: &Known| {
-            Some(known.task.name_any().as_str()) == named
+            is_named(&known.task)
                 && is_of_same(&known.task, task)
                 && known.task.spec.trigger == task.spec.trigger
         };

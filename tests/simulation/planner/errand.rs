@@ -250,7 +250,10 @@ impl Errand {
                 Question::OpenPulls(repository.as_str().to_owned())
             }
             (Action::ObservePull { number }, _) => Question::Pull(number),
-            (Action::HandOver { number, .. }, _) => Question::HandOver(number),
+            (Action::HandOver { number, .. }, _) => Question::HandOver {
+                number,
+                labels: task.as_ref()?.spec.pull_request.labels.clone(),
+            },
             (Action::ClosePull { number }, _) => Question::Close(number),
             _ => return None,
         };
@@ -637,11 +640,11 @@ impl Errand {
                 Ok(Reply::Pulls(pulls)) => {
                     self.end(Update::PullsListed(key, repository, began, Some(pulls)), shell, now)
                 }
-                Ok(Reply::OpenPulls(pages)) => {
+                Ok(Reply::OpenPulls(pulls)) => {
                     let labelled = Labelled {
                         asked_at: began,
                         answered_at: now,
-                        pages,
+                        pulls,
                     };
                     self.end(Update::OpenPullsListed(key, repository, labelled), shell, now)
                 }
@@ -681,8 +684,8 @@ impl Errand {
                 self.updates.push(Update::PullObserved(name, now));
                 pulls::observe(&status, &seen)
             }
-            (Question::HandOver(_), Ok(_)) => pulls::handed_over(&status, "done"),
-            (Question::HandOver(_), Err(no)) if no.is_final() => pulls::handed_over(&status, "GitHub refused"),
+            (Question::HandOver { .. }, Ok(_)) => pulls::handed_over(&status, "done"),
+            (Question::HandOver { .. }, Err(no)) if no.is_final() => pulls::handed_over(&status, "GitHub refused"),
             (Question::Close(_), Err(no)) if no.is_final() => pulls::close_refused(&status, "GitHub refused"),
             (Question::Close(number), Ok(_)) => {
                 let key = CredentialKey::of_task(&task);

@@ -12,6 +12,7 @@ use agent_automation::github::RetryAfter;
 use agent_automation::plan::observed::{
     BranchRules, GuardrailFacts, ListedTask, ObservedTask, Refused, SeenPull, Untold,
 };
+use agent_automation::plan::world::LabelledPull;
 use agent_automation::plan::{automation, search};
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;
@@ -49,7 +50,10 @@ pub enum Question {
     Pulls(String),
     OpenPulls(String),
     Pull(i64),
-    HandOver(i64),
+    HandOver {
+        number: i64,
+        labels: Vec<String>,
+    },
     Close(i64),
 }
 
@@ -68,7 +72,7 @@ pub enum Reply {
         guardrails: Option<GuardrailFacts>,
     },
     Pulls(BTreeMap<i64, SeenPull>),
-    OpenPulls(BTreeMap<String, String>),
+    OpenPulls(BTreeMap<String, Vec<LabelledPull>>),
     Pull(Box<PullRequest>),
 }
 
@@ -345,9 +349,11 @@ impl GitHub {
             Question::Pulls(repository) => Reply::Pulls(self.seen_pulls(repository)),
             Question::OpenPulls(repository) => Reply::OpenPulls(self.labels_of(repository)),
             Question::Pull(number) => Reply::Pull(Box::new(self.read_pull(*number).ok_or(No::NotFound)?)),
-            Question::HandOver(number) => {
+            Question::HandOver { number, labels } => {
                 let now = self.now;
-                self.pull_mut(*number).ok_or(No::NotFound)?.updated_at = now;
+                let pull = self.pull_mut(*number).ok_or(No::NotFound)?;
+                pull.updated_at = now;
+                pull.labels.extend(labels.iter().cloned());
                 Reply::Done
             }
             Question::Close(number) => {
@@ -430,11 +436,18 @@ impl GitHub {
         seen.collect()
     }
 
-    fn labels_of(&self, repository: &str) -> BTreeMap<String, String> {
+    fn labels_of(&self, repository: &str) -> BTreeMap<String, Vec<LabelledPull>> {
+        let mut labelled: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let numbered = (1..).zip(&self.pulls);
-        let open = numbered.filter(|(_, pull)| pull.repository == repository && pull.open);
-        let labels = open.flat_map(|(number, pull)| pull.labels.iter().map(move |label| (label.clone(), url(number))));
-        labels.collect()
+        for (number, pull) in numbered.filter(|(_, pull)| pull.repository == repository && pull.open) {
+            for label in &pull.labels {
+                labelled.entry(label.clone()).or_default().push(LabelledPull {
+                    id: 1_000 + number,
+                    page: url(number),
+                });
+            }
+        }
+        labelled
     }
 
     pub fn pull(&self, number: i64) -> Option<&Pull> {

@@ -142,7 +142,7 @@ fn terms(spec: &mut AutomationSpec, chance: &mut StdRng) {
         estimate_per_task: pick(chance, &[None, Some(1), Some(2)]),
     });
     if likely(chance, 0.2) {
-        spec.pull_request.labels = vec!["agent".to_owned()];
+        spec.pull_request.labels = vec![pick(chance, &["agent", KEY]).to_owned()];
     }
     spec.pull_request.create = !likely(chance, 0.2);
     spec.stale_pull_request = likely(chance, 0.2).then(|| StalePullRequest {
