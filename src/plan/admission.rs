@@ -38,9 +38,10 @@ const UNHEARD: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Debug, Clone, PartialEq)]
 enum Verdict {
     Start(Box<Admitted>),
-    /// It can start at this time at the earliest; that is no news for its status.
-    Wait(Option<Timestamp>),
-    /// The same, together with tasks of other automations.
+    /// It can't start before this time, or before something is observed. That passes by itself: who asks is told why, and
+    /// nothing is written.
+    Wait(Why, Option<Timestamp>),
+    /// Nothing is in its way but the turn of tasks of other automations.
     Line(Shared, Option<Timestamp>),
     Hold(Binding),
     End(Phase, Binding),
@@ -151,7 +152,7 @@ impl<'a> Pass<'a> {
             return Verdict::Fence;
         }
         if task.metadata.deletion_timestamp.is_some() {
-            return Verdict::Wait(None);
+            return wait(Reason::CancelledByPerson, "it is being deleted");
         }
         if let Some(why) = request::cancelled(task) {
             return Verdict::End(Phase::Skipped, why.into());
@@ -181,7 +182,7 @@ impl<'a> Pass<'a> {
             .or_else(|| self.ruled(automation, task))
             .or_else(|| self.frozen(task))
             .or_else(|| self.given_way(automation, task))
-            .or_else(|| self.room.starts_the_same(task).then_some(Verdict::Wait(None)))
+            .or_else(|| self.likened(task))
             .or_else(|| self.unapproved(automation, task))
             .or_else(|| self.early(task))
             .or_else(|| self.waits(automation, task))
@@ -268,7 +269,12 @@ impl<'a> Pass<'a> {
             let message = format!("task {} did not give way to it", follows.name);
             return Some(end(Phase::Skipped, Reason::AlreadyDecided, message));
         }
-        Some(Verdict::Wait(None))
+        let reason = match follows.because {
+            FollowsBecause::Retry => Reason::RetryBackoff,
+            FollowsBecause::SpecChange => Reason::SpecChanged,
+        };
+        let message = format!("it takes the place of task {}, which has yet to give way", follows.name);
+        Some(wait(reason, message))
     }
 
     /// The task that is to take its place is there already.
@@ -356,6 +362,15 @@ impl<'a> Pass<'a> {
         Some(self.anew_or(automation, task, Verdict::End(phase, binding)))
     }
 
+    /// One that is about the same is about to start.
+    fn likened(&self, task: &AgentTask) -> Option<Verdict> {
+        let terms = task.spec.deduplicate.as_ref()?;
+        let message = format!("a task with the same key ({}) is about to start", terms.key);
+        self.room
+            .starts_the_same(task)
+            .then(|| wait(Reason::Duplicate, message))
+    }
+
     /// Somebody has to approve it, as the spec is now.
     fn unapproved(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
         let verdict = match request::approved(self.world, automation, task, self.now) {
@@ -388,14 +403,15 @@ impl<'a> Pass<'a> {
         let key = CredentialKey::of_task(task);
         let credential = self.world.credentials.get(&key);
         match usability(&key, credential) {
-            Usability::Unread => return Some(Verdict::Wait(None)),
+            Usability::Unread => return Some(wait(Reason::Verifying, "its Secret is about to be read")),
             Usability::Unusable(why) => return Some(self.anew_or(automation, task, hold(why.reason, why.message))),
             Usability::Usable(_) => {}
         }
-        let not_before = task.status.as_ref().and_then(|status| status.not_before);
-        pending(not_before, LONGEST_ASKED, self.now)
-            .filter(|_| !says(task, Reason::CredentialRejected))
-            .map(|time| Verdict::Wait(Some(time)))
+        let status = task.status.as_ref().filter(|_| !says(task, Reason::CredentialRejected))?;
+        let time = pending(status.not_before, LONGEST_ASKED, self.now)?;
+        let reason = status.reason.unwrap_or(Reason::NotSent);
+        let why = Why::new(reason, status.message.clone().unwrap_or_default());
+        Some(Verdict::Wait(why, Some(time)))
     }
 
     /// GitHub asks everything with its credential to wait. Only what nothing else holds is told so.
@@ -403,20 +419,23 @@ impl<'a> Pass<'a> {
         let credential = self.world.credentials.get(&CredentialKey::of_task(task));
         let until = limited_until(credential, self.now)?;
         let message = "GitHub's rate limit is used up for this credential; it is tried again when GitHub allows";
+        let binding = Binding {
+            until: Some(until),
+            ..Binding::new(Reason::RateLimited, message, None)
+        };
         Some(if says(task, Reason::RateLimited) {
-            Verdict::Wait(Some(until))
+            Verdict::Wait(binding.why, binding.until)
         } else {
-            Verdict::Hold(Binding {
-                until: Some(until),
-                ..Binding::new(Reason::RateLimited, message, None)
-            })
+            Verdict::Hold(binding)
         })
     }
 
     /// What does not get through to the API server leaves its turn to the next.
     fn retried(&self, task: &AgentTask) -> Option<Verdict> {
         let retry = self.world.retries.get(&Subject::Task(ObjectKey::of(task)))?;
-        pending(Some(retry.not_before), LONGEST_RETRY, self.now).map(|time| Verdict::Wait(Some(time)))
+        let time = pending(Some(retry.not_before), LONGEST_RETRY, self.now)?;
+        let message = format!("what was decided on it can't be written, and is tried again: {}", retry.problem);
+        Some(Verdict::Wait(Why::new(Reason::FailedCreate, message), Some(time)))
     }
 
     /// A cap that it shares with others. A changed spec may name another repository, which is not full.
@@ -433,7 +452,10 @@ impl<'a> Pass<'a> {
         Some(match automation.spec.concurrency.when_full {
             WhenFull::Queue => Verdict::Hold(binding),
             // What takes the last place may turn out not to start.
-            WhenFull::Skip if !self.room.is_full(automation) => Verdict::Wait(None),
+            WhenFull::Skip if !self.room.is_full(automation) => {
+                let message = format!("{}, by what is about to start", binding.why.message);
+                wait(binding.why.reason, message)
+            }
             WhenFull::Skip => {
                 let message = format!("{}, and spec.concurrency.whenFull is Skip", binding.why.message);
                 Verdict::End(
@@ -481,6 +503,10 @@ fn says(task: &AgentTask, reason: Reason) -> bool {
 
 fn hold(reason: Reason, message: impl Into<String>) -> Verdict {
     Verdict::Hold(Binding::new(reason, message, None::<Bound>))
+}
+
+fn wait(reason: Reason, message: impl Into<String>) -> Verdict {
+    Verdict::Wait(Why::new(reason, message), None)
 }
 
 fn end(phase: Phase, reason: Reason, message: impl Into<String>) -> Verdict {

@@ -216,6 +216,21 @@ fn an_automations_tasks_newest_first() {
     assert_eq!(ask(&["history", "aauto/deps"]).1, out);
 }
 
+/// What the first of two leaves no room for is not said to be the next.
+#[test]
+fn what_waits_for_what_is_about_to_start_is_not_next() {
+    let (before, running) = OBJECTS.split_once("status:\n  phase: Running").unwrap();
+    let (_, after) = running.split_once("---").unwrap();
+    let skips = format!("{before}---{after}").replace("{maxActive: 1}", "{maxActive: 1, whenFull: Skip}");
+    let (code, out, err) = run(&["queue", "-f", "-", "--now", NOW], &skips);
+    assert_eq!(code, 0, "{err}");
+    let reason = |task: &str| {
+        let line = out.lines().find(|line| line.contains(task)).unwrap();
+        line.split_whitespace().nth(5).unwrap().to_owned()
+    };
+    assert_eq!(["deps-run", "deps-wait"].map(reason), ["Next", "AutomationCap"], "{out}");
+}
+
 /// What kubectl writes without quotes, since it reads it back as text, is text.
 #[test]
 fn objects_as_kubectl_writes_them() {

@@ -9,7 +9,7 @@ use crate::api::task::{DeduplicationTerms, Follows, FollowsBecause, GitHubTask, 
 use crate::plan::admission;
 use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, Untold};
 use crate::plan::order::in_order;
-use crate::plan::world::{Labelled, LabelledPull, PullFacts};
+use crate::plan::world::{Labelled, LabelledPull, PullFacts, Retry};
 
 use super::*;
 
@@ -282,7 +282,7 @@ fn what_becomes_of_a_task_that_waits() {
                 ),
             ],
             nothing(),
-            &["a: Start", "b: wait"],
+            &["a: Start", "b: wait: a task with the same key (deps) is about to start"],
         ),
         (
             "somebody gave an open pull request the key as a label",
@@ -420,6 +420,47 @@ fn what_becomes_of_a_task_that_waits() {
             ],
         ),
         (
+            "its cap is about to be reached, and it says Skip",
+            vec![due("one", "a", -10, None), due("one", "b", 0, None)],
+            Box::new(|world: &mut World| {
+                world.put_automation(changed("{concurrency: {whenFull: Skip}}"));
+            }),
+            &[
+                "a: Start",
+                "b: wait: the automation's own cap is reached (spec.concurrency.maxActive is 1), by what is about to start",
+            ],
+        ),
+        (
+            "its writes do not get through",
+            vec![due("one", "a", 0, None)],
+            Box::new(|world: &mut World| {
+                let retry = Retry {
+                    times: 1,
+                    not_before: at(8),
+                    problem: "409 Conflict".to_owned(),
+                };
+                world.retries.insert(Subject::Task(key("a")), retry);
+            }),
+            &["a: wait 8s: what was decided on it can't be written, and is tried again: 409 Conflict"],
+        ),
+        (
+            "it was not sent, and is tried again",
+            vec![due("one", "a", 0, {
+                let mut status = in_phase(Phase::Held).unwrap();
+                (status.reason, status.not_before) = (Some(Reason::NotSent), Some(at(9)));
+                status.message = Some("it was not sent".to_owned());
+                Some(status)
+            })],
+            nothing(),
+            &["a: wait 9s: it was not sent"],
+        ),
+        (
+            "its Secret is not read yet",
+            vec![due("one", "a", 0, None)],
+            Box::new(|world: &mut World| world.credentials.clear()),
+            &["a: wait: its Secret is about to be read"],
+        ),
+        (
             "its cap is reached, and it keeps the latest",
             vec![
                 due("one", "a", -10, None),
@@ -451,7 +492,7 @@ fn what_becomes_of_a_task_that_waits() {
                 following(due("one", "a", 0, None), "r", FollowsBecause::SpecChange),
             ],
             nothing(),
-            &["a: wait", "r: Start"],
+            &["a: wait: it takes the place of task r, which has yet to give way", "r: Start"],
         ),
         (
             "what it follows started instead",
