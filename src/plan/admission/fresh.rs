@@ -18,14 +18,15 @@ use crate::plan::world::CredentialKey;
 use crate::plan::{Action, Subject, automation, duplicates, event, guardrails, origin, pulls, retry};
 
 impl Pass<'_> {
-    /// The world as it is, just before the start: the spec, the branch and its guardrails, and open pull requests.
+    /// The world as it is, just before the start: the spec, the branch and its guardrails, what it came from, and open pull
+    /// requests. What one read tells comes before what takes a list.
     pub(super) fn stale(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
         event::told_twice(self.world, automation, task)
             .map(|why| end(Phase::Skipped, why.reason, why.message))
             .or_else(|| self.outdated(automation, task))
             .or_else(|| self.branch(task))
-            .or_else(|| self.labelled(automation, task))
             .or_else(|| self.origin(automation, task))
+            .or_else(|| self.labelled(automation, task))
     }
 
     pub(super) fn outdated(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {

@@ -368,6 +368,27 @@ fn a_task_that_waits_for_its_text_gives_way_to_one_that_was_asked_for_since() {
     assert_eq!(said[0], "task: Superseded Replaced");
 }
 
+/// One read tells of it, and a list of pull requests may take many.
+#[test]
+fn what_it_came_from_is_asked_about_before_open_pull_requests_are_listed() {
+    let trigger = "issue: {actions: [labeled], labels: [agent]}";
+    let closed = SeenOrigin {
+        is_open: false,
+        ..seen()
+    };
+    let table = [
+        (None, "?: ReadOrigin"),
+        (Some((1, Some(closed))), "task: Expired OriginGone"),
+        (Some((1, Some(seen()))), "?: ListOpenPulls"),
+    ];
+    for (seen, expected) in table {
+        let (mut world, _) = decided(trigger, ("issues", &labeled()), seen, &[]);
+        world.pulls.clear();
+        let said = words(&admission::plan(&world, &Settings::default(), at(0)));
+        assert_eq!(said.last().map(String::as_str), Some(expected));
+    }
+}
+
 #[test]
 fn what_it_came_from_is_forgotten_once_nothing_waits() {
     let trigger = "issue: {actions: [labeled], labels: [agent]}";
