@@ -93,15 +93,20 @@ pub fn is_named(world: &World, key: &BranchKey) -> bool {
     automations.any(|(_, automation)| of_automation(automation).as_ref() == Some(key))
 }
 
-/// Each guardrail that holds for a branch, and what GitHub says of it. Empty while GitHub has not been asked.
+/// Each guardrail that holds for a branch, and what GitHub says of it; what it would say is left out while it has not been
+/// asked.
 #[must_use]
 pub fn statuses(world: &World, key: &BranchKey) -> Vec<GuardrailStatus> {
-    let Some(facts) = world.branches.get(key).and_then(|facts| facts.guardrails.as_ref()) else {
-        return world.told_guardrails.get(key).cloned().unwrap_or_default();
-    };
+    let facts = world.branches.get(key).and_then(|facts| facts.guardrails.as_ref());
+    let told = world.told_guardrails.get(key).filter(|told| !told.is_empty());
+    if let Some(told) = told.filter(|_| facts.is_none()) {
+        return told.clone();
+    }
     required(world, &key.credential.namespace)
         .flat_map(|(policy, required)| {
-            judge(required, facts).into_iter().map(move |(name, finding)| {
+            let judged = facts.into_iter().flat_map(|facts| judge(required, facts));
+            let found = released(policy, required, &key.branch).into_iter().chain(judged);
+            found.map(move |(name, finding)| {
                 let (state, message) = match finding {
                     Finding::Met => (GuardrailState::Met, String::new()),
                     Finding::NotMet(message) => (GuardrailState::NotMet, message),
@@ -268,6 +273,13 @@ enum Finding {
     Met,
     NotMet(String),
     CannotTell(String),
+}
+
+/// Which branches are for releases the policy itself says, and GitHub need not be asked.
+fn released(policy: &Policy, required: &Guardrails, branch: &str) -> Option<(&'static str, Finding)> {
+    let missing = "spec.baseBranches does not have its very name, and it is a release branch: add it";
+    let is_met = !policy.is_unnamed_release(branch);
+    (!required.release_branches.is_empty()).then(|| ("releaseBranches", met_if(is_met, missing)))
 }
 
 /// Reads one of the agent's switches.
@@ -609,6 +621,29 @@ mod tests {
                 .map_or_else(String::new, |open| format!(", open {}", open.times));
             let found = format!("{}, {age}s{open}", say(required, &renewed));
             assert_eq!(found, expected.replace("CANNOT,", &format!("{cannot},")));
+        }
+    }
+
+    #[test]
+    fn work_starts_from_a_release_branch_that_the_policy_has_the_very_name_of() {
+        let missing = "releaseBranches NotMet spec.baseBranches does not have its very name, and it is a release branch: add it";
+        let table = [
+            ("{releaseBranches: ['release/*']}", "['*']", "releaseBranches Met "),
+            ("{releaseBranches: ['ma*']}", "['*']", missing),
+            ("{releaseBranches: ['ma*']}", "['*', main]", "releaseBranches Met "),
+            ("{releaseBranches: [main]}", "[main]", "releaseBranches Met "),
+            ("{approvals: 1}", "['*']", ""),
+        ];
+        for (required, base_branches, expected) in table {
+            let (mut world, key) = guarded(required);
+            let mut policy = world.policies().next().unwrap().clone();
+            policy.spec.base_branches = serde_saphyr::from_str(base_branches).unwrap();
+            policy.metadata.resource_version = Some("2".to_owned());
+            world.put_policy(policy);
+            let said = statuses(&world, &key).into_iter();
+            let said = said.map(|status| format!("{} {:?} {}", status.name, status.state, status.message));
+            let said: Vec<_> = said.collect();
+            assert_eq!(said.join("; "), expected, "GitHub is not asked for that: {required}, {base_branches}");
         }
     }
 

@@ -208,14 +208,17 @@ impl View<'_> {
 
     fn unguarded(&self) -> Option<Standing> {
         let key = guardrails::of_automation(self.automation)?;
-        if !guardrails::is_unread(self.world, &key) {
-            let why = guardrails::in_the_way(self.world, &key)?.why;
+        if let Some(binding) = guardrails::in_the_way(self.world, &key) {
+            let why = binding.why;
             let goes_by_itself = why.reason == Reason::GuardrailUnknown && guardrails::is_asked_again(self.world, &key);
             return Some(if goes_by_itself {
                 Standing::Reconciling(why)
             } else {
                 Standing::Stalled(why)
             });
+        }
+        if !guardrails::is_unread(self.world, &key) {
+            return None;
         }
         let looked = self.world.branches.get(&key).map(|facts| &facts.exists);
         Some(match looked {

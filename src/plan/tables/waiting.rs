@@ -353,6 +353,20 @@ fn what_becomes_of_a_task_that_waits() {
             ],
         ),
         (
+            "its base is a release branch, which the policy does not have the very name of",
+            vec![due("one", "a", 0, None)],
+            Box::new(|world: &mut World| {
+                let mut policy = policy(None);
+                policy.spec.base_branches = vec!["*".to_owned()];
+                policy.spec.guardrails = Some(yaml("{releaseBranches: ['ma*']}"));
+                world.put_policy(policy);
+            }),
+            &[
+                "a: Held GuardrailNotMet: AgentPolicy default requires spec.guardrails.releaseBranches, and for main of \
+                 acme/api spec.baseBranches does not have its very name, and it is a release branch: add it",
+            ],
+        ),
+        (
             "GitHub does not say",
             vec![due("one", "a", 0, None)],
             guarded(|facts| facts.guardrails.as_mut().unwrap().rules = Err(Untold::Refused("forbidden".to_owned()))),
