@@ -22,8 +22,8 @@ use crate::plan::redelivery::Attempt;
 use crate::plan::refresh::Refresh;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
 use crate::plan::world::{
-    BranchFacts, BranchKey, Credential, Labelled, LabelledPull, OriginFacts, OriginKey, SecretState, TaskFacts,
-    Verification, automation_key, closed_pull, open_pull,
+    BranchFacts, BranchKey, Credential, Labelled, LabelledPull, OriginFacts, OriginKey, RefusedStart, SecretState,
+    TaskFacts, Verification, automation_key, closed_pull, open_pull,
 };
 use crate::plan::{
     CredentialKey, ObjectKey, Subject, World, event, guardrails, notify, origin, redelivery, refresh, retry, sweep,
@@ -73,6 +73,8 @@ pub enum Update {
     /// GitHub answered a request with this credential.
     Answered(CredentialKey),
     Verified(CredentialKey, Repository, Verification),
+    /// What GitHub said to a start in the repository: why it let none through, if it did not.
+    StartAnswered(CredentialKey, Repository, Option<Box<RefusedStart>>),
     /// The tasks of the credential's user; `None` when nothing has changed.
     Listed(CredentialKey, Timestamp, Option<Vec<ListedTask>>),
     /// The task's details were read.
@@ -178,6 +180,21 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             world.repositories.insert((key, repository), verification);
             subjects
         }
+        Update::StartAnswered(key, repository, refused) => {
+            let starts = &mut world.credentials.entry(key.clone()).or_default().refused_starts;
+            let is_news = match refused {
+                Some(refused) => {
+                    starts.insert(repository, *refused);
+                    true
+                }
+                None => starts.remove(&repository).is_some(),
+            };
+            if is_news {
+                about_credential(world, &key)
+            } else {
+                Vec::new()
+            }
+        }
         Update::Observed(key, at) => {
             learn(world, &key, |facts| facts.observed_at = Some(at));
             vec![Subject::Task(key)]
@@ -191,8 +208,8 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             let facts = with_guardrails(world, &key, *facts);
             world.branches.insert(key.clone(), facts);
             let automations = world.automations_with(&credential);
-            let concerned =
-                automations.filter(|(_, automation)| guardrails::of_automation(automation).as_ref() == Some(&key));
+            let concerned = automations
+                .filter(|(_, automation)| guardrails::of_automation(world, automation).as_ref() == Some(&key));
             let concerned = concerned.map(|(name, _)| Subject::Automation(name.clone()));
             concerned.chain([Subject::Branch(key.clone())]).collect()
         }
@@ -437,19 +454,20 @@ fn limit(credential: &mut Credential, wait: RetryAfter, now: Timestamp) {
 
 /// A restarted controller learns from status which Secret version GitHub refused, and does not use it again.
 fn remember_rejection(world: &mut World, automation: &AgentAutomation) {
-    let Some(rejected) = automation
-        .status
-        .as_ref()
-        .and_then(|status| status.rejected_credential.as_ref())
-    else {
+    let Some(status) = &automation.status else { return };
+    let first = status.rejected_credential.iter();
+    let first = first.map(|rejected| (&rejected.secret, &rejected.resource_version));
+    let several = status.credentials.iter();
+    let several = several.filter_map(|known| Some((&known.secret, known.rejected_version.as_ref()?)));
+    let rejected: BTreeMap<_, _> = first.chain(several).collect();
+    if rejected.is_empty() {
         return;
-    };
-    let key = CredentialKey::of_automation(automation);
-    if key.secret.name == rejected.secret {
-        let credential = world.credentials.entry(key).or_default();
-        credential
-            .rejected
-            .get_or_insert_with(|| rejected.resource_version.clone());
+    }
+    for key in CredentialKey::all_of(automation) {
+        if let Some(version) = rejected.get(&key.secret.name) {
+            let credential = world.credentials.entry(key).or_default();
+            credential.rejected.get_or_insert_with(|| (*version).clone());
+        }
     }
 }
 
@@ -525,16 +543,18 @@ fn about_task(world: &World, task: &AgentTask) -> Vec<Subject> {
         return subjects;
     }
     subjects.extend(notify::subjects(task));
-    subjects.push(Subject::Credential(CredentialKey::of_task(task)));
+    subjects.extend(CredentialKey::named_by(task).map(Subject::Credential));
     if let Ok(repository) = Repository::parse(&task.spec.repository) {
-        subjects.push(Subject::Pulls(CredentialKey::of_task(task), repository));
+        let pulls = |credential| Subject::Pulls(credential, repository.clone());
+        subjects.extend(CredentialKey::named_by(task).map(pulls));
     }
     // A branch that only the task names is forgotten once the task does not wait any more.
-    let branch = guardrails::of_task(task);
-    if branch != world.automation_of(task).and_then(guardrails::of_automation) {
-        subjects.extend(branch.map(Subject::Branch));
-    }
-    subjects.extend(origin::of_task(task).map(Subject::Origin));
+    let of_automation = world.automation_of(task).map(guardrails::all_of_automation);
+    let of_automation = of_automation.unwrap_or_default();
+    let of_task = guardrails::all_of_task(task).into_iter();
+    let own = of_task.filter(|branch| !of_automation.contains(branch));
+    subjects.extend(own.map(Subject::Branch));
+    subjects.extend(origin::all_of_task(task).into_iter().map(Subject::Origin));
     let follows = task.spec.follows.as_ref();
     let namespace = || ObjectKey::of(task).namespace;
     subjects.extend(follows.map(|follows| Subject::Task(ObjectKey::new(namespace(), &*follows.name))));
@@ -545,25 +565,34 @@ fn about_automation(world: &World, key: &ObjectKey) -> Vec<Subject> {
     let Some(automation) = world.automation(key) else {
         return Vec::new();
     };
-    let credential = CredentialKey::of_automation(automation);
-    let mut subjects = vec![
-        Subject::Automation(key.clone()),
-        Subject::Credential(credential.clone()),
-    ];
-    if let Ok(repository) = Repository::parse(&automation.spec.repository) {
-        if event::listens(automation, Source::Poll)
-            || world.events.contains_key(&(credential.clone(), repository.clone()))
-        {
-            subjects.push(Subject::Events(credential.clone(), repository.clone()));
+    let mut subjects = vec![Subject::Automation(key.clone())];
+    for credential in CredentialKey::all_of(automation) {
+        subjects.push(Subject::Credential(credential.clone()));
+        if let Ok(repository) = Repository::parse(&automation.spec.repository) {
+            subjects.extend(about_repository(world, automation, credential, repository));
         }
-        if redelivery::is_wanted_by(automation)
-            || world.deliveries.contains_key(&(credential.clone(), repository.clone()))
-        {
-            subjects.push(Subject::Deliveries(credential.clone(), repository.clone()));
-        }
-        subjects.push(Subject::Repository(credential, repository));
     }
-    subjects.extend(guardrails::of_automation(automation).map(Subject::Branch));
+    let branches = guardrails::all_of_automation(automation).into_iter();
+    subjects.extend(branches.map(Subject::Branch));
+    subjects
+}
+
+fn about_repository(
+    world: &World,
+    automation: &AgentAutomation,
+    credential: CredentialKey,
+    repository: Repository,
+) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    if event::listens(automation, Source::Poll) || world.events.contains_key(&(credential.clone(), repository.clone()))
+    {
+        subjects.push(Subject::Events(credential.clone(), repository.clone()));
+    }
+    if redelivery::is_wanted_by(automation) || world.deliveries.contains_key(&(credential.clone(), repository.clone()))
+    {
+        subjects.push(Subject::Deliveries(credential.clone(), repository.clone()));
+    }
+    subjects.push(Subject::Repository(credential, repository));
     subjects
 }
 
@@ -721,10 +750,13 @@ pub fn by_label(open: &[models::PullRequest]) -> BTreeMap<String, Vec<LabelledPu
     for pull in open {
         let page = pull.html_url.as_deref().unwrap_or("a pull request");
         for label in &pull.labels {
-            labelled.entry(label.name.to_lowercase()).or_default().push(LabelledPull {
-                id: i64::try_from(pull.id).unwrap_or(i64::MAX),
-                page: page.to_owned(),
-            });
+            labelled
+                .entry(label.name.to_lowercase())
+                .or_default()
+                .push(LabelledPull {
+                    id: i64::try_from(pull.id).unwrap_or(i64::MAX),
+                    page: page.to_owned(),
+                });
         }
     }
     labelled
@@ -990,7 +1022,7 @@ mod tests {
     }
 
     fn branch() -> BranchKey {
-        guardrails::of_automation(&automation("token", 1)).unwrap()
+        guardrails::of_automation(&World::default(), &automation("token", 1)).unwrap()
     }
 
     fn facts(guardrails: bool) -> BranchFacts {
@@ -1007,6 +1039,50 @@ mod tests {
             exists: Ok(true),
             guardrails: guardrails.then_some(told),
         }
+    }
+
+    /// A controller that has just begun does not use it again.
+    #[test]
+    fn what_github_refused_of_several_is_known_from_the_status() {
+        let mut several = automation("token", 1);
+        several.spec.credentials.alternates = serde_saphyr::from_str("[{name: token-1}, {name: token-2}]").unwrap();
+        let status = "{rejectedCredential: {secret: token, resourceVersion: '5'},
+                       credentials: [{secret: token, rejectedVersion: '5'}, {secret: token-1},
+                                     {secret: token-2, rejectedVersion: '7'}]}";
+        several.status = serde_saphyr::from_str(status).unwrap();
+        let keys: Vec<_> = CredentialKey::all_of(&several).collect();
+        let mut world = World::default();
+        apply(&mut world, Update::Automation(Box::new(several)));
+        let rejected = |key| world.credentials.get(key).and_then(|known| known.rejected.as_deref());
+        let rejected: Vec<_> = keys.iter().map(rejected).collect();
+        assert_eq!(rejected, [Some("5"), None, Some("7")]);
+    }
+
+    /// One that lets none through is turned to again when it lets one through, or is another.
+    #[test]
+    fn a_start_that_got_through_undoes_what_was_refused_before() {
+        let mut world = World::default();
+        apply(&mut world, Update::Automation(Box::new(automation("token", 1))));
+        let BranchKey {
+            credential, repository, ..
+        } = branch();
+        let refused = RefusedStart {
+            at: Timestamp::UNIX_EPOCH,
+            resource_version: "7".to_owned(),
+            refused: Refused {
+                reason: Reason::PermissionDenied,
+                message: "no".to_owned(),
+                not_before: None,
+            },
+        };
+        let mut told = |refused| {
+            let answered = Update::StartAnswered(credential.clone(), repository.clone(), refused);
+            let is_news = of_one(&apply(&mut world, answered));
+            (is_news, world.credentials[&credential].refused_starts.len())
+        };
+        assert_eq!(told(None), (false, 0));
+        assert_eq!(told(Some(Box::new(refused))), (true, 1));
+        assert_eq!(told(None), (true, 0));
     }
 
     #[test]

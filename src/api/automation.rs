@@ -144,7 +144,7 @@ pub struct AutomationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_pull_request: Option<StalePullRequest>,
 
-    /// The Secret with the GitHub token that the tasks are started with.
+    /// The Secrets with the GitHub tokens that the tasks are started with.
     pub credentials: Credentials,
 
     /// What happens when the answer to a start is lost and the task can't be found at GitHub: `AtMostOnce` parks it as
@@ -516,11 +516,61 @@ pub enum StaleAction {
 }
 
 /// Where the GitHub token is.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.alternates) || self.alternates.all(other, other.name != self.secretRef.name)").message("name each Secret once: leave the one of secretRef out of alternates"))]
 pub struct Credentials {
     /// A Secret in the automation's namespace.
     pub secret_ref: SecretKeyRef,
+    /// Further Secrets in the automation's namespace, in the order in which they are turned to. Policies have to allow how
+    /// they are used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub alternates: Vec<SecretKeyRef>,
+    /// Which of several Secrets a task is started with: the first that can be used (`Failover`), or of those that can be
+    /// used the one with the fewest tasks under way (`Spread`). Without alternates it means nothing. Default: `Failover`.
+    #[serde(rename = "use", default, skip_serializing_if = "CredentialUse::is_default")]
+    pub choice: CredentialUse,
+}
+
+impl Credentials {
+    /// All of them, in their order.
+    pub fn all(&self) -> impl Iterator<Item = &SecretKeyRef> {
+        [&self.secret_ref].into_iter().chain(&self.alternates)
+    }
+
+    /// How they are used, where there are several.
+    #[must_use]
+    pub fn shared_use(&self) -> Option<CredentialUse> {
+        (!self.alternates.is_empty()).then_some(self.choice)
+    }
+}
+
+/// Which of several Secrets a task is started with. GitHub's limits are waited for either way.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CredentialUse {
+    /// The first that can be used.
+    #[default]
+    Failover,
+    /// Of those that can be used, the one with the fewest tasks under way.
+    Spread,
+}
+
+impl CredentialUse {
+    /// The use as it is written in YAML.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failover => "Failover",
+            Self::Spread => "Spread",
+        }
+    }
+
+    /// Whether it is what is meant where nothing is said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A key of a Secret in the same namespace.
@@ -653,6 +703,10 @@ pub struct AutomationStatus {
     /// Whose token its Secret holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<super::task::CredentialIdentity>,
+    /// Where it names several Secrets, what is known of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["secret"]))]
+    pub credentials: Vec<CredentialStatus>,
     /// Tasks by how they ended, over the automation's life.
     pub counts: Counts,
     /// What the tasks cost, over the automation's life.
@@ -916,6 +970,26 @@ pub struct Counts {
     pub failed: i64,
     /// Never started: denied, expired, skipped or superseded.
     pub not_started: i64,
+}
+
+/// What is known of one of several Secrets that an automation names.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialStatus {
+    /// The Secret's name.
+    pub secret: String,
+    /// Whose token it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<super::task::CredentialIdentity>,
+    /// The Secret's `resourceVersion` that GitHub last refused, if any: it is not used again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_version: Option<String>,
+    /// Why it can't be used, or not for long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The same in a sentence, with what to do about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// A version of a Secret that GitHub refused.

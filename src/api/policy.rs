@@ -12,7 +12,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::automation::{RequireApproval, Reviewers, StartPolicy};
+use super::automation::{CredentialUse, RequireApproval, Reviewers, StartPolicy};
 use super::interval::Interval;
 
 /// What the platform team allows to the namespaces it names. Every policy that names a namespace holds there; where
@@ -89,6 +89,10 @@ pub struct PolicySpec {
     #[serde(default)]
     #[schemars(length(max = 100), inner(length(min = 1, max = 253)))]
     pub credentials: Vec<String>,
+    /// How several credentials of one automation may be used. Empty allows none to have more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]
+    pub credential_use: Vec<CredentialUse>,
     /// Patterns of hosts that may be told of the ends of tasks, as `host`, or `host:port` where the port is not 443. Addresses
     /// and `localhost` have to be named as they are. Empty allows none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Reason;
 use super::automation::{
-    Agent, DuplicateWhile, OnDuplicate, PullRequestRequest, Report, Retry, SecretKeyRef, StalePullRequest, StartPolicy,
+    Agent, CredentialUse, DuplicateWhile, OnDuplicate, PullRequestRequest, Report, Retry, SecretKeyRef,
+    StalePullRequest, StartPolicy,
 };
 use super::interval::Interval;
 use super::notify::{NotificationStatus, Notify};
@@ -83,7 +84,7 @@ pub const AUTOMATION_LABEL: &str = "agentautomation.dev/automation";
 #[x_kube(
     validation = Rule::new("self == oldSelf").message("a task is a record of what was decided and can't be changed: change the automation, and its next task follows"),
     validation = Rule::new("[has(self.trigger), has(self.repository), has(self.baseBranch), has(self.templateDigest), has(self.secretRef)].all(it, it == has(self.prompt))").message("a task made by hand names its automation, who asks and the inputs; the controller decides the rest: leave out trigger, repository, baseBranch, prompt, templateDigest and secretRef"),
-    validation = Rule::new("has(self.prompt) || ![has(self.startBefore), has(self.startAfter), has(self.retry), has(self.activeDeadlineSeconds), has(self.waitingDeadlineSeconds), has(self.deduplicate), has(self.report), has(self.stalePullRequest), has(self.pushTo), has(self.follows), has(self.policies), has(self.promptSections)].exists(it, it)").message("of a task made by hand the automation says when it may start, its deadlines, retries and what becomes of its pull request: leave out startBefore, startAfter, retry, activeDeadlineSeconds, waitingDeadlineSeconds, deduplicate, report, stalePullRequest, pushTo, follows, policies and promptSections"),
+    validation = Rule::new("has(self.prompt) || ![has(self.startBefore), has(self.startAfter), has(self.retry), has(self.activeDeadlineSeconds), has(self.waitingDeadlineSeconds), has(self.deduplicate), has(self.report), has(self.stalePullRequest), has(self.pushTo), has(self.follows), has(self.policies), has(self.promptSections), has(self.alternateSecretRefs), has(self.credentialUse)].exists(it, it)").message("of a task made by hand the automation says when it may start and with which credentials, its deadlines, retries and what becomes of its pull request: leave out startBefore, startAfter, retry, activeDeadlineSeconds, waitingDeadlineSeconds, deduplicate, report, stalePullRequest, pushTo, follows, policies, promptSections, alternateSecretRefs and credentialUse"),
     validation = Rule::new("has(self.prompt) || (self.agent.model == '' && self.agent.customAgent == '' && self.startPolicy == 'AtMostOnce')").message("of a task made by hand the automation says which agent works on it and what a lost answer leads to: leave out agent and startPolicy")
 )]
 pub struct TaskSpec {
@@ -134,9 +135,16 @@ pub struct TaskSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub notify: Vec<Notify>,
-    /// The Secret with the token it is started with.
+    /// The Secret with the token it is started with; the first of several.
     #[serde(default, skip_serializing_if = "SecretKeyRef::is_unnamed")]
     pub secret_ref: SecretKeyRef,
+    /// Further Secrets that it may be started with, in the order in which they are turned to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub alternate_secret_refs: Vec<SecretKeyRef>,
+    /// Which of several Secrets it is started with.
+    #[serde(default, skip_serializing_if = "CredentialUse::is_default")]
+    pub credential_use: CredentialUse,
     /// What a lost answer leads to.
     #[serde(default)]
     pub start_policy: StartPolicy,
@@ -187,6 +195,17 @@ impl TaskSpec {
     #[must_use]
     pub fn is_decided(&self) -> bool {
         !self.prompt.is_empty()
+    }
+
+    /// The Secrets that it may be started with, in their order.
+    pub fn secret_refs(&self) -> impl Iterator<Item = &SecretKeyRef> {
+        [&self.secret_ref].into_iter().chain(&self.alternate_secret_refs)
+    }
+
+    /// How they are used, where there are several.
+    #[must_use]
+    pub fn shared_use(&self) -> Option<CredentialUse> {
+        (!self.alternate_secret_refs.is_empty()).then_some(self.credential_use)
     }
 }
 
@@ -625,6 +644,10 @@ pub struct Attempt {
     /// The branch of a pull request that it goes on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_branch: Option<String>,
+    /// The Secret that it is made with, where that is not the task's first. What GitHub is asked about the attempt, and about
+    /// what came of it, it is asked with this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretKeyRef>,
     /// What came of it; nothing yet means that it can't be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<AttemptOutcome>,

@@ -97,9 +97,9 @@ fn rows(view: &View) -> Vec<Line> {
     let mut used: BTreeMap<CredentialKey, Vec<&AgentAutomation>> = BTreeMap::new();
     let shown = view.world.automations().filter(|(key, _)| view.shows(&key.namespace));
     for (_, automation) in shown {
-        used.entry(CredentialKey::of_automation(automation))
-            .or_default()
-            .push(automation);
+        for key in CredentialKey::all_of(automation) {
+            used.entry(key).or_default().push(automation);
+        }
     }
     used.into_iter()
         .map(|(key, automations)| line(view, &key, &automations))
@@ -108,11 +108,15 @@ fn rows(view: &View) -> Vec<Line> {
 
 fn line(view: &View, key: &CredentialKey, automations: &[&AgentAutomation]) -> Line {
     let statuses = automations.iter().filter_map(|automation| automation.status.as_ref());
-    let mut told = statuses.filter_map(|status| status.credential.as_ref());
+    let mut told = statuses.flat_map(|status| {
+        let several = status.credentials.iter().filter_map(|known| known.identity.as_ref());
+        status.credential.iter().chain(several)
+    });
     let identity = told.find(|told| told.secret == key.secret.name);
     let expires_at = identity.and_then(|identity| identity.expires_at);
     let tasks = view.world.tasks().map(|(_, task)| task);
-    let waiting = tasks.filter(|task| phase(task).is_waiting() && CredentialKey::of_task(task) == *key);
+    let waiting =
+        tasks.filter(|task| phase(task).is_waiting() && CredentialKey::named_by(task).any(|named| named == *key));
     Line {
         namespace: key.namespace.clone(),
         secret: key.secret.name.clone(),
@@ -120,7 +124,7 @@ fn line(view: &View, key: &CredentialKey, automations: &[&AgentAutomation]) -> L
         kind: identity.map(|identity| identity.kind.as_str()),
         login: identity.and_then(|identity| identity.login.clone()),
         expires_at,
-        refusal: automations.iter().find_map(|automation| refusal(automation)),
+        refusal: automations.iter().find_map(|automation| refusal(automation, key)),
         automations: automations.iter().map(|automation| automation.name_any()).collect(),
         waiting: waiting.count(),
         rate_limit: None,
@@ -128,9 +132,23 @@ fn line(view: &View, key: &CredentialKey, automations: &[&AgentAutomation]) -> L
     }
 }
 
-fn refusal(automation: &AgentAutomation) -> Option<Refusal> {
-    let mut conditions = automation.status.iter().flat_map(|status| &status.conditions);
-    let ready = conditions.find(|condition| condition.type_ == "Ready")?;
+/// Of several the status tells for each.
+fn refusal(automation: &AgentAutomation, key: &CredentialKey) -> Option<Refusal> {
+    let status = automation.status.as_ref()?;
+    let condition = |kind: &str| status.conditions.iter().find(|condition| condition.type_ == kind);
+    let ready = condition("Ready")?;
+    if !automation.spec.credentials.alternates.is_empty() {
+        let known = status
+            .credentials
+            .iter()
+            .find(|known| known.secret == key.secret.name)?;
+        let since = condition("Degraded").unwrap_or(ready).last_transition_time.0;
+        return Some(Refusal {
+            reason: known.reason?.as_str().to_owned(),
+            since,
+            message: known.message.clone(),
+        });
+    }
     let about = [
         Reason::SecretMissing,
         Reason::SecretForbidden,

@@ -105,7 +105,7 @@ pub fn rule_of(view: &View, automation: &AgentAutomation, reason: Reason) -> Opt
     match reason {
         Reason::PolicyDenied | Reason::PolicySuspended => refused(&view.world, automation)?.bound,
         Reason::GuardrailNotMet | Reason::GuardrailUnknown => {
-            guardrails::in_the_way(&view.world, &guardrails::of_automation(automation)?)?.bound
+            guardrails::in_the_way(&view.world, &guardrails::of_automation(&view.world, automation)?)?.bound
         }
         Reason::NoRoom => never(&view.world, automation)?.bound,
         Reason::Suspended => own("suspend"),

@@ -221,7 +221,7 @@ fn of_automation(view: &View, automation: &AgentAutomation) -> Answer {
         bound_by: decision::rule_of(view, automation, reason),
         taken_by: Vec::new(),
         told,
-        guardrails: guardrails::of_automation(automation)
+        guardrails: guardrails::of_automation(&view.world, automation)
             .map(|key| guardrails::statuses(&view.world, &key))
             .unwrap_or_default(),
         next,
@@ -282,10 +282,19 @@ fn of_its_tasks(
         format!("the last to end was {name}: {}, {when}", phase.as_str())
     }));
     lines.extend(narrowed(&view.world, automation, view.now).map(|why| format!("narrowed: {}", why.message)));
+    lines.extend(degraded(automation));
     lines.extend(undelivered(automation, &tasks));
     lines.extend(in_the_way_of(waiting, reason));
     lines.extend(tasks.iter().filter_map(|task| refused_for(task)).take(NAMED));
     lines
+}
+
+/// Which of several credentials can't be used, as only the cluster tells.
+fn degraded(automation: &AgentAutomation) -> Option<String> {
+    let mut conditions = automation.status.iter().flat_map(|status| &status.conditions);
+    let told = conditions.find(|condition| condition.type_ == "Degraded")?;
+    let is_current = told.observed_generation == automation.metadata.generation;
+    is_current.then(|| format!("degraded: {}", told.message))
 }
 
 /// What GitHub refused to do about a pull request that waits for people.

@@ -488,7 +488,10 @@ impl<'a> Leading<'a> {
             let Some(task) = self.world.task(key).filter(|_| writes) else {
                 continue;
             };
-            let credential = CredentialKey::of_task(task);
+            let credential = match action {
+                Action::Start(admitted) => CredentialKey::of_start(task, admitted),
+                _ => CredentialKey::of_task(task),
+            };
             let next = add(now, self.controller.settings.write_interval);
             self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
             self.world.writing.insert(key.clone(), credential);

@@ -14,6 +14,7 @@ use crate::observe::{Update, observed, refused};
 use crate::plan::action::Admitted;
 use crate::plan::observed::StartOutcome;
 use crate::plan::time::add;
+use crate::plan::world::RefusedStart;
 use crate::plan::{CredentialKey, ObjectKey, start};
 
 use super::github::github_failure;
@@ -34,7 +35,7 @@ struct Permit {
 
 impl Executor {
     pub(super) async fn start(&self, task: AgentTask, admitted: &Admitted) -> Done {
-        let credential = CredentialKey::of_task(&task);
+        let credential = CredentialKey::of_start(&task, admitted);
         let known = match self.known(&credential) {
             Ok(known) => known,
             Err(failure) => return Done::failed(failure),
@@ -50,6 +51,7 @@ impl Executor {
         };
         let (task, attempt, answer) = self.send(permit, &known).await;
         let (outcome, mut updates) = self.outcome(&credential, &known, answer);
+        updates.extend(self.told_of_rights(&credential, &known, &task, &outcome));
         let recorded = self.record(task, &attempt, &outcome).await;
         updates.extend(identified);
         updates.extend(recorded.updates);
@@ -177,6 +179,28 @@ impl Executor {
             github::StartOutcome::NeverSent { reason } => (StartOutcome::NotSent(reason), Vec::new()),
             github::StartOutcome::Unknown { reason } => (StartOutcome::Unknown(reason), Vec::new()),
         }
+    }
+
+    /// Where another credential may be turned to, what GitHub said of this one's rights is for it to be known.
+    fn told_of_rights(
+        &self,
+        key: &CredentialKey,
+        known: &Known,
+        task: &AgentTask,
+        outcome: &StartOutcome,
+    ) -> Option<Update> {
+        task.spec.shared_use()?;
+        let repository = Repository::parse(&task.spec.repository).ok()?;
+        let refused = match outcome {
+            StartOutcome::Created(_) => None,
+            StartOutcome::Refused(refused) if refused.lacks_a_right() => Some(Box::new(RefusedStart {
+                at: self.now(),
+                resource_version: known.version.clone(),
+                refused: refused.clone(),
+            })),
+            StartOutcome::Refused(_) | StartOutcome::NotSent(_) | StartOutcome::Unknown(_) => return None,
+        };
+        Some(Update::StartAnswered(key.clone(), repository, refused))
     }
 
     /// Writes the outcome down, again and again until it is written or somebody else knows as much.

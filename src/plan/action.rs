@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::api::AgentTask;
-use crate::api::automation::AutomationStatus;
+use crate::api::automation::{AutomationStatus, SecretKeyRef};
 use crate::api::task::{CredentialIdentity, PolicyRef, TaskStatus};
 use crate::domain::repository::Repository;
 
@@ -76,6 +76,8 @@ pub struct Admitted {
     pub reserved_nano_credits: i64,
     /// The pull request's branch that it goes on with.
     pub head_branch: Option<String>,
+    /// The Secret that it is made with, where that is not the task's first.
+    pub secret_ref: Option<SecretKeyRef>,
     /// Whose token it is made with, if that is known.
     pub credential: Option<CredentialIdentity>,
 }

@@ -20,7 +20,8 @@ use crate::api::task::{Approval, Bound, Follows, FollowsBecause, Phase, TaskSpec
 use crate::api::{AgentAutomation, AgentTask, Reason};
 
 use super::action::Admitted;
-use super::credential::{Usability, identity, limited_until, usability};
+use super::credential::choice::{self, Choice};
+use super::credential::{identity, limited_until};
 use super::crowd::Crowd;
 use super::order::in_order;
 use super::policy::{Policy, Request, Ruling, open_windows, rule, skipping_window};
@@ -55,8 +56,8 @@ enum Verdict {
     Rebuild(Box<AgentTask>),
     /// That other object is there, and this one gives way to it.
     GiveWay(String),
-    /// What only GitHub knows is asked first.
-    Ask(Subject, Action),
+    /// What only GitHub knows is asked first; this is what it would start with.
+    Ask(CredentialKey, Subject, Action),
 }
 
 /// A plan for each waiting task, in the order in which they were looked at, and the questions that have to be asked first.
@@ -141,8 +142,10 @@ impl<'a> Pass<'a> {
 
     fn decide(&mut self, task: &'a AgentTask) -> Verdict {
         let verdict = self.verdict(task);
-        if matches!(verdict, Verdict::Start(_) | Verdict::Ask(..)) {
-            self.room.take(task);
+        match &verdict {
+            Verdict::Start(admitted) => self.room.take(task, [CredentialKey::of_start(task, admitted)]),
+            Verdict::Ask(credential, ..) => self.room.take(task, [credential.clone()]),
+            _ => {}
         }
         verdict
     }
@@ -185,28 +188,34 @@ impl<'a> Pass<'a> {
             .or_else(|| self.likened(task))
             .or_else(|| self.unapproved(automation, task))
             .or_else(|| self.early(task))
-            .or_else(|| self.waits(automation, task))
+            .unwrap_or_else(|| self.with_a_credential(automation, task))
+    }
+
+    fn with_a_credential(&mut self, automation: &AgentAutomation, task: &'a AgentTask) -> Verdict {
+        let credential = match self.choose(automation, task) {
+            Ok(credential) => credential,
+            Err(verdict) => return verdict,
+        };
+        self.waits(task, &credential)
             .or_else(|| self.retried(task))
             .or_else(|| self.full(automation, task))
             .or_else(|| self.crowded(automation, task))
-            .or_else(|| self.limited(task))
-            .or_else(|| self.paced(task))
-            .or_else(|| self.stale(automation, task))
-            .unwrap_or_else(|| self.start(task))
+            .or_else(|| self.limited(task, &credential))
+            .or_else(|| self.paced(&credential))
+            .or_else(|| self.stale(automation, task, &credential))
+            .unwrap_or_else(|| self.start(task, credential))
     }
 
-    fn paced(&self, task: &AgentTask) -> Option<Verdict> {
-        let credential = CredentialKey::of_task(task);
-        let until = self.room.paced(&credential)?;
-        Some(Verdict::Line(Shared::Writes(credential), until))
+    fn paced(&self, credential: &CredentialKey) -> Option<Verdict> {
+        let until = self.room.paced(credential)?;
+        Some(Verdict::Line(Shared::Writes(credential.clone()), until))
     }
 
-    fn start(&self, task: &AgentTask) -> Verdict {
+    fn start(&self, task: &AgentTask, key: CredentialKey) -> Verdict {
         let policies = || {
             self.world
                 .holding(task.metadata.namespace.as_deref().unwrap_or_default())
         };
-        let key = CredentialKey::of_task(task);
         let ceilings = policies().filter_map(|policy| policy.spec().max_active_deadline_seconds);
         Verdict::Start(Box::new(Admitted {
             allowed_by: policies().map(Policy::reference).collect(),
@@ -214,6 +223,7 @@ impl<'a> Pass<'a> {
             reserved_nano_credits: self.room.estimate(task),
             head_branch: origin::head(task, self.origin_of(task)).map(str::to_owned),
             credential: identity(&key, self.world.credentials.get(&key)).cloned(),
+            secret_ref: Some(key.secret).filter(|secret| *secret != task.spec.secret_ref),
         }))
     }
 
@@ -320,11 +330,9 @@ impl<'a> Pass<'a> {
         match rule(self.world, &Request::of_task(task)) {
             Ruling::Allowed => None,
             Ruling::Held(refusal) => Some(Verdict::Hold(refusal.into())),
-            Ruling::Denied(refusal) => Some(self.anew_or(
-                automation,
-                task,
-                Verdict::End(Phase::Denied, refusal.into()),
-            )),
+            Ruling::Denied(refusal) => {
+                Some(self.anew_or(automation, task, Verdict::End(Phase::Denied, refusal.into())))
+            }
         }
     }
 
@@ -398,16 +406,25 @@ impl<'a> Pass<'a> {
         }))
     }
 
-    /// The Secret, or what GitHub said of this very task, keeps it waiting. A changed spec may name another Secret.
-    fn waits(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
-        let key = CredentialKey::of_task(task);
-        let credential = self.world.credentials.get(&key);
-        match usability(&key, credential) {
-            Usability::Unread => return Some(wait(Reason::Verifying, "its Secret is about to be read")),
-            Usability::Unusable(why) => return Some(self.anew_or(automation, task, hold(why.reason, why.message))),
-            Usability::Usable(_) => {}
+    /// What it would start with now. Where the Secrets that it names can't be used, a changed spec may name others.
+    fn choose(&self, automation: &AgentAutomation, task: &AgentTask) -> Result<CredentialKey, Verdict> {
+        match choice::of_start(self.world, task, |key| self.room.load(key), self.now) {
+            Choice::Use(credential) => Ok(credential),
+            Choice::Unread => Err(wait(Reason::Verifying, "its Secret is about to be read")),
+            Choice::None(why, until) => {
+                let held = Verdict::Hold(Binding { until, ..why.into() });
+                Err(self.anew_or(automation, task, held))
+            }
         }
-        let status = task.status.as_ref().filter(|_| !says(task, Reason::CredentialRejected))?;
+    }
+
+    /// What GitHub said of this very task keeps it waiting; but what it said to one credential does not bind another.
+    fn waits(&self, task: &AgentTask, credential: &CredentialKey) -> Option<Verdict> {
+        let lacks_a_right = [Reason::PermissionDenied, Reason::RepositoryNotFound];
+        let is_of_another =
+            lacks_a_right.iter().any(|reason| says(task, *reason)) && CredentialKey::of_task(task) != *credential;
+        let binds = !says(task, Reason::CredentialRejected) && !is_of_another;
+        let status = task.status.as_ref().filter(|_| binds)?;
         let time = pending(status.not_before, LONGEST_ASKED, self.now)?;
         let reason = status.reason.unwrap_or(Reason::NotSent);
         let why = Why::new(reason, status.message.clone().unwrap_or_default());
@@ -415,8 +432,8 @@ impl<'a> Pass<'a> {
     }
 
     /// GitHub asks everything with its credential to wait. Only what nothing else holds is told so.
-    fn limited(&self, task: &AgentTask) -> Option<Verdict> {
-        let credential = self.world.credentials.get(&CredentialKey::of_task(task));
+    fn limited(&self, task: &AgentTask, credential: &CredentialKey) -> Option<Verdict> {
+        let credential = self.world.credentials.get(credential);
         let until = limited_until(credential, self.now)?;
         let message = "GitHub's rate limit is used up for this credential; it is tried again when GitHub allows";
         let binding = Binding {
@@ -434,7 +451,10 @@ impl<'a> Pass<'a> {
     fn retried(&self, task: &AgentTask) -> Option<Verdict> {
         let retry = self.world.retries.get(&Subject::Task(ObjectKey::of(task)))?;
         let time = pending(Some(retry.not_before), LONGEST_RETRY, self.now)?;
-        let message = format!("what was decided on it can't be written, and is tried again: {}", retry.problem);
+        let message = format!(
+            "what was decided on it can't be written, and is tried again: {}",
+            retry.problem
+        );
         Some(Verdict::Wait(Why::new(Reason::FailedCreate, message), Some(time)))
     }
 

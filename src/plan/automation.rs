@@ -2,6 +2,7 @@
 //!
 //! Its status is written after its tasks: a scheduled time counts as decided when its object is there.
 
+mod credentials;
 mod history;
 mod standing;
 mod tally;
@@ -32,7 +33,9 @@ use super::policy::{Policy, prompt_sections};
 use super::schedule::{Due, due};
 use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
-use super::world::{CredentialKey, ObjectKey, Retry, SecretState, World, counts as counts_against_cap, phase};
+use super::world::{
+    Credential, CredentialKey, ObjectKey, Retry, SecretState, World, counts as counts_against_cap, phase,
+};
 use super::{
     Action, Planned, Settings, Subject, Why, budget, credential, event, naming, notify, pulls, request, retry, sweep,
 };
@@ -384,6 +387,8 @@ impl<'a> View<'a> {
             report: spec.report.clone().filter(|_| occasion.event.is_some()),
             notify: spec.notify.clone(),
             secret_ref: spec.credentials.secret_ref.clone(),
+            alternate_secret_refs: spec.credentials.alternates.clone(),
+            credential_use: spec.credentials.shared_use().unwrap_or_default(),
             start_policy: spec.start_policy,
             start_before: deadline.map(|seconds| add(occasion.time, SignedDuration::from_secs(i64::from(seconds)))),
             start_after: None,
@@ -490,6 +495,7 @@ impl<'a> View<'a> {
         let times = self.tasks.iter().filter_map(|task| succeeded_at(task));
         let warnings = [
             ("Narrowed", self.narrowed()),
+            ("Degraded", self.degraded()),
             ("Undelivered", notify::undelivered(self.automation, &self.tasks)),
         ];
         AutomationStatus {
@@ -507,6 +513,7 @@ impl<'a> View<'a> {
             events: sweep::status(self.world, self.automation, now),
             rejected_credential: self.rejected_credential(),
             credential: self.credential(&before),
+            credentials: self.credentials(),
             pull_requests: self.pull_requests(&collected),
             summary: self.summary(&collected),
             dead_letters: self.dead_letters(&collected),
@@ -546,13 +553,8 @@ impl<'a> View<'a> {
 
     fn rejected_credential(&self) -> Option<RejectedCredential> {
         let key = CredentialKey::of_automation(self.automation);
-        let credential = self.world.credentials.get(&key)?;
-        let resource_version = credential.rejected.clone()?;
-        let is_replaced = matches!(
-            &credential.secret,
-            Some(SecretState::Present { resource_version: present }) if *present != resource_version
-        );
-        (!is_replaced).then_some(RejectedCredential {
+        let resource_version = version_rejected(self.world.credentials.get(&key)?)?;
+        Some(RejectedCredential {
             secret: key.secret.name,
             resource_version,
         })
@@ -593,6 +595,16 @@ impl<'a> View<'a> {
             })
             .collect()
     }
+}
+
+/// The version of a credential's Secret that GitHub refused, unless the Secret has another by now.
+fn version_rejected(credential: &Credential) -> Option<String> {
+    let resource_version = credential.rejected.clone()?;
+    let is_replaced = matches!(
+        &credential.secret,
+        Some(SecretState::Present { resource_version: present }) if *present != resource_version
+    );
+    (!is_replaced).then_some(resource_version)
 }
 
 /// AI credits to one decimal, from GitHub's whole billionths.

@@ -3,6 +3,8 @@
 //! A credential that GitHub refused (401) is not used again until its Secret has another version: GitHub locks out users
 //! whose tokens keep failing.
 
+pub mod choice;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Reason;

@@ -11,7 +11,7 @@ use crate::api::policy::{Guardrails, WhenUnknown};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::repository::Repository;
 
-use super::credential::{Usability, limited_until, usability};
+use super::credential::{Usability, choice, limited_until, usability};
 use super::observed::{AgentFacts, BranchRules, GuardrailFacts, Told, Unanswered, Untold};
 use super::policy::Policy;
 use super::room::Binding;
@@ -30,7 +30,7 @@ pub fn plan(world: &World, key: &BranchKey, settings: &Settings, now: Timestamp)
     if !is_named(world, key) {
         let waits = world
             .waiting_with(&key.credential)
-            .any(|(_, task)| of_task(task).as_ref() == Some(key));
+            .any(|(_, task)| of_task(world, task).as_ref() == Some(key));
         planned.actions.extend(known.filter(|_| !waits).map(|_| Action::Forget));
         return planned;
     }
@@ -66,21 +66,47 @@ pub fn plan(world: &World, key: &BranchKey, settings: &Settings, now: Timestamp)
     planned
 }
 
-/// The branch that an automation's work starts from.
+/// The branch that an automation's work starts from, with the credential that reads.
 #[must_use]
-pub fn of_automation(automation: &AgentAutomation) -> Option<BranchKey> {
+pub fn of_automation(world: &World, automation: &AgentAutomation) -> Option<BranchKey> {
+    branch_of(automation, choice::reader(world, automation))
+}
+
+/// The same with each credential that the automation names.
+#[must_use]
+pub fn all_of_automation(automation: &AgentAutomation) -> Vec<BranchKey> {
+    let credentials = CredentialKey::all_of(automation);
+    credentials
+        .filter_map(|credential| branch_of(automation, credential))
+        .collect()
+}
+
+/// The branch that a task's work starts from, with the credential that reads.
+#[must_use]
+pub fn of_task(world: &World, task: &AgentTask) -> Option<BranchKey> {
+    branch_of_task(task, choice::reader_of(world, task))
+}
+
+/// The same with each credential that the task names.
+#[must_use]
+pub fn all_of_task(task: &AgentTask) -> Vec<BranchKey> {
+    let credentials = CredentialKey::named_by(task);
+    credentials
+        .filter_map(|credential| branch_of_task(task, credential))
+        .collect()
+}
+
+fn branch_of(automation: &AgentAutomation, credential: CredentialKey) -> Option<BranchKey> {
     Some(BranchKey {
-        credential: CredentialKey::of_automation(automation),
+        credential,
         repository: Repository::parse(&automation.spec.repository).ok()?,
         branch: automation.spec.branches.base.clone(),
     })
 }
 
-/// The branch that a task's work starts from.
-#[must_use]
-pub fn of_task(task: &AgentTask) -> Option<BranchKey> {
+fn branch_of_task(task: &AgentTask, credential: CredentialKey) -> Option<BranchKey> {
     Some(BranchKey {
-        credential: CredentialKey::of_task(task),
+        credential,
         repository: Repository::parse(&task.spec.repository).ok()?,
         branch: task.spec.base_branch.clone(),
     })
@@ -90,7 +116,7 @@ pub fn of_task(task: &AgentTask) -> Option<BranchKey> {
 #[must_use]
 pub fn is_named(world: &World, key: &BranchKey) -> bool {
     let mut automations = world.automations_with(&key.credential);
-    automations.any(|(_, automation)| of_automation(automation).as_ref() == Some(key))
+    automations.any(|(_, automation)| of_automation(world, automation).as_ref() == Some(key))
 }
 
 /// Each guardrail that holds for a branch, and what GitHub says of it; what it would say is left out while it has not been
@@ -626,7 +652,8 @@ mod tests {
 
     #[test]
     fn work_starts_from_a_release_branch_that_the_policy_has_the_very_name_of() {
-        let missing = "releaseBranches NotMet spec.baseBranches does not have its very name, and it is a release branch: add it";
+        let missing =
+            "releaseBranches NotMet spec.baseBranches does not have its very name, and it is a release branch: add it";
         let table = [
             ("{releaseBranches: ['release/*']}", "['*']", "releaseBranches Met "),
             ("{releaseBranches: ['ma*']}", "['*']", missing),
@@ -643,7 +670,11 @@ mod tests {
             let said = statuses(&world, &key).into_iter();
             let said = said.map(|status| format!("{} {:?} {}", status.name, status.state, status.message));
             let said: Vec<_> = said.collect();
-            assert_eq!(said.join("; "), expected, "GitHub is not asked for that: {required}, {base_branches}");
+            assert_eq!(
+                said.join("; "),
+                expected,
+                "GitHub is not asked for that: {required}, {base_branches}"
+            );
         }
     }
 
@@ -660,6 +691,7 @@ mod tests {
                      credentials: {secretRef: {name: token}}}}",
         )
         .unwrap();
-        (world, of_automation(&automation).unwrap())
+        let key = of_automation(&world, &automation).unwrap();
+        (world, key)
     }
 }

@@ -49,6 +49,20 @@ pub struct Refused {
     pub not_before: Option<Timestamp>,
 }
 
+impl Refused {
+    /// Whether GitHub does not let the credential do it, and may let another.
+    #[must_use]
+    pub fn lacks_a_right(&self) -> bool {
+        matches!(self.reason, Reason::PermissionDenied | Reason::RepositoryNotFound)
+    }
+
+    /// Whether it goes by itself.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self.reason, Reason::RateLimited | Reason::GitHubUnavailable)
+    }
+}
+
 /// What a look for a lost task brought.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Search {

@@ -9,6 +9,7 @@ use crate::domain::outside::clean_line;
 use crate::domain::pattern::{Case, Pattern};
 use crate::domain::repository::Repository;
 
+use super::credential::choice;
 use super::event::LINE_MAX;
 use super::observed::{SeenOrigin, SeenOriginPull};
 use super::world::{CredentialKey, OriginKey, World};
@@ -30,18 +31,31 @@ pub fn plan(world: &World, key: &OriginKey) -> Planned {
     let mut planned = Planned::default();
     let is_busy = world.busy.contains(&Subject::Origin(key.clone()));
     let mut waiting = world.waiting_with(&key.credential);
-    if !is_busy && !waiting.any(|(_, task)| of_task(task).as_ref() == Some(key)) {
+    if !is_busy && !waiting.any(|(_, task)| of_task(world, task).as_ref() == Some(key)) {
         planned.actions.extend(world.origins.get(key).map(|_| Action::Forget));
     }
     planned
 }
 
-/// The issue or the pull request that a task came from.
+/// The issue or the pull request that a task came from, with the credential that reads.
 #[must_use]
-pub fn of_task(task: &AgentTask) -> Option<OriginKey> {
+pub fn of_task(world: &World, task: &AgentTask) -> Option<OriginKey> {
+    origin_of(task, choice::reader_of(world, task))
+}
+
+/// The same with each credential that the task names.
+#[must_use]
+pub fn all_of_task(task: &AgentTask) -> Vec<OriginKey> {
+    let credentials = CredentialKey::named_by(task);
+    credentials
+        .filter_map(|credential| origin_of(task, credential))
+        .collect()
+}
+
+fn origin_of(task: &AgentTask, credential: CredentialKey) -> Option<OriginKey> {
     let number = task.spec.trigger.event.as_ref()?.number;
     Some(OriginKey {
-        credential: CredentialKey::of_task(task),
+        credential,
         repository: Repository::parse(&task.spec.repository).ok()?,
         number: u64::try_from(number).ok()?,
     })

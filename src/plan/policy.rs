@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
-use crate::api::automation::{PullRequestRequest, StartPolicy};
+use crate::api::automation::{CredentialUse, PullRequestRequest, StartPolicy};
 use crate::api::policy::{
     LabelOperator, LabelRequirement, NamespaceSelector, PolicySpec, PromptSection, TriggerKind, WhenFrozen,
 };
@@ -37,7 +37,10 @@ pub struct Request<'a> {
     pub trigger: TriggerKind,
     pub model: &'a str,
     pub custom_agent: &'a str,
-    pub secret: &'a str,
+    /// The Secrets that it may be started with.
+    pub secrets: Vec<&'a str>,
+    /// How they are used, where there are several.
+    pub credential_use: Option<CredentialUse>,
     pub start_policy: StartPolicy,
     /// The optional sections of its prompt.
     pub sections: Vec<PromptSection>,
@@ -241,7 +244,8 @@ impl<'a> Request<'a> {
             trigger: spec.trigger.kind,
             model: &spec.agent.model,
             custom_agent: &spec.agent.custom_agent,
-            secret: &spec.secret_ref.name,
+            secrets: spec.secret_refs().map(|secret| secret.name.as_str()).collect(),
+            credential_use: spec.shared_use(),
             start_policy: spec.start_policy,
             sections: spec.prompt_sections.clone(),
             opens_pull_request: is_reviewed(&spec.pull_request, spec.push_to),
@@ -260,7 +264,8 @@ impl<'a> Request<'a> {
             trigger,
             model: &spec.agent.model,
             custom_agent: &spec.agent.custom_agent,
-            secret: &spec.credentials.secret_ref.name,
+            secrets: spec.credentials.all().map(|secret| secret.name.as_str()).collect(),
+            credential_use: spec.credentials.shared_use(),
             start_policy: spec.start_policy,
             sections: prompt_sections(automation),
             opens_pull_request: is_reviewed(&spec.pull_request, push_to),
@@ -549,9 +554,10 @@ fn unlisted(policy: &Policy, request: &Request) -> Option<(&'static str, String,
             &spec.custom_agents,
             request.custom_agent,
         ),
-        ("credentials", &rules.credentials, &spec.credentials, request.secret),
     ];
-    for (field, patterns, sources, text) in lists {
+    let secrets = request.secrets.iter();
+    let secrets = secrets.map(|secret| ("credentials", &rules.credentials, &spec.credentials, *secret));
+    for (field, patterns, sources, text) in lists.into_iter().chain(secrets) {
         if !any(patterns, text) {
             let wanted = if text.is_empty() { "* for GitHub's choice" } else { text };
             return Some((field, wanted.to_owned(), allows(sources)));
@@ -560,6 +566,16 @@ fn unlisted(policy: &Policy, request: &Request) -> Option<(&'static str, String,
     let kinds: Vec<_> = spec.triggers.iter().map(|kind| kind.as_str().to_owned()).collect();
     if !spec.triggers.contains(&request.trigger) {
         return Some(("triggers", request.trigger.as_str().to_owned(), allows(&kinds)));
+    }
+    if let Some(wanted) = request.credential_use
+        && !spec.credential_use.contains(&wanted)
+    {
+        let uses: Vec<_> = spec
+            .credential_use
+            .iter()
+            .map(|allowed| allowed.as_str().to_owned())
+            .collect();
+        return Some(("credentialUse", wanted.as_str().to_owned(), allows(&uses)));
     }
     let starts: Vec<_> = spec
         .start_policies
@@ -619,7 +635,8 @@ mod tests {
             trigger: TriggerKind::Schedule,
             model: "",
             custom_agent: "",
-            secret: "github-agent-token",
+            secrets: vec!["github-agent-token"],
+            credential_use: None,
             start_policy: StartPolicy::AtMostOnce,
             sections: vec![PromptSection::Validation],
             opens_pull_request: true,
@@ -745,7 +762,7 @@ mod tests {
             ),
             (
                 one(|_| ()),
-                |r| r.secret = "admin-token",
+                |r| r.secrets = vec!["admin-token"],
                 "AgentPolicy a does not allow it: spec.credentials must name admin-token (it has github-agent-token) \
                  [spec.credentials]",
             ),

@@ -222,7 +222,7 @@ impl<'a> Touched<'a> {
             match subject {
                 Subject::Task(key) => match world.task(key) {
                     Some(task) => {
-                        touched.credentials.insert(CredentialKey::of_task(task));
+                        touched.credentials.extend(CredentialKey::named_by(task));
                         touched.repositories.insert(folded(&task.spec.repository));
                     }
                     None => touched.has_gone = true,
@@ -245,7 +245,7 @@ impl<'a> Touched<'a> {
         let waiting = concerned.iter().flat_map(|automation| world.waiting_of(automation));
         touched
             .credentials
-            .extend(waiting.map(|(_, task)| CredentialKey::of_task(task)));
+            .extend(waiting.flat_map(|(_, task)| CredentialKey::named_by(task)));
         let policies = namespaces.into_iter().flat_map(|namespace| world.holding(namespace));
         touched.policies.extend(policies.map(Policy::name));
         touched
@@ -279,13 +279,13 @@ fn concern(world: &World, subject: &Subject, concerned: &mut BTreeSet<ObjectKey>
         }
         Subject::Branch(branch) => {
             let waiting = world.waiting_with(&branch.credential).map(|(_, task)| task);
-            for task in waiting.filter(|task| guardrails::of_task(task).as_ref() == Some(branch)) {
+            for task in waiting.filter(|task| guardrails::of_task(world, task).as_ref() == Some(branch)) {
                 concern_same(world, task, concerned);
             }
         }
         Subject::Origin(origin) => {
             let waiting = world.waiting_with(&origin.credential).map(|(_, task)| task);
-            for task in waiting.filter(|task| origin::of_task(task).as_ref() == Some(origin)) {
+            for task in waiting.filter(|task| origin::of_task(world, task).as_ref() == Some(origin)) {
                 concern_same(world, task, concerned);
             }
         }

@@ -12,7 +12,7 @@ use crate::api::AgentAutomation;
 use crate::api::trigger::Source;
 use crate::domain::repository::Repository;
 
-use super::credential::{Usability, limited_until, usability};
+use super::credential::{Usability, choice, limited_until, usability};
 use super::event::{is_told_by_webhooks_alone, listens};
 use super::time::{add, again, pending};
 use super::world::{Credential, CredentialKey, World, folded};
@@ -137,7 +137,8 @@ pub fn is_of_use(event: &str) -> bool {
 /// The repositories whose deliveries count, for automations with a credential.
 fn wanted(world: &World, key: &CredentialKey) -> BTreeSet<String> {
     let automations = world.automations_with(key).map(|(_, automation)| automation);
-    let wanted = automations.filter(|automation| is_wanted_by(automation));
+    let read = automations.filter(|automation| choice::is_reader(world, automation, key));
+    let wanted = read.filter(|automation| is_wanted_by(automation));
     wanted.map(|automation| folded(&automation.spec.repository)).collect()
 }
 

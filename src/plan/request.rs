@@ -146,7 +146,9 @@ pub fn approver(
         Approved::By(approval) => return Err(format!("task {name} is approved by {} already", approval.by)),
         Approved::No(_, _, Some(approval)) => {
             let by = approval.by;
-            return Err(format!("the approval of {by} for task {name} is being written down: try again in a moment"));
+            return Err(format!(
+                "the approval of {by} for task {name} is being written down: try again in a moment"
+            ));
         }
         Approved::No(_, _, None) => {}
     }
@@ -182,11 +184,7 @@ fn requirements<'a>(
 }
 
 /// What requires an approval that nobody has given yet.
-fn unmet<'a>(
-    world: &'a World,
-    automation: &'a AgentAutomation,
-    task: &AgentTask,
-) -> Vec<(&'a RequireApproval, Bound)> {
+fn unmet<'a>(world: &'a World, automation: &'a AgentAutomation, task: &AgentTask) -> Vec<(&'a RequireApproval, Bound)> {
     let is_unmet = |required| !approvals(task).any(|approval| meets(required, approval));
     requirements(world, automation)
         .filter(|(required, _)| is_unmet(required))

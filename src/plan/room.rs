@@ -8,7 +8,7 @@ mod never;
 mod taking;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -19,10 +19,11 @@ use crate::api::trigger::PushTo;
 use crate::api::{AgentAutomation, AgentTask, Reason};
 
 use super::budget::{self, Charge};
+use super::credential::choice::Load;
 use super::policy::{Policy, Refusal};
 use super::time::{add, pending};
 use super::world::{
-    CredentialKey, ObjectKey, RATE_WINDOW, World, automation_key, counts, folded, is_in_review, open_pull,
+    CredentialKey, ObjectKey, RATE_WINDOW, World, automation_key, counts, folded, is_in_review, open_pull, secret_of,
 };
 use super::{Settings, Why, duplicates, pulls};
 use taking::Taking;
@@ -68,7 +69,8 @@ pub struct Room<'a> {
     now: Timestamp,
     /// Tasks that will start and are not written ahead yet.
     taking: Taking<'a>,
-    credentials: BTreeSet<CredentialKey>,
+    /// Credentials that write something now, and how many of these tasks start with each.
+    credentials: BTreeMap<CredentialKey, i64>,
     known: RefCell<Known<'a>>,
 }
 
@@ -87,6 +89,7 @@ struct Known<'a> {
     estimates: BTreeMap<ObjectKey, i64>,
     starts: BTreeMap<String, Vec<Timestamp>>,
     charges: BTreeMap<(String, Timestamp), Charge>,
+    loads: BTreeMap<CredentialKey, Load>,
 }
 
 /// Pull requests that wait for people or are about to be opened.
@@ -104,20 +107,43 @@ impl<'a> Room<'a> {
             settings,
             now,
             taking: Taking::default(),
-            credentials: world.writing.values().cloned().collect(),
+            credentials: world.writing.values().map(|key| (key.clone(), 0)).collect(),
             known: RefCell::default(),
         };
         for task in on_their_way(world) {
-            room.take(task);
+            match world.writing.get(&ObjectKey::of(task)) {
+                Some(credential) => room.take(task, [credential.clone()]),
+                // Which one the leader before this one has chosen, nobody knows.
+                None => room.take(task, CredentialKey::needed_by(task)),
+            }
         }
         room
     }
 
-    /// The task starts.
-    pub fn take(&mut self, task: &'a AgentTask) {
+    /// The task starts, with one of these.
+    pub fn take(&mut self, task: &'a AgentTask, credentials: impl IntoIterator<Item = CredentialKey>) {
         let nano = self.estimate(task);
         self.taking.enter(task, nano);
-        self.credentials.insert(CredentialKey::of_task(task));
+        for credential in credentials {
+            *self.credentials.entry(credential).or_default() += 1;
+        }
+    }
+
+    /// What is under way with a credential.
+    #[must_use]
+    pub fn load(&self, key: &CredentialKey) -> Load {
+        let mut known = self.known.borrow_mut();
+        let load = *known
+            .loads
+            .entry(key.clone())
+            .or_insert_with(|| load_of(self.world, key));
+        match self.credentials.get(key) {
+            Some(starting @ 1..) => Load {
+                tasks: load.tasks + starting,
+                last_start: Some(self.now),
+            },
+            _ => load,
+        }
     }
 
     /// What the task is taken to cost, in billionths of a credit.
@@ -172,7 +198,7 @@ impl<'a> Room<'a> {
     /// a time and a second apart.
     #[must_use]
     pub fn paced(&self, key: &CredentialKey) -> Option<Option<Timestamp>> {
-        if self.credentials.contains(key) || self.world.exchanging.contains(key) {
+        if self.credentials.contains_key(key) || self.world.exchanging.contains(key) {
             return Some(None);
         }
         let next = self
@@ -461,6 +487,19 @@ impl Binding {
             shared: None,
         }
     }
+}
+
+/// Before this pass. What only waits is not under way, and tells when it was tried with this one.
+fn load_of(world: &World, key: &CredentialKey) -> Load {
+    let made = world.tasks_with(key).map(|(_, task)| task);
+    let made = made.filter(|task| secret_of(task) == &key.secret);
+    made.fold(Load::default(), |load, task| {
+        let newest = task.status.as_ref().and_then(|status| status.attempts.last());
+        Load {
+            tasks: load.tasks + i64::from(counts(task)),
+            last_start: load.last_start.max(newest.map(|attempt| attempt.written_at)),
+        }
+    })
 }
 
 fn number(count: usize) -> i64 {

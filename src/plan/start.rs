@@ -43,6 +43,7 @@ pub fn write_ahead(
         written_by: identity.to_owned(),
         deadline: add(now, settings.start_timeout),
         head_branch: admitted.head_branch.clone(),
+        secret_ref: admitted.secret_ref.clone(),
         outcome: None,
         message: None,
     });
@@ -73,6 +74,7 @@ pub fn fence(task: &AgentTask, now: Timestamp) -> TaskStatus {
         written_by: String::new(),
         deadline: now,
         head_branch: None,
+        secret_ref: None,
         outcome: Some(AttemptOutcome::NotSent),
         message: Some("another controller took over before it was written ahead".to_owned()),
     });

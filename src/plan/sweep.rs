@@ -14,7 +14,7 @@ use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::event::Event;
 use crate::domain::repository::Repository;
 
-use super::credential::{Usability, limited_until, usability};
+use super::credential::{Usability, choice, limited_until, usability};
 use super::event::{Decision, backfills, created, is_too_old, listens, of_automation, wants_reviews};
 use super::spec::parse;
 use super::time::{add, again, pending};
@@ -99,7 +99,8 @@ pub fn next_look(before: Option<Timestamp>, now: Timestamp) -> Timestamp {
 /// All that are looked at with a credential.
 fn repositories(world: &World, key: &CredentialKey) -> BTreeSet<String> {
     let automations = world.automations_with(key).map(|(_, automation)| automation);
-    let polled = automations.filter(|automation| listens(automation, Source::Poll));
+    let read = automations.filter(|automation| choice::is_reader(world, automation, key));
+    let polled = read.filter(|automation| listens(automation, Source::Poll));
     polled.map(|automation| folded(&automation.spec.repository)).collect()
 }
 
@@ -107,7 +108,8 @@ fn times(span: SignedDuration, count: usize) -> SignedDuration {
     span.saturating_mul(i32::try_from(count).unwrap_or(i32::MAX))
 }
 
-/// The automations that a look at a repository is for. One whose spec can't be read waits where it is.
+/// The automations that a look at a repository is for. One whose spec can't be read waits where it is. One that names several
+/// credentials is looked for with the first that can be used: its position is its own, and so the next goes on from there.
 pub fn listening<'a>(
     world: &'a World,
     key: &CredentialKey,
@@ -117,6 +119,7 @@ pub fn listening<'a>(
     automations.filter(move |(_, automation)| {
         automation.spec.repository.eq_ignore_ascii_case(repository.as_str())
             && automation.metadata.deletion_timestamp.is_none()
+            && choice::is_reader(world, automation, key)
             && listens(automation, Source::Poll)
             && parse(automation).is_ok()
     })
@@ -131,9 +134,7 @@ pub fn status(world: &World, automation: &AgentAutomation, now: Timestamp) -> Op
     }
     let moved = || {
         let repository = Repository::parse(&automation.spec.repository).ok()?;
-        let facts = world
-            .events
-            .get(&(CredentialKey::of_automation(automation), repository))?;
+        let facts = world.events.get(&(choice::reader(world, automation), repository))?;
         let name = ObjectKey::of(automation);
         let is_settled = facts.events.iter().all(|event| is_settled(facts, &name, event));
         let seen = facts.checked_at?.saturating_sub(LAG).ok()?;

@@ -20,6 +20,7 @@ use crate::domain::repository::Repository;
 use crate::domain::task_state::TaskState;
 
 use super::Subject;
+use super::action::Admitted;
 use super::budget::{self, Ledger};
 use super::decided::Decisions;
 use super::notify::{self, Sent};
@@ -64,21 +65,60 @@ pub struct CredentialKey {
 }
 
 impl CredentialKey {
+    /// The first that an automation names.
     #[must_use]
     pub fn of_automation(automation: &AgentAutomation) -> Self {
-        Self {
-            namespace: automation.namespace().unwrap_or_default(),
-            secret: automation.spec.credentials.secret_ref.clone(),
+        Self::new(automation, &automation.spec.credentials.secret_ref)
+    }
+
+    /// All that an automation names, in their order.
+    pub fn all_of(automation: &AgentAutomation) -> impl Iterator<Item = Self> {
+        let secrets = automation.spec.credentials.all();
+        secrets.map(|secret| Self::new(automation, secret))
+    }
+
+    /// All that a task may be started with, in their order.
+    pub fn named_by(task: &AgentTask) -> impl Iterator<Item = Self> {
+        let secrets = task.spec.secret_refs();
+        secrets.map(|secret| Self::new(task, secret))
+    }
+
+    /// The one that a task's newest attempt is made with. Before there is any, the first that it names.
+    #[must_use]
+    pub fn of_task(task: &AgentTask) -> Self {
+        Self::new(task, secret_of(task))
+    }
+
+    /// Those that a task depends on: all that it names while it waits, and then the one that it was started with.
+    #[must_use]
+    pub fn needed_by(task: &AgentTask) -> Vec<Self> {
+        if phase(task).is_waiting() {
+            Self::named_by(task).collect()
+        } else {
+            vec![Self::of_task(task)]
         }
     }
 
+    /// The one that a task is about to be started with.
     #[must_use]
-    pub fn of_task(task: &AgentTask) -> Self {
+    pub fn of_start(task: &AgentTask, admitted: &Admitted) -> Self {
+        Self::new(task, admitted.secret_ref.as_ref().unwrap_or(&task.spec.secret_ref))
+    }
+
+    fn new(object: &impl ResourceExt, secret: &SecretKeyRef) -> Self {
         Self {
-            namespace: task.namespace().unwrap_or_default(),
-            secret: task.spec.secret_ref.clone(),
+            namespace: object.namespace().unwrap_or_default(),
+            secret: secret.clone(),
         }
     }
+}
+
+/// The Secret that a task's newest attempt is made with. Before there is any, the first that it names.
+#[must_use]
+pub fn secret_of(task: &AgentTask) -> &SecretKeyRef {
+    let newest = task.status.as_ref().and_then(|status| status.attempts.last());
+    let stated = newest.and_then(|attempt| attempt.secret_ref.as_ref());
+    stated.unwrap_or(&task.spec.secret_ref)
 }
 
 impl fmt::Display for CredentialKey {
@@ -97,6 +137,8 @@ pub struct Credential {
     pub has_changed: bool,
     /// The Secret version that GitHub refused.
     pub rejected: Option<String>,
+    /// Where GitHub refused a start with it, and let none through since.
+    pub refused_starts: BTreeMap<Repository, RefusedStart>,
     /// GitHub asked to wait until then.
     pub limited_until: Option<Timestamp>,
     /// How often in a row GitHub asked to wait.
@@ -129,6 +171,15 @@ pub enum SecretState {
     Present {
         resource_version: String,
     },
+}
+
+/// That GitHub refused to start a task for want of a right, and started nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RefusedStart {
+    pub at: Timestamp,
+    /// The Secret version it was asked with.
+    pub resource_version: String,
+    pub refused: Refused,
 }
 
 /// Whether a credential sees a repository.
@@ -467,13 +518,13 @@ impl World {
         times.filter(move |(name, _)| name == trigger).map(|(_, time)| *time)
     }
 
-    /// The automations that use a credential.
+    /// The automations that name a credential.
     pub fn automations_with(&self, key: &CredentialKey) -> impl Iterator<Item = (&ObjectKey, &AgentAutomation)> {
         let keys = self.automations_by_credential.of(key);
         keys.filter_map(|key| self.automations.get_key_value(key))
     }
 
-    /// The tasks that use a credential.
+    /// The tasks that depend on a credential: it is one of those that they may be started with, or the one that they were.
     pub fn tasks_with(&self, key: &CredentialKey) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
         let keys = self.tasks_by_credential.of(key);
         keys.filter_map(|key| self.tasks.get_key_value(key))
@@ -506,7 +557,7 @@ impl World {
         self.entries(self.waiting.of(automation))
     }
 
-    /// The tasks that wait to be started with a credential.
+    /// The tasks that wait and may be started with a credential.
     pub fn waiting_with(&self, key: &CredentialKey) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
         self.entries(self.waiting_by_credential.of(key))
     }
@@ -542,8 +593,9 @@ impl World {
         if let Some(times) = self.deleted.get_mut(&key) {
             times.retain(|(trigger, time)| !is_collected(&automation, trigger, *time));
         }
-        self.automations_by_credential
-            .insert(CredentialKey::of_automation(&automation), &key);
+        for credential in CredentialKey::all_of(&automation) {
+            self.automations_by_credential.insert(credential, &key);
+        }
         self.ledger.enter_status(&key, automation.status.as_ref());
         self.settle(&key, &automation);
         self.decisions.learn(&key, &automation);
@@ -565,14 +617,7 @@ impl World {
         self.unreadable_tasks.remove(&key);
         self.tasks_by_automation.insert(automation_key(&task), &key);
         if task.spec.is_decided() {
-            self.tasks_by_credential.insert(CredentialKey::of_task(&task), &key);
-            let is_wanted = phase(&task).is_waiting() || open_pull(&task) || closed_pull(&task);
-            if is_wanted || counts(&task) {
-                self.followed.insert(CredentialKey::of_task(&task), &key);
-            }
-            if is_wanted {
-                self.followed_by_repository.insert(in_repository(&task), &key);
-            }
+            self.link_credentials(&key, &task);
         }
         if let Some(same) = same_key(&task) {
             self.tasks_by_key.insert(same, &key);
@@ -582,9 +627,6 @@ impl World {
         }
         if phase(&task).is_waiting() {
             self.waiting.insert(automation_key(&task), &key);
-            if task.spec.is_decided() {
-                self.waiting_by_credential.insert(CredentialKey::of_task(&task), &key);
-            }
         }
         if is_in_review(&task) {
             self.in_review.insert(folded(&task.spec.repository), &key);
@@ -776,10 +818,29 @@ impl World {
         self.is_complete && is_new && !has_predecessor && self.automation_of(task).is_some_and(was_decided)
     }
 
+    fn link_credentials(&mut self, key: &ObjectKey, task: &AgentTask) {
+        let waits = phase(task).is_waiting();
+        let is_wanted = waits || open_pull(task) || closed_pull(task);
+        for credential in CredentialKey::needed_by(task) {
+            self.tasks_by_credential.insert(credential.clone(), key);
+            if is_wanted || counts(task) {
+                self.followed.insert(credential.clone(), key);
+            }
+            if waits {
+                self.waiting_by_credential.insert(credential.clone(), key);
+            }
+            if is_wanted {
+                let repository = folded(&task.spec.repository);
+                self.followed_by_repository.insert((credential, repository), key);
+            }
+        }
+    }
+
     fn unlink_automation(&mut self, key: &ObjectKey) {
         if let Some(known) = self.automations.get(key) {
-            let credential = CredentialKey::of_automation(known);
-            self.automations_by_credential.remove(&credential, key);
+            for credential in CredentialKey::all_of(known) {
+                self.automations_by_credential.remove(&credential, key);
+            }
             self.ledger.leave_status(key, known.status.as_ref());
         }
     }
@@ -787,9 +848,13 @@ impl World {
     fn unlink_task(&mut self, key: &ObjectKey) {
         if let Some(known) = self.tasks.get(key) {
             self.tasks_by_automation.remove(&automation_key(known), key);
-            self.tasks_by_credential.remove(&CredentialKey::of_task(known), key);
-            self.followed.remove(&CredentialKey::of_task(known), key);
-            self.followed_by_repository.remove(&in_repository(known), key);
+            for credential in CredentialKey::needed_by(known) {
+                self.tasks_by_credential.remove(&credential, key);
+                self.followed.remove(&credential, key);
+                self.waiting_by_credential.remove(&credential, key);
+                let repository = folded(&known.spec.repository);
+                self.followed_by_repository.remove(&(credential, repository), key);
+            }
             if let Some(same) = same_key(known) {
                 self.tasks_by_key.remove(&same, key);
             }
@@ -800,7 +865,6 @@ impl World {
                 self.starts.remove(&(at, key.clone()));
             }
             self.waiting.remove(&automation_key(known), key);
-            self.waiting_by_credential.remove(&CredentialKey::of_task(known), key);
             self.in_review.remove(&folded(&known.spec.repository), key);
             self.ledger.leave_task(&automation_key(known), known);
         }
@@ -878,10 +942,6 @@ pub fn same_key(task: &AgentTask) -> Option<SameKey> {
 fn followed(task: &AgentTask) -> Option<ObjectKey> {
     let follows = task.spec.follows.as_ref()?;
     Some(ObjectKey::new(task.namespace().unwrap_or_default(), &*follows.name))
-}
-
-fn in_repository(task: &AgentTask) -> (CredentialKey, String) {
-    (CredentialKey::of_task(task), folded(&task.spec.repository))
 }
 
 /// Whether a task works in a repository.

@@ -79,6 +79,20 @@ pub const EDITS: &[Edit] = &[
         findings: &["19: spec.credentials.secretRef: must be fields of its own (a mapping), not text"],
     },
     Edit {
+        what: "one Secret twice",
+        from: "    secretRef: {name: github-agent-token}",
+        to: "    secretRef: {name: github-agent-token}\n    alternates: [{name: github-agent-token}]\n    use: Spread",
+        refused: Apply,
+        findings: &["19: spec.credentials: name each Secret once: leave the one of secretRef out of alternates"],
+    },
+    Edit {
+        what: "a use of several Secrets that there is not",
+        from: "    secretRef: {name: github-agent-token}",
+        to: "    secretRef: {name: github-agent-token}\n    use: Random",
+        refused: Apply,
+        findings: &["20: spec.credentials.use: must be Failover or Spread, not \"Random\""],
+    },
+    Edit {
         what: "half a number",
         from: "timeZone:",
         to: "startingDeadlineSeconds: 1.5\n        timeZone:",
@@ -534,7 +548,7 @@ pub const FILES: &[File] = &[
         text: "{\n\t\"apiVersion\": \"agentautomation.dev/v1alpha1\",\n\t\"kind\": \"AgentPolicy\",\n\t\"metadata\": {\"name\": \"a\"},\n\t\"spec\": {\n\t\t\"suspended\": true\n\t}\n}\n",
         refused: Apply,
         findings: &[
-            "6: AgentPolicy a: spec.suspended: there is no such field; here are baseBranches, budget, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, notifyHosts, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
+            "6: AgentPolicy a: spec.suspended: there is no such field; here are baseBranches, budget, credentialUse, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, notifyHosts, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
         ],
     },
     File {
@@ -604,7 +618,7 @@ pub const FILES: &[File] = &[
         text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  on: 1\n",
         refused: Apply,
         findings: &[
-            "5: AgentPolicy a: spec.true: there is no such field; here are baseBranches, budget, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, notifyHosts, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
+            "5: AgentPolicy a: spec.true: there is no such field; here are baseBranches, budget, credentialUse, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, notifyHosts, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
         ],
     },
     File {

@@ -228,7 +228,11 @@ fn what_waits_for_what_is_about_to_start_is_not_next() {
         let line = out.lines().find(|line| line.contains(task)).unwrap();
         line.split_whitespace().nth(5).unwrap().to_owned()
     };
-    assert_eq!(["deps-run", "deps-wait"].map(reason), ["Next", "AutomationCap"], "{out}");
+    assert_eq!(
+        ["deps-run", "deps-wait"].map(reason),
+        ["Next", "AutomationCap"],
+        "{out}"
+    );
 }
 
 /// What kubectl writes without quotes, since it reads it back as text, is text.
@@ -416,6 +420,44 @@ fn whose_tokens_are_in_use() {
     );
     let (_, elsewhere, _) = run(&[&arguments[..], &["-n", "web"]].concat(), &known);
     assert_eq!(elsewhere, "No automations in namespace web; -A shows all namespaces.\n");
+}
+
+#[test]
+fn each_of_several_tokens_has_a_line() {
+    let known = OBJECTS.replacen(
+        "credentials: {secretRef: {name: token}}",
+        "credentials: {secretRef: {name: token}, alternates: [{name: spare}], use: Spread}",
+        1,
+    );
+    let known = known.replace(
+        "  usage: {nanoAiCredits: 12300000000}\n---",
+        "  conditions:\n    - {type: Ready, status: \"True\", reason: Ready, message: fine, observedGeneration: 1, \
+         lastTransitionTime: \"2026-03-29T00:00:00Z\"}\n    - {type: Degraded, status: \"True\", reason: CredentialRejected, \
+         message: Secret spare is no good, observedGeneration: 1, lastTransitionTime: \"2026-03-30T00:00:00Z\"}\n  \
+         credentials:\n    - {secret: token, identity: {secret: token, kind: FineGrained, login: octocat}}\n    - {secret: \
+         spare, identity: {secret: spare, kind: Classic, login: hubot}, rejectedVersion: \"7\", reason: CredentialRejected, \
+         message: put a valid one into it}\n---",
+    );
+    let arguments = ["status", "--credentials", "-f", "-", "--now", NOW];
+    let (code, out, err) = run(&arguments, &known);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let lines = lines(&out);
+    let line = |secret: &str| lines.iter().find(|line| line.contains(secret)).unwrap();
+    assert!(line(" spare ").contains("Classic"), "{out}");
+    assert!(line(" spare ").contains("hubot"), "{out}");
+    assert!(line(" spare ").contains("CredentialRejected"), "{out}");
+    assert!(line(" token ").contains("octocat"), "{out}");
+    assert!(!line(" token ").contains("CredentialRejected"), "{out}");
+    let (_, json, _) = run(&[&arguments[..], &["-o", "json"]].concat(), &known);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let spare = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|line| line["secret"] == "spare")
+        .unwrap();
+    assert_eq!(spare["refusal"]["message"], "put a valid one into it", "{json}");
+    assert_eq!(spare["refusal"]["since"], "2026-03-30T00:00:00Z", "{json}");
 }
 
 #[test]
@@ -669,7 +711,11 @@ fn what_can_not_be_decoded_is_told_and_hides_nothing() {
     for ((kind, said, strange), note, why) in table {
         let of = |wanted: &str| {
             let objects = listed(wanted);
-            if wanted == kind { objects.replacen(said, strange, 1) } else { objects }
+            if wanted == kind {
+                objects.replacen(said, strange, 1)
+            } else {
+                objects
+            }
         };
         let server = api_server(vec![
             (

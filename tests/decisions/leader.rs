@@ -126,7 +126,7 @@ impl Leader {
         let branches: BTreeSet<_> = self
             .world
             .waiting()
-            .filter_map(|(_, task)| guardrails::of_task(task))
+            .filter_map(|(_, task)| guardrails::of_task(&self.world, task))
             .filter(|key| !self.world.branches.contains_key(key))
             .collect();
         for key in branches {

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod crash;
+mod credentials;
 mod events;
 mod flood;
 mod invariants;

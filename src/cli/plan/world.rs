@@ -58,7 +58,7 @@ pub fn assemble(objects: Objects, secrets: &BTreeMap<ObjectKey, Option<String>>,
             .metadata
             .uid
             .get_or_insert_with(|| uids.get(&key).cloned().unwrap_or_else(|| key.to_string()));
-        if let Some(branch) = guardrails::of_automation(&automation) {
+        for branch in guardrails::all_of_automation(&automation) {
             let told = automation.status.iter().flat_map(|status| status.guardrails.clone());
             let known = world.told_guardrails.entry(branch).or_default();
             if known.is_empty() {
@@ -116,15 +116,14 @@ fn uids(tasks: &[AgentTask]) -> BTreeMap<ObjectKey, String> {
 }
 
 fn credentials(world: &mut World, secrets: &BTreeMap<ObjectKey, Option<String>>, now: Timestamp) {
-    let of_automations = world.automations().map(|(_, automation)| {
-        (
-            CredentialKey::of_automation(automation),
-            automation.spec.repository.clone(),
-        )
+    let of_automations = world.automations().flat_map(|(_, automation)| {
+        let keys = CredentialKey::all_of(automation);
+        keys.map(|key| (key, automation.spec.repository.clone()))
     });
-    let of_tasks = world
-        .tasks()
-        .map(|(_, task)| (CredentialKey::of_task(task), task.spec.repository.clone()));
+    let of_tasks = world.tasks().flat_map(|(_, task)| {
+        let keys = CredentialKey::named_by(task);
+        keys.map(|key| (key, task.spec.repository.clone()))
+    });
     let used: Vec<_> = of_automations.chain(of_tasks).collect();
     for (key, repository) in used {
         let Some(version) = version(world, &key, secrets) else {
@@ -151,8 +150,8 @@ fn credentials(world: &mut World, secrets: &BTreeMap<ObjectKey, Option<String>>,
 fn branches(world: &mut World, now: Timestamp) {
     let of_automations = world
         .automations()
-        .filter_map(|(_, automation)| guardrails::of_automation(automation));
-    let of_tasks = world.tasks().filter_map(|(_, task)| guardrails::of_task(task));
+        .flat_map(|(_, automation)| guardrails::all_of_automation(automation));
+    let of_tasks = world.tasks().flat_map(|(_, task)| guardrails::all_of_task(task));
     let branches: BTreeSet<_> = of_automations.chain(of_tasks).collect();
     for branch in branches {
         let credential = world.credentials.get(&branch.credential);

@@ -9,6 +9,7 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::repository::Repository;
 
 use super::{Pass, Verdict, end, hold};
+use crate::plan::credential::choice;
 use crate::plan::observed::SeenOrigin;
 use crate::plan::origin::Judgement;
 use crate::plan::policy::may_push;
@@ -20,13 +21,18 @@ use crate::plan::{Action, Subject, automation, duplicates, event, guardrails, or
 impl Pass<'_> {
     /// The world as it is, just before the start: the spec, the branch and its guardrails, what it came from, and open pull
     /// requests. What one read tells comes before what takes a list.
-    pub(super) fn stale(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+    pub(super) fn stale(
+        &self,
+        automation: &AgentAutomation,
+        task: &AgentTask,
+        credential: &CredentialKey,
+    ) -> Option<Verdict> {
         event::told_twice(self.world, automation, task)
             .map(|why| end(Phase::Skipped, why.reason, why.message))
             .or_else(|| self.outdated(automation, task))
-            .or_else(|| self.branch(task))
-            .or_else(|| self.origin(automation, task))
-            .or_else(|| self.labelled(automation, task))
+            .or_else(|| self.branch(task, credential))
+            .or_else(|| self.origin(automation, task, credential))
+            .or_else(|| self.labelled(automation, task, credential))
     }
 
     pub(super) fn outdated(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
@@ -65,8 +71,8 @@ impl Pass<'_> {
         Some(Verdict::Rebuild(Box::new(successor)))
     }
 
-    fn branch(&self, task: &AgentTask) -> Option<Verdict> {
-        let key = guardrails::of_task(task)?;
+    fn branch(&self, task: &AgentTask, credential: &CredentialKey) -> Option<Verdict> {
+        let key = guardrails::of_task(self.world, task)?;
         // What is known to be in the way is asked about at a pace: a task that asked again could keep others with its
         // credential from their turn.
         if guardrails::is_named(self.world, &key)
@@ -75,7 +81,7 @@ impl Pass<'_> {
             return Some(Verdict::Hold(binding));
         }
         if let Some(question) = guardrails::question(self.world, &key, self.settings, self.now) {
-            return Some(self.ask(Subject::Branch(key), question));
+            return Some(self.ask(credential, Subject::Branch(key), question));
         }
         let facts = self.world.branches.get(&key)?;
         match &facts.exists {
@@ -96,7 +102,7 @@ impl Pass<'_> {
     }
 
     /// What did not get an answer holds the task until it is asked again, and takes no room from others meanwhile.
-    fn ask(&self, subject: Subject, question: Action) -> Verdict {
+    fn ask(&self, credential: &CredentialKey, subject: Subject, question: Action) -> Verdict {
         let retry = self.world.retries.get(&subject);
         let until = pending(retry.map(|retry| retry.not_before), LONGEST_RETRY, self.now);
         match (until, retry) {
@@ -110,17 +116,18 @@ impl Pass<'_> {
                     ..Binding::new(Reason::GitHubUnavailable, message, None)
                 })
             }
-            _ => Verdict::Ask(subject, question),
+            _ => Verdict::Ask(credential.clone(), subject, question),
         }
     }
 
     pub(super) fn origin_of(&self, task: &AgentTask) -> Option<&SeenOrigin> {
-        self.world.origins.get(&origin::of_task(task)?)?.seen.as_ref()
+        let key = origin::of_task(self.world, task)?;
+        self.world.origins.get(&key)?.seen.as_ref()
     }
 
     /// What has become of the issue or the pull request that it came from.
-    fn origin(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
-        let key = origin::of_task(task)?;
+    fn origin(&self, automation: &AgentAutomation, task: &AgentTask, credential: &CredentialKey) -> Option<Verdict> {
+        let key = origin::of_task(self.world, task)?;
         // What stays so is not asked about again: a task that did could keep others with its credential from their turn.
         if let Some(why) = self.origin_of(task).and_then(|seen| origin::was_edited(task, seen)) {
             return Some(
@@ -131,7 +138,7 @@ impl Pass<'_> {
         let facts = self.world.origins.get(&key);
         let checked_at = facts.map(|facts| facts.checked_at);
         if again(checked_at, self.settings.freshness, self.now) <= self.now {
-            return Some(self.ask(Subject::Origin(key), Action::ReadOrigin));
+            return Some(self.ask(credential, Subject::Origin(key), Action::ReadOrigin));
         }
         let seen = facts?.seen.as_ref();
         match origin::judge(automation, task, seen) {
@@ -161,16 +168,16 @@ impl Pass<'_> {
         Some(end(Phase::Superseded, Reason::Replaced, message))
     }
 
-    fn labelled(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+    fn labelled(&self, automation: &AgentAutomation, task: &AgentTask, credential: &CredentialKey) -> Option<Verdict> {
         let terms = task.spec.deduplicate.as_ref()?;
         if !duplicates::asks_for_pulls(task) {
             return None;
         }
         let repository = Repository::parse(&task.spec.repository).ok()?;
-        let key = (CredentialKey::of_task(task), repository);
+        let key = (choice::reader_of(self.world, task), repository);
         let labelled = self.world.pulls.get(&key).and_then(|facts| facts.labelled.as_ref());
         if pulls::relisting_due(labelled, self.settings, self.now) <= self.now {
-            return Some(self.ask(Subject::Pulls(key.0, key.1), Action::ListOpenPulls));
+            return Some(self.ask(credential, Subject::Pulls(key.0, key.1), Action::ListOpenPulls));
         }
         // A retry is no duplicate of what came of its own cause.
         let same = self.world.tasks_of(automation);

@@ -55,7 +55,7 @@ pub(super) fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Pl
             planned.actions.push(write(status));
             planned.reasons.push(binding.why);
         }
-        Verdict::Ask(subject, action) => {
+        Verdict::Ask(_, subject, action) => {
             let message =
                 "GitHub is asked first about what only it knows: the base branch, guardrails, open pull requests";
             planned.reasons.push(Why::new(Reason::Verifying, message));

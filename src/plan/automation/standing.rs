@@ -8,8 +8,9 @@ use super::because;
 use super::told::Stage;
 use super::{Known, View};
 use crate::api::Reason;
+use crate::api::automation::CredentialStatus;
 use crate::plan::conditions::Standing;
-use crate::plan::credential::{Usability, usability, verification};
+use crate::plan::credential::{Usability, choice, usability, verification};
 use crate::plan::observed::Refused;
 use crate::plan::policy::{Ruling, refused, rule_automation};
 use crate::plan::spec::{Parsed, Problem};
@@ -191,7 +192,7 @@ impl View<'_> {
 
     /// The last look at the base branch did not find it.
     fn branchless(&self) -> Option<Standing> {
-        let key = guardrails::of_automation(self.automation)?;
+        let key = guardrails::of_automation(self.world, self.automation)?;
         let Some(facts) = self.world.branches.get(&key) else {
             // Where nothing is required of it, it is looked at before the next start.
             let told = self.told(Stage::Branch)?;
@@ -207,7 +208,7 @@ impl View<'_> {
     }
 
     fn unguarded(&self) -> Option<Standing> {
-        let key = guardrails::of_automation(self.automation)?;
+        let key = guardrails::of_automation(self.world, self.automation)?;
         if let Some(binding) = guardrails::in_the_way(self.world, &key) {
             let why = binding.why;
             let goes_by_itself = why.reason == Reason::GuardrailUnknown && guardrails::is_asked_again(self.world, &key);
@@ -222,14 +223,17 @@ impl View<'_> {
         }
         let looked = self.world.branches.get(&key).map(|facts| &facts.exists);
         Some(match looked {
-            Some(Err(refused)) if !is_passing(refused) => refused_by(refused),
+            Some(Err(refused)) if !refused.is_passing() => refused_by(refused),
             Some(Err(refused)) => self.told(Stage::Guardrails).unwrap_or_else(|| refused_by(refused)),
             Some(Ok(_)) | None => self.unread(Stage::Guardrails, "asking GitHub what guards the base branch"),
         })
     }
 
     fn unauthorized(&self, parsed: &Parsed) -> Option<Standing> {
-        let key = CredentialKey::of_automation(self.automation);
+        if let Some(why) = choice::none_usable(self.world, self.automation) {
+            return Some(Standing::Stalled(why));
+        }
+        let key = choice::reader(self.world, self.automation);
         let message = "checking the credential at GitHub";
         let version = match usability(&key, self.world.credentials.get(&key)) {
             Usability::Usable(version) => version,
@@ -243,11 +247,12 @@ impl View<'_> {
         }
     }
 
-    /// The token works, and will not for long.
+    /// The token works, and will not for long; and there is none that will.
     fn unrefreshed(&self) -> Option<Standing> {
-        let key = CredentialKey::of_automation(self.automation);
-        let credential = self.world.credentials.get(&key)?;
-        refresh::stalled(&key, credential).map(Standing::Stalled)
+        let stalled = |key: &CredentialKey| refresh::stalled(key, self.world.credentials.get(key)?);
+        let first = stalled(&choice::reader(self.world, self.automation))?;
+        let lasts = |status: &CredentialStatus| status.reason.is_none();
+        (!self.credentials().iter().any(lasts)).then_some(Standing::Stalled(first))
     }
 
     /// GitHub refused what this spec asked for the last time.
@@ -264,6 +269,10 @@ impl View<'_> {
                 Reason::StartRejected | Reason::RepositoryMoved | Reason::PermissionDenied | Reason::RepositoryNotFound
             )
         })?;
+        let is_of_one = matches!(reason, Reason::PermissionDenied | Reason::RepositoryNotFound);
+        if is_of_one && self.credentials().iter().any(|status| status.reason.is_none()) {
+            return None;
+        }
         let message = format!(
             "task {}: {}",
             newest.name_any(),
@@ -290,15 +299,11 @@ impl View<'_> {
 /// What goes by itself keeps nobody busy.
 fn refused_by(refused: &Refused) -> Standing {
     let why = Why::new(refused.reason, refused.message.clone());
-    if is_passing(refused) {
+    if refused.is_passing() {
         Standing::Reconciling(why)
     } else {
         Standing::Stalled(why)
     }
-}
-
-fn is_passing(refused: &Refused) -> bool {
-    matches!(refused.reason, Reason::RateLimited | Reason::GitHubUnavailable)
 }
 
 pub(super) fn stalled_by(problems: &[Problem]) -> Standing {

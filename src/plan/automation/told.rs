@@ -51,7 +51,7 @@ impl View<'_> {
 
     /// What is known of the base branch's guardrails, or was told of those that are still required.
     pub(super) fn guardrails(&self) -> Vec<GuardrailStatus> {
-        let Some(key) = guardrails::of_automation(self.automation) else {
+        let Some(key) = guardrails::of_automation(self.world, self.automation) else {
             return Vec::new();
         };
         if !guardrails::is_unread(self.world, &key) || self.told_generation() != self.automation.metadata.generation {

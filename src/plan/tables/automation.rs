@@ -343,7 +343,7 @@ fn the_status_sums_up_a_window() {
 }
 
 fn branch() -> BranchKey {
-    guardrails::of_automation(&automation("one", 1)).unwrap()
+    guardrails::of_automation(&World::default(), &automation("one", 1)).unwrap()
 }
 
 fn verified(world: &mut World) {

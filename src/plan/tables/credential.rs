@@ -258,7 +258,7 @@ fn a_branch_is_asked_for_at_its_own_pace() {
         ),
     ];
     for (what, change, expected) in table {
-        let branch = guardrails::of_automation(&automation("one", 1)).unwrap();
+        let branch = guardrails::of_automation(&World::default(), &automation("one", 1)).unwrap();
         let world = world(vec![], |world| {
             let mut policy = policy(None);
             policy.spec.guardrails = Some(yaml("{approvals: 1}"));

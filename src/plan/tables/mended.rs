@@ -299,7 +299,7 @@ fn a_question_about_one_ends_no_other() {
     let next = with_credential(due("one", "b", -5, None), 2);
     let world = world(vec![asked, next], |w| {
         w.put_automation(changed("{concurrency: {whenFull: Skip}}"));
-        let mut branch = crate::plan::guardrails::of_automation(&automation("one", 1)).unwrap();
+        let mut branch = crate::plan::guardrails::of_automation(&World::default(), &automation("one", 1)).unwrap();
         branch.credential = credential(1);
         w.branches.remove(&branch);
     });

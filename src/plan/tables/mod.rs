@@ -3,6 +3,7 @@
 mod admission;
 mod automation;
 mod credential;
+mod credentials;
 mod crowd;
 mod event;
 mod following;
@@ -130,7 +131,7 @@ fn world(tasks: Vec<AgentTask>, change: impl FnOnce(&mut World)) -> World {
     }
     for index in 0..3 {
         world.credentials.insert(credential(index), usable());
-        let mut branch = super::guardrails::of_automation(&automation("one", 1)).unwrap();
+        let mut branch = super::guardrails::of_automation(&World::default(), &automation("one", 1)).unwrap();
         branch.credential = credential(index);
         world.branches.insert(branch, seen());
     }

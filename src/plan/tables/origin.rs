@@ -64,7 +64,7 @@ fn decided(trigger: &str, event: Told, seen: Option<Seen>, heads: Heads) -> (Wor
     };
     task.metadata.uid = Some("uid-task".to_owned());
     task.metadata.name = Some("task".to_owned());
-    let key = origin::of_task(&task).unwrap();
+    let key = origin::of_task(&World::default(), &task).unwrap();
     let world = world(vec![*task], |world| {
         world.put_automation(on(trigger));
         let mut policy = policy(None);

@@ -14,7 +14,7 @@ fn six() -> World {
         let mut automation = automation(&name, 1);
         automation.spec.credentials.secret_ref = credential(number).secret;
         world.credentials.insert(credential(number), usable());
-        let branch = crate::plan::guardrails::of_automation(&automation).unwrap();
+        let branch = crate::plan::guardrails::of_automation(&World::default(), &automation).unwrap();
         world.branches.insert(branch, seen());
         world.put_automation(automation);
         let seconds = i64::try_from(number).unwrap();
@@ -140,7 +140,7 @@ fn a_pull_request_that_is_merged_makes_room_in_other_namespaces() {
         let mut far = automation("far", 1);
         far.metadata.namespace = Some("other".to_owned());
         let key = CredentialKey::of_automation(&far);
-        let mut branch = crate::plan::guardrails::of_automation(&far).unwrap();
+        let mut branch = crate::plan::guardrails::of_automation(&World::default(), &far).unwrap();
         branch.credential = key.clone();
         world.branches.insert(branch, seen());
         world.credentials.insert(key, usable());

@@ -312,8 +312,20 @@ fn who_approves_is_told_as_whom_and_why_not() {
     let refused = "you are carol, whose approval does not count for task asked: it needs the approval of";
     type Row<'a> = (&'a [(&'a str, &'a str)], Vec<Approval>, &'a str, &'a [&'a str], String);
     let table: [Row; 7] = [
-        (&[], vec![], "bob", &["dev", "leads", "platform"], "as bob of leads".to_owned()),
-        (&[], vec![bob.clone()], "bob", &["dev", "leads", "platform"], "as bob of platform".to_owned()),
+        (
+            &[],
+            vec![],
+            "bob",
+            &["dev", "leads", "platform"],
+            "as bob of leads".to_owned(),
+        ),
+        (
+            &[],
+            vec![bob.clone()],
+            "bob",
+            &["dev", "leads", "platform"],
+            "as bob of platform".to_owned(),
+        ),
         (&[], vec![bob.clone()], "dave", &["leads"], "as dave".to_owned()),
         (
             bob_leads,
@@ -327,14 +339,18 @@ fn who_approves_is_told_as_whom_and_why_not() {
             vec![bob.clone()],
             "carol",
             &["leads"],
-            format!("{refused} dave or a member of platform (spec.requireApproval of AgentPolicy default): kubectl aauto approve asked"),
+            format!(
+                "{refused} dave or a member of platform (spec.requireApproval of AgentPolicy default): kubectl aauto approve asked"
+            ),
         ),
         (
             &[],
             vec![],
             "carol",
             &[],
-            format!("{refused} a member of leads (spec.requireApproval of AgentAutomation one): kubectl aauto approve asked"),
+            format!(
+                "{refused} a member of leads (spec.requireApproval of AgentAutomation one): kubectl aauto approve asked"
+            ),
         ),
         (
             &[],

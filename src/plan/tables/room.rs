@@ -26,6 +26,7 @@ fn attempt(seconds: i64) -> Attempt {
         written_at: at(seconds),
         written_by: String::new(),
         head_branch: None,
+        secret_ref: None,
         deadline: at(seconds + 15),
         outcome: None,
         message: None,

@@ -89,7 +89,7 @@ fn labelled(ids: &[i64]) -> Box<dyn FnOnce(&mut World)> {
             labelled: Some(labelled),
             ..PullFacts::default()
         };
-        let branch = crate::plan::guardrails::of_automation(&automation("one", 1)).unwrap();
+        let branch = crate::plan::guardrails::of_automation(&World::default(), &automation("one", 1)).unwrap();
         world.pulls.insert((branch.credential, branch.repository), facts);
     })
 }
@@ -132,7 +132,7 @@ fn what_becomes_of_a_task_that_waits() {
     let same = |task| with_key(task, "deps", |_| ());
     let facts = |change: fn(&mut BranchFacts)| {
         Box::new(move |world: &mut World| {
-            let key = crate::plan::guardrails::of_automation(&automation("one", 1)).unwrap();
+            let key = crate::plan::guardrails::of_automation(&World::default(), &automation("one", 1)).unwrap();
             change(world.branches.get_mut(&key).unwrap());
         }) as Box<dyn FnOnce(&mut World)>
     };
@@ -141,7 +141,7 @@ fn what_becomes_of_a_task_that_waits() {
             let mut policy = policy(None);
             policy.spec.guardrails = Some(serde_saphyr::from_str("{approvals: 1}").unwrap());
             world.put_policy(policy);
-            let key = crate::plan::guardrails::of_automation(&automation("one", 1)).unwrap();
+            let key = crate::plan::guardrails::of_automation(&World::default(), &automation("one", 1)).unwrap();
             let facts = world.branches.get_mut(&key).unwrap();
             facts.guardrails = Some(GuardrailFacts {
                 checked_at: at(-600),
@@ -506,7 +506,10 @@ fn what_becomes_of_a_task_that_waits() {
                 following(due("one", "a", 0, None), "r", FollowsBecause::SpecChange),
             ],
             nothing(),
-            &["a: wait: it takes the place of task r, which has yet to give way", "r: Start"],
+            &[
+                "a: wait: it takes the place of task r, which has yet to give way",
+                "r: Start",
+            ],
         ),
         (
             "what it follows started instead",
@@ -586,7 +589,13 @@ fn a_changed_spec_makes_another_task_which_takes_the_place() {
 /// What keeps a task from starting as it was decided may not keep it as the spec is now.
 #[test]
 fn a_changed_spec_frees_a_task_from_what_was_in_the_way_of_the_old_one() {
-    type Row = (&'static str, AgentTask, Option<AgentTask>, fn(&mut PolicySpec), &'static str);
+    type Row = (
+        &'static str,
+        AgentTask,
+        Option<AgentTask>,
+        fn(&mut PolicySpec),
+        &'static str,
+    );
     let same = |task| with_key(task, "deps", |_| ());
     let of_model = |mut task: AgentTask| {
         task.spec.agent.model = "old".to_owned();
@@ -800,7 +809,11 @@ fn nothing_of_an_automation_that_is_unreadable_starts() {
         task
     };
     let table: [(&str, AgentTask, bool); 4] = [
-        ("a person made it, and nothing was known before", due("one", "a", 0, None), false),
+        (
+            "a person made it, and nothing was known before",
+            due("one", "a", 0, None),
+            false,
+        ),
         ("the controller did", owned(due("one", "a", 0, None)), false),
         ("what it said before is known", owned(due("one", "a", 0, None)), true),
         (

@@ -72,6 +72,7 @@ const ON_PULL_REQUEST: &str = r#"[{"name": "event", "pullRequest": {"actions": [
 const BY_HAND: &str = r#"[{"name": "event", "manual": {}}, {"name": "tick", "schedule": {"cron": "0 0 29 2 *"}}]"#;
 const RECEIVER: &str =
     r#"[{"name": "chat", "url": "https://chat.acme.example/hook", "secretRef": {"name": "signing"}}]"#;
+const SECOND: &str = r#"[{"name": "second-token"}]"#;
 const APPROVERS: &str = r#"{"users": ["bob"], "groups": ["leads"]}"#;
 
 const AUTOMATION: &[Row] = &[
@@ -110,6 +111,22 @@ const AUTOMATION: &[Row] = &[
     row("concurrency.maxQueued"),
     row("concurrency.whenFull"),
     row("credentials"),
+    row("credentials.alternates")
+        .only(&[(SECOND, ""), (r#"[{"name": "absent"}]"#, "Degraded=True SecretMissing: Secret absent:")])
+        .bad(&[
+            (r#"[{"name": "github-agent-token"}]"#, "name each Secret once: leave the one of secretRef out of alternates"),
+            (
+                r#"[{"name": "second-token"}, {"name": "second-token"}]"#,
+                "spec.credentials.alternates[1]: Duplicate value",
+            ),
+        ]),
+    row("credentials.alternates[].key")
+        .with(&[("/credentials/alternates", SECOND)])
+        .only(&[(r#""other""#, "has no key other")]),
+    row("credentials.alternates[].name")
+        .with(&[("/credentials/alternates", SECOND)])
+        .only(&[(r#""absent""#, "Degraded=True SecretMissing: Secret absent:")]),
+    row("credentials.use").with(&[("/credentials/alternates", SECOND)]),
     row("credentials.secretRef"),
     row("credentials.secretRef.key").only(&[(r#""other""#, "has no key other")]),
     row("credentials.secretRef.name").only(&[
@@ -347,6 +364,7 @@ const POLICY: &[Row] = &[
     row("budget.estimatePerTask")
         .with(&[("/budget/creditsPerDay", "20")])
         .good(&[("21", "BudgetExhausted")]),
+    row("credentialUse"),
     row("credentials").good(&[
         (r#"["github-*"]"#, ""),
         ("[]", "spec.credentials must name github-agent-token"),

@@ -202,8 +202,8 @@ fn scheduled_times() -> Timestamp {
 pub async fn close_the_gate(client: &Client) {
     let spec = json!({
         "namespaces": ["desk-*"], "repositories": ["**"], "baseBranches": ["**"], "triggers": ["Schedule"],
-        "models": ["**"], "customAgents": ["**"], "credentials": ["**"], "startPolicies": ["AtMostOnce", "AtLeastOnce"],
-        "maxActivePerAutomation": 5, "maxPriority": 10, "maxRetries": 3, "maxActiveDeadlineSeconds": 10_000,
+        "models": ["**"], "customAgents": ["**"], "credentials": ["**"], "credentialUse": ["Failover", "Spread"],
+        "startPolicies": ["AtMostOnce", "AtLeastOnce"], "maxActivePerAutomation": 5, "maxPriority": 10, "maxRetries": 3, "maxActiveDeadlineSeconds": 10_000,
         "maxOpenPullRequestsPerAutomation": 5, "guardrails": {"approvals": 2},
     });
     let spec: PolicySpec = serde_json::from_value(spec).unwrap();

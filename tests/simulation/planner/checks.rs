@@ -212,9 +212,7 @@ impl Checks {
             named.is_some_and(|named| known.name_any() == named || pull == Some(named))
         };
         let is_same = |known: &Known| {
-            is_named(&known.task)
-                && is_of_same(&known.task, task)
-                && known.task.spec.trigger == task.spec.trigger
+            is_named(&known.task) && is_of_same(&known.task, task) && known.task.spec.trigger == task.spec.trigger
         };
         if status(task).reason == Some(Reason::Duplicate) && self.tasks.values().any(is_same) {
             self.breaks(format!("2: {} gives way to a task of its own cause", task.name_any()));
@@ -676,7 +674,8 @@ fn outside_spec(task: &AgentTask, automation: &AgentAutomation) -> Option<&'stat
     let spec = &automation.spec;
     let keeps = spec.on_spec_change == OnSpecChange::Keep;
     let is_as_now = task.spec.prompt.contains(&spec.prompt.goal)
-        && task.spec.secret_ref == spec.credentials.secret_ref
+        && task.spec.secret_refs().eq(spec.credentials.all())
+        && task.spec.shared_use() == spec.credentials.shared_use()
         && task.spec.priority() == spec.priority;
     if spec.suspend {
         Some("its automation is suspended")

@@ -277,7 +277,7 @@ impl Errand {
     }
 
     fn claim(&mut self, task: Box<AgentTask>, admitted: Box<Admitted>, shell: &mut Shell) -> Option<Call> {
-        let Some(token) = shell.tokens.get(&CredentialKey::of_task(&task)).copied() else {
+        let Some(token) = shell.tokens.get(&CredentialKey::of_start(&task, &admitted)).copied() else {
             self.fail("the credential can't be used");
             return None;
         };

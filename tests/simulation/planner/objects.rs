@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use agent_automation::api::AgentAutomation;
 use agent_automation::api::automation::{
-    AutomationSpec, Budget, Deduplicate, DuplicateWhile, OnDuplicate, OnSpecChange, RetriedEnd, Retry, SecretKeyRef,
-    StaleAction, StalePullRequest, StartPolicy, WhenFull,
+    AutomationSpec, Budget, CredentialUse, Credentials, Deduplicate, DuplicateWhile, OnDuplicate, OnSpecChange,
+    RetriedEnd, Retry, SecretKeyRef, StaleAction, StalePullRequest, StartPolicy, WhenFull,
 };
 use agent_automation::api::interval::Interval;
 use agent_automation::api::policy::{FreezeWindow, Guardrails, PolicyBudget, PolicySpec, WhenFrozen};
@@ -47,6 +47,7 @@ static POLICY: LazyLock<PolicySpec> = LazyLock::new(|| {
         "models": ["*"],
         "customAgents": ["*"],
         "credentials": ["token-*"],
+        "credentialUse": ["Failover", "Spread"],
         "startPolicies": ["AtMostOnce", "AtLeastOnce"],
     });
     serde_json::from_value(spec).unwrap()
@@ -90,7 +91,7 @@ pub fn automation(index: usize, chance: &mut StdRng) -> AgentAutomation {
     automation.metadata.namespace = Some(namespace.to_owned());
     let spec = &mut automation.spec;
     REPOSITORIES[usize::from(likely(chance, 0.3))].clone_into(&mut spec.repository);
-    SECRETS[usize::from(likely(chance, 0.3))].clone_into(&mut spec.credentials.secret_ref.name);
+    credentials_of(spec, 0.3, chance);
     let schedule = spec.triggers[0].schedule.as_mut().unwrap();
     schedule.cron = format!("@every {}s", pick(chance, &[20, 45, 60, 90, 150]));
     schedule.starting_deadline_seconds = pick(chance, &[None, None, Some(30), Some(120)]);
@@ -169,6 +170,21 @@ fn deduplicate(chance: &mut StdRng) -> Deduplicate {
     }
 }
 
+/// One of the Secrets, or both in an order.
+fn credentials_of(spec: &mut AutomationSpec, second: f64, chance: &mut StdRng) {
+    let first = usize::from(likely(chance, second));
+    let named = |index: usize| SecretKeyRef {
+        name: SECRETS[index].to_owned(),
+        key: "token".to_owned(),
+    };
+    let both = likely(chance, 0.3);
+    spec.credentials = Credentials {
+        secret_ref: named(first),
+        alternates: both.then(|| named(1 - first)).into_iter().collect(),
+        choice: pick(chance, &[CredentialUse::Failover, CredentialUse::Spread]),
+    };
+}
+
 /// Another version of a spec.
 pub fn edit(spec: &mut AutomationSpec, chance: &mut StdRng) {
     match chance.random_range(0..6) {
@@ -176,7 +192,7 @@ pub fn edit(spec: &mut AutomationSpec, chance: &mut StdRng) {
         1 => terms(spec, chance),
         2 => spec.suspend = !spec.suspend,
         3 => spec.suspend = true,
-        4 => SECRETS[usize::from(likely(chance, 0.5))].clone_into(&mut spec.credentials.secret_ref.name),
+        4 => credentials_of(spec, 0.5, chance),
         _ => spec.suspend = false,
     }
 }

@@ -289,7 +289,11 @@ impl Leading {
             )
         };
         let action = actions.iter().find(writes)?;
-        let credential = CredentialKey::of_task(self.world.task(key)?);
+        let task = self.world.task(key)?;
+        let credential = match action {
+            Action::Start(admitted) => CredentialKey::of_start(task, admitted),
+            _ => CredentialKey::of_task(task),
+        };
         let next = add(now, settings.write_interval);
         self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
         self.world.writing.insert(key.clone(), credential);
