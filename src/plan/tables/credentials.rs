@@ -326,12 +326,12 @@ fn a_start_is_made_with_the_credential_that_is_chosen_for_it() {
 /// GitHub asks for one write at a time with each credential, so several start at once only where there are several.
 #[test]
 fn what_one_pass_starts_counts_for_the_next_choice() {
-    let tasks = || ["a", "b", "c", "d"].map(|name| waiting("Spread", name)).into();
+    let tasks = |usage: &str| ["a", "b", "c", "d"].map(|name| waiting(usage, name)).into();
     let all = |world: &World| {
         let planned = admission::plan(world, &SETTINGS(), at(0));
         ["a", "b", "c", "d"].map(|name| told(&planned, name))
     };
-    let mut world = stage("Spread", [Fine, Fine, Fine], tasks());
+    let mut world = stage("Spread", [Fine, Fine, Fine], tasks("Spread"));
     let three = ["start with token", "start with token-1", "start with token-2", "wait"];
     assert_eq!(all(&world), three);
     // The first is on its way, with the second credential.
@@ -341,7 +341,7 @@ fn what_one_pass_starts_counts_for_the_next_choice() {
         all(&world),
         ["nothing", "start with token", "start with token-2", "wait"]
     );
-    let world = stage("Failover", [Fine, Fine, Fine], tasks());
+    let world = stage("Failover", [Fine, Fine, Fine], tasks("Failover"));
     assert_eq!(all(&world), ["start with token", "wait", "wait", "wait"]);
 }
 
@@ -478,7 +478,8 @@ fn github_is_asked_about_an_automation_with_the_first_that_can_be_used() {
         for index in [0, 1, 2] {
             let reads = index == expected;
             assert_eq!(listens(index), usize::from(reads), "{are:?} {index}");
-            assert_eq!(is_named(index), reads, "{are:?} {index}");
+            // The other automation has but the first, and works on the same branch.
+            assert_eq!(is_named(index), reads || index == 0, "{are:?} {index}");
             assert_eq!(
                 world.automations_with(&credential(index)).count(),
                 if index == 0 { 2 } else { 1 }
