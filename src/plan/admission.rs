@@ -3,8 +3,8 @@
 //! Tasks are looked at in one order over all namespaces ([`order`](super::order)); each is held by the first thing that
 //! binds it, and one that is held does not stand in the way of the next. A task that starts counts at once, so that one
 //! pass never starts more than the caps allow. Policies are asked here, at the moment of the start, as they are now, and
-//! what only GitHub knows is asked for last, of tasks that nothing else holds. The [`queue`](super::queue) knows which
-//! tasks need not be looked at again.
+//! what only GitHub knows is asked for last, of tasks that nothing else holds: that is `fresh`. What a verdict writes and
+//! tells is in `told`. The [`queue`](super::queue) knows which tasks need not be looked at again.
 
 mod fresh;
 mod told;

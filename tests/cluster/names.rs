@@ -108,6 +108,10 @@ async fn who_asks_for_a_task_is_who_it_says() {
     let desk = Desk::open().await;
     let [developer, portal] = ["developer", "portal"].map(|name| desk.user(name));
     let (alice, forged) = ("alice@example.com", desk.task(&decided(), &json!({})));
+    let approved = json!({
+        "automation": {"name": "fix"}, "requester": developer,
+        "follows": {"name": "other", "because": "Retry", "approvals": [{"by": "bob", "at": "2026-11-22T06:00:00Z"}]},
+    });
     let nobody = desk.task(&json!({"automation": {"name": "fix"}}), &json!({}));
     let request = |requester: &str, via: Option<&str>| desk.request(requester, via);
     let table = [
@@ -129,6 +133,11 @@ async fn who_asks_for_a_task_is_who_it_says() {
         (
             "developer",
             forged.clone(),
+            "the controller decides trigger, repository",
+        ),
+        (
+            "developer",
+            desk.task(&approved, &json!({})),
             "the controller decides trigger, repository",
         ),
         ("portal", request(alice, Some(&portal)), ""),

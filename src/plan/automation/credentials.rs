@@ -33,7 +33,7 @@ impl View<'_> {
         let reason = hindered.first().filter(|_| !fine.is_empty())?.reason?;
         let sentences: Vec<_> = hindered
             .iter()
-            .map(|status| format!("Secret {}: {}", status.secret, status.message))
+            .map(|status| format!("{}: {}", status.secret, status.message))
             .collect();
         Some(Why::new(reason, sentences.join("; ")))
     }

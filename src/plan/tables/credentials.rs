@@ -305,7 +305,7 @@ fn a_start_is_made_with_the_credential_that_is_chosen_for_it() {
             "RateLimited: GitHub's rate limit is used up for this credential; it is tried again when GitHub allows",
         ),
         (
-            "none can be used, of two",
+            "none can be used, here either",
             "Spread",
             [Rejected, Missing, Missing],
             &[],
@@ -500,21 +500,21 @@ fn an_automation_is_ready_while_one_can_be_used_and_tells_of_those_that_can_not(
             "the first is not there",
             [Missing, Fine, Fine],
             "True Ready",
-            "SecretMissing: Secret token: Secret token is not there: create it in this namespace, with the token under the key \
+            "SecretMissing: token: Secret token is not there: create it in this namespace, with the token under the key \
              token",
         ),
         (
             "two can't be used",
             [Fine, Rejected, Blind],
             "True Ready",
-            "CredentialRejected: Secret token-1: GitHub refused the token in Secret token-1 (401): put a valid one into it; \
-             this one is not tried again; Secret token-2: it does not see acme/api",
+            "CredentialRejected: token-1: GitHub refused the token in Secret token-1 (401): put a valid one into it; \
+             this one is not tried again; token-2: it does not see acme/api",
         ),
         (
             "one may not start tasks",
             [TurnedAwayBefore, Fine, Fine],
             "True Ready",
-            "PermissionDenied: Secret token: it may not start tasks",
+            "PermissionDenied: token: it may not start tasks",
         ),
         (
             "none can be used",
@@ -526,7 +526,7 @@ fn an_automation_is_ready_while_one_can_be_used_and_tells_of_those_that_can_not(
             "the next is not known yet",
             [Missing, Unread, Fine],
             "Unknown Verifying",
-            "SecretMissing: Secret token: Secret token is not there: create it in this namespace, with the token under the key token",
+            "SecretMissing: token: Secret token is not there: create it in this namespace, with the token under the key token",
         ),
         ("nothing is known", [Unread, Unread, Unread], "Unknown Verifying", ""),
     ];

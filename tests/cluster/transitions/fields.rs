@@ -112,7 +112,7 @@ const AUTOMATION: &[Row] = &[
     row("concurrency.whenFull"),
     row("credentials"),
     row("credentials.alternates")
-        .only(&[(SECOND, ""), (r#"[{"name": "absent"}]"#, "Degraded=True SecretMissing: Secret absent:")])
+        .only(&[(SECOND, ""), (r#"[{"name": "absent"}]"#, "Degraded=True SecretMissing: absent: Secret absent is not there")])
         .bad(&[
             (r#"[{"name": "github-agent-token"}]"#, "name each Secret once: leave the one of secretRef out of alternates"),
             (
@@ -125,7 +125,7 @@ const AUTOMATION: &[Row] = &[
         .only(&[(r#""other""#, "has no key other")]),
     row("credentials.alternates[].name")
         .with(&[("/credentials/alternates", SECOND)])
-        .only(&[(r#""absent""#, "Degraded=True SecretMissing: Secret absent:")]),
+        .only(&[(r#""absent""#, "Degraded=True SecretMissing: absent: Secret absent is not there")]),
     row("credentials.use").with(&[("/credentials/alternates", SECOND)]),
     row("credentials.secretRef"),
     row("credentials.secretRef.key").only(&[(r#""other""#, "has no key other")]),
