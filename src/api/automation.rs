@@ -11,12 +11,15 @@ use super::Reason;
 use super::interval::Interval;
 use super::notify::Notify;
 use super::task::Phase;
-use super::trigger::Trigger;
+use super::trigger::{Association, Trigger};
 
 /// On an automation that stopped itself: any value that it did not have before resumes it.
 pub const RESUME_ANNOTATION: &str = "agentautomation.dev/resume";
 /// On an automation: why a person suspended it.
 pub const SUSPENDED_FOR_ANNOTATION: &str = "agentautomation.dev/suspended-for";
+/// On an automation: the user who suspended it, or who let it go on. Admission sees to it that nobody writes another's name.
+pub const SUSPENDED_BY_ANNOTATION: &str = "agentautomation.dev/suspended-by";
+pub const RESUMED_BY_ANNOTATION: &str = "agentautomation.dev/resumed-by";
 
 /// Coding-agent work that a team declares: when it is wanted, in which repository and on which branch, with which
 /// prompt, how much of it at once, and with which credential.
@@ -739,6 +742,37 @@ pub struct EventsStatus {
     /// What would have fired and was found later than `maxEventAge`, over the automation's life.
     #[serde(default)]
     pub skipped: i64,
+    /// What would have fired if somebody else had done it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedEvents>,
+}
+
+/// What happened at GitHub and fires nothing, because of who did it.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedEvents {
+    /// How many events, over the automation's life. One that GitHub shows after a newer one is not counted.
+    pub count: i64,
+    /// The newest of them.
+    pub last: RefusedEvent,
+}
+
+/// One of them.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedEvent {
+    /// When it happened.
+    pub time: Timestamp,
+    /// GitHub's word for it, or `comment`.
+    pub action: String,
+    /// The issue or the pull request to which it happened.
+    pub url: String,
+    /// The login of who did it.
+    pub sender: String,
+    /// What they are to the repository.
+    pub association: Association,
+    /// The trigger that would have fired, and why it does not.
+    pub message: String,
 }
 
 /// One guardrail, and what GitHub says of it.

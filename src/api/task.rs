@@ -28,6 +28,11 @@ pub const ADOPT_ANNOTATION: &str = "agentautomation.dev/adopt";
 pub const ABANDON_ANNOTATION: &str = "agentautomation.dev/abandon";
 /// On a task that waits: why it is not to start any more.
 pub const CANCEL_ANNOTATION: &str = "agentautomation.dev/cancel";
+/// Added to one of these three: the user who decides. Admission sees to it that nobody writes another's name but who may ask
+/// for others.
+pub const BY_SUFFIX: &str = "-by";
+/// Added to one of these three: the user who wrote it for the one who decides.
+pub const VIA_SUFFIX: &str = "-via";
 /// On a task that waits for an approval: the user who approves. Admission sees to it that nobody writes another's name.
 pub const APPROVED_BY_ANNOTATION: &str = "agentautomation.dev/approved-by";
 /// Beside it, where a group's members may approve: that group, of which admission knows the user to be a member.
@@ -516,6 +521,9 @@ pub struct TaskStatus {
     /// Who approved it: one for each rule that requires it, or one for several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
+    /// Who cancelled, adopted or abandoned it, the newest last; five at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interventions: Vec<Intervention>,
     /// What was said of it where it came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportStatus>,
@@ -611,6 +619,53 @@ pub struct Approval {
     pub as_member_of: Option<String>,
     /// When the controller saw it.
     pub at: Timestamp,
+}
+
+/// What a person decided about a task, as it took effect.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Intervention {
+    pub kind: InterventionKind,
+    /// The user who decided it.
+    pub by: String,
+    /// The user who wrote it for them, as a portal does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
+    /// When the controller saw it.
+    pub at: Timestamp,
+}
+
+/// What a person can decide about a task.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InterventionKind {
+    /// It is not to start.
+    Cancel,
+    /// Which task at GitHub it is.
+    Adopt,
+    /// It is given up.
+    Abandon,
+}
+
+impl InterventionKind {
+    /// The annotation that says so.
+    #[must_use]
+    pub fn annotation(self) -> &'static str {
+        match self {
+            Self::Cancel => CANCEL_ANNOTATION,
+            Self::Adopt => ADOPT_ANNOTATION,
+            Self::Abandon => ABANDON_ANNOTATION,
+        }
+    }
+
+    /// What was done, as a sentence has it.
+    #[must_use]
+    pub fn past(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancelled",
+            Self::Adopt => "adopted",
+            Self::Abandon => "given up",
+        }
+    }
 }
 
 /// A rule of an object.

@@ -249,6 +249,23 @@ pub enum Association {
     None,
 }
 
+impl Association {
+    /// GitHub's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "OWNER",
+            Self::Member => "MEMBER",
+            Self::Collaborator => "COLLABORATOR",
+            Self::Contributor => "CONTRIBUTOR",
+            Self::FirstTimer => "FIRST_TIMER",
+            Self::FirstTimeContributor => "FIRST_TIME_CONTRIBUTOR",
+            Self::Mannequin => "MANNEQUIN",
+            Self::None => "NONE",
+        }
+    }
+}
+
 /// What happens to an issue (the `action` of GitHub's `issues` event).
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::api::AgentTask;
 use crate::api::policy::TriggerKind;
-use crate::api::task::{Approval, Bound, CredentialIdentity, PolicyRef};
+use crate::api::task::{Approval, Bound, CredentialIdentity, Intervention, PolicyRef};
 use crate::plan::automation::{credits, seconds_to_review};
 use crate::plan::request::approvals;
 use crate::plan::world::phase;
@@ -64,6 +64,8 @@ pub struct Past {
     /// How it is known who asked for it.
     pub established_by: &'static str,
     pub approvals: Vec<Approval>,
+    /// Who cancelled, adopted or abandoned it.
+    pub interventions: Vec<Intervention>,
     pub phase: &'static str,
     pub reason: Option<&'static str>,
     pub message: Option<String>,
@@ -151,6 +153,7 @@ fn past(view: &View, task: &AgentTask) -> Past {
         requested_via: task.spec.requested_via.clone(),
         established_by: established_by(cause.kind),
         approvals: approvals(task).cloned().collect(),
+        interventions: status.interventions.clone(),
         phase: phase(task).as_str(),
         reason: status.reason.map(crate::api::Reason::as_str),
         message: status.message.clone(),

@@ -10,9 +10,12 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
 
-use crate::api::automation::GuardrailStatus;
+use crate::api::automation::{
+    GuardrailStatus, RESUMED_BY_ANNOTATION, RefusedEvent, RefusedEvents, SUSPENDED_BY_ANNOTATION,
+};
 use crate::api::task::Bound;
 use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::domain::outside::clean_line;
 use crate::plan::automation::{narrowed, outlook};
 use crate::plan::conditions::Standing;
 use crate::plan::world::{automation_key, counts, folded, phase};
@@ -24,6 +27,8 @@ use super::table::{print_words, relative};
 use remedy::remedy;
 use story::ASKED_AGAIN;
 
+/// The most characters of a user's name.
+const LONGEST_NAME: usize = 256;
 /// The most tasks that are named.
 const NAMED: usize = 3;
 /// Sentences are folded at this many columns, and go on below their first word.
@@ -283,6 +288,8 @@ fn of_its_tasks(
     }));
     lines.extend(narrowed(&view.world, automation, view.now).map(|why| format!("narrowed: {}", why.message)));
     lines.extend(degraded(automation));
+    lines.extend(signed(automation));
+    lines.extend(refused_of(automation, view.now));
     lines.extend(undelivered(automation, &tasks));
     lines.extend(in_the_way_of(waiting, reason));
     lines.extend(tasks.iter().filter_map(|task| refused_for(task)).take(NAMED));
@@ -308,6 +315,38 @@ fn refused_for(task: &AgentTask) -> Option<String> {
     let (name, said) = (task.name_any(), pulls::refusal(pull)?);
     Some(format!(
         "GitHub refused what was to be done about the pull request of {name}: {said}"
+    ))
+}
+
+/// Who suspended it or let it go on, where a name was written.
+fn signed(automation: &AgentAutomation) -> Option<String> {
+    let (annotation, did) = if automation.spec.suspend {
+        (SUSPENDED_BY_ANNOTATION, "suspended")
+    } else {
+        (RESUMED_BY_ANNOTATION, "resumed")
+    };
+    let by = clean_line(automation.annotations().get(annotation)?, LONGEST_NAME).text;
+    (!by.is_empty()).then(|| format!("{did} by {by}"))
+}
+
+/// What happened at GitHub and would have fired, had somebody else done it.
+fn refused_of(automation: &AgentAutomation, now: Timestamp) -> Option<String> {
+    let RefusedEvents { count, last } = automation.status.as_ref()?.events.as_ref()?.refused.as_ref()?;
+    let RefusedEvent {
+        time,
+        action,
+        url,
+        sender,
+        association,
+        message,
+    } = last;
+    let (when, association) = (relative(Some(*time), now), association.as_str());
+    let of_many = match count {
+        1 => String::new(),
+        count => format!("; the last of {count}"),
+    };
+    Some(format!(
+        "refused: {action} by {sender} ({association}), {when}, {url}: {message}{of_many}"
     ))
 }
 

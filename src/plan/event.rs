@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
+use crate::api::automation::RefusedEvent;
 use crate::api::policy::TriggerKind;
 use crate::api::task::Occurrence;
 use crate::api::trigger::{
@@ -294,6 +295,31 @@ pub fn is_too_old(automation: &AgentAutomation, event: &Event, now: Timestamp) -
     })
 }
 
+/// What is told of an event that would have fired, had somebody else done it. A trigger's `when` is not asked: it costs too
+/// much for what anybody can do.
+#[must_use]
+pub fn refused(automation: &AgentAutomation, event: &Event, now: Timestamp) -> Option<RefusedEvent> {
+    let triggers = automation.spec.triggers.iter();
+    let mut polled = triggers.filter(|trigger| unheard(trigger, Source::Poll).is_none());
+    let message = polled.find_map(|trigger| {
+        let filter = filter(trigger)?;
+        let why = unauthorized(filter, event)?;
+        let is_wanted = unwanted(automation, trigger, event).is_none()
+            && untimely(automation, filter, event, Source::Poll, now).is_none()
+            && unfiltered(filter, event).is_none();
+        is_wanted.then(|| format!("trigger {}: {why}", trigger.name))
+    })?;
+    let line = |text: &str| clean_line(text, LINE_MAX).text;
+    Some(RefusedEvent {
+        time: event.at,
+        action: action(&event.what).to_owned(),
+        url: line(&event.subject.url),
+        sender: line(&event.actor.login),
+        association: event.actor.association,
+        message,
+    })
+}
+
 /// The triggers that fire for the past: for how many, and how long ago.
 pub fn backfills(automation: &AgentAutomation) -> impl Iterator<Item = (&str, usize, SignedDuration)> {
     let triggers = automation.spec.triggers.iter();
@@ -338,16 +364,19 @@ fn refusal(
     now: Timestamp,
 ) -> Option<String> {
     let filter = filter(trigger)?;
-    let of_kind = match (&trigger.issue, &trigger.pull_request) {
-        (Some(issue), _) => unwanted_by_issue(issue, event),
-        (None, Some(pull)) => unwanted_by_pull_request(pull, event, &automation.spec.branches.base),
-        (None, None) => None,
-    };
-    of_kind
+    unwanted(automation, trigger, event)
         .or_else(|| untimely(automation, filter, event, source, now))
         .or_else(|| unauthorized(filter, event))
         .or_else(|| unfiltered(filter, event))
         .or_else(|| unless(filter, event))
+}
+
+fn unwanted(automation: &AgentAutomation, trigger: &Trigger, event: &Event) -> Option<String> {
+    match (&trigger.issue, &trigger.pull_request) {
+        (Some(issue), _) => unwanted_by_issue(issue, event),
+        (None, Some(pull)) => unwanted_by_pull_request(pull, event, &automation.spec.branches.base),
+        (None, None) => None,
+    }
 }
 
 /// What can't be told of an event is not true of it.
@@ -501,7 +530,7 @@ fn unauthorized(filter: &Filter, event: &Event) -> Option<String> {
         return Some("a bot did it, and authors.logins does not name that".to_owned());
     }
     let is_known = filter.authors.associations.contains(&actor.association);
-    (!is_known).then(|| "who did it is none of its authors".to_owned())
+    (!is_known).then(|| "who did it is none of its authors (authors.associations, authors.logins)".to_owned())
 }
 
 fn unfiltered(filter: &Filter, event: &Event) -> Option<String> {

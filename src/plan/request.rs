@@ -2,21 +2,29 @@
 //!
 //! Its spec says who asks for which automation with which inputs, and stays as it is; what the controller makes of that
 //! is written to its status, and counts as its spec from then on. Admission (`deploy/`) sees to it that nobody writes
-//! another's name as requester or as approver; here it is seen to that there is one, and that they are two.
+//! another's name as requester, as approver or as who ends it; here it is seen to that there is one, and that they are two.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::automation::RequireApproval;
 use crate::api::policy::TriggerKind;
-use crate::api::task::{APPROVED_BY_ANNOTATION, APPROVED_FOR_ANNOTATION, Approval, Bound, CANCEL_ANNOTATION, TaskSpec};
+use crate::api::task::{
+    APPROVED_BY_ANNOTATION, APPROVED_FOR_ANNOTATION, Approval, BY_SUFFIX, Bound, CANCEL_ANNOTATION, Intervention,
+    InterventionKind, TaskSpec, TaskStatus, VIA_SUFFIX,
+};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::inputs;
+use crate::domain::outside::clean_line;
 
 use super::room::bound_to;
 use super::spec::{Occasion, Parsed};
 use super::world::{ObjectKey, World, automation_key};
 use super::{Why, automation};
+
+/// The most characters of a user's name.
+const NAME_MAX: usize = 256;
+const INTERVENTIONS_KEPT: usize = 5;
 
 /// What is made of a task that somebody made by hand.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +101,23 @@ pub fn cancelled(task: &AgentTask) -> Option<Why> {
     };
     let message = super::start::bounded(&format!("a person cancelled it before it started: {because}"));
     Some(Why::new(Reason::CancelledByPerson, message))
+}
+
+/// Writes down in whose name a person decided about a task, where a name was given.
+pub fn sign(task: &AgentTask, status: &mut TaskStatus, kind: InterventionKind, now: Timestamp) {
+    let named = |suffix: &str| {
+        let name = task.annotations().get(&format!("{}{suffix}", kind.annotation()))?;
+        Some(clean_line(name, NAME_MAX).text).filter(|name| !name.is_empty())
+    };
+    let signed = named(BY_SUFFIX).map(|by| Intervention {
+        kind,
+        by,
+        via: named(VIA_SUFFIX),
+        at: now,
+    });
+    status.interventions.extend(signed);
+    let surplus = status.interventions.len().saturating_sub(INTERVENTIONS_KEPT);
+    status.interventions.drain(..surplus);
 }
 
 /// Where a task stands with those whose approval it needs.

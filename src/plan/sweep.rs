@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::automation::EventsStatus;
+use crate::api::automation::{EventsStatus, RefusedEvents};
 use crate::api::trigger::Source;
 use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::event::Event;
 use crate::domain::repository::Repository;
 
 use super::credential::{Usability, choice, limited_until, usability};
-use super::event::{Decision, backfills, created, is_too_old, listens, of_automation, wants_reviews};
+use super::event::{self, Decision, backfills, created, is_too_old, listens, of_automation, wants_reviews};
 use super::spec::parse;
 use super::time::{add, again, pending};
 use super::world::{CredentialKey, EventFacts, ObjectKey, World, folded};
@@ -132,25 +132,55 @@ pub fn status(world: &World, automation: &AgentAutomation, now: Timestamp) -> Op
     if !listens(automation, Source::Poll) {
         return None;
     }
-    let moved = || {
-        let repository = Repository::parse(&automation.spec.repository).ok()?;
-        let facts = world.events.get(&(choice::reader(world, automation), repository))?;
-        let name = ObjectKey::of(automation);
-        let is_settled = facts.events.iter().all(|event| is_settled(facts, &name, event));
-        let seen = facts.checked_at?.saturating_sub(LAG).ok()?;
-        let through = facts.newest?.min(seen);
-        let from = position(automation);
-        let passed = facts
-            .events
-            .iter()
-            .filter(|event| from < event.at && event.at <= through);
-        let skipped = passed.filter(|event| is_too_old(automation, event, now)).count();
-        (is_settled && through > from).then(|| EventsStatus {
-            swept_through: through,
-            skipped: before.as_ref().map_or(0, |before| before.skipped) + i64::try_from(skipped).unwrap_or(0),
-        })
+    let Some(facts) = facts_of(world, automation) else {
+        return before;
     };
-    moved().or(before)
+    let name = ObjectKey::of(automation);
+    if !facts.events.iter().all(|event| is_settled(facts, &name, event)) {
+        return before;
+    }
+    let from = position(automation);
+    let through = looked_through(facts).map_or(from, |through| through.max(from));
+    let passed = facts
+        .events
+        .iter()
+        .filter(|event| from < event.at && event.at <= through);
+    let skipped = passed.filter(|event| is_too_old(automation, event, now)).count();
+    let refused = refused(facts, automation, before.as_ref(), now);
+    let is_known = before.is_some() || through > from || refused.is_some();
+    is_known.then(|| EventsStatus {
+        swept_through: through,
+        skipped: before.map_or(0, |before| before.skipped) + i64::try_from(skipped).unwrap_or(0),
+        refused,
+    })
+}
+
+fn looked_through(facts: &EventFacts) -> Option<Timestamp> {
+    let seen = facts.checked_at?.saturating_sub(LAG).ok()?;
+    Some(facts.newest?.min(seen))
+}
+
+/// What people did who may cause nothing. It does not wait for the position, and is told by the write that moves that where
+/// events keep coming; so strangers make nobody write more often than it is looked.
+fn refused(
+    facts: &EventFacts,
+    automation: &AgentAutomation,
+    before: Option<&EventsStatus>,
+    now: Timestamp,
+) -> Option<RefusedEvents> {
+    let known = before.and_then(|before| before.refused.clone());
+    let after = position(automation).max(known.as_ref().map_or(Timestamp::MIN, |known| known.last.time));
+    let new = facts.events.iter().filter(|event| event.at > after);
+    new.filter_map(|event| event::refused(automation, event, now))
+        .fold(known, |known, last| {
+            let count = known.map_or(0, |known| known.count).saturating_add(1);
+            Some(RefusedEvents { count, last })
+        })
+}
+
+fn facts_of<'a>(world: &'a World, automation: &AgentAutomation) -> Option<&'a EventFacts> {
+    let repository = Repository::parse(&automation.spec.repository).ok()?;
+    world.events.get(&(choice::reader(world, automation), repository))
 }
 
 /// Who has what there is to make of an event.

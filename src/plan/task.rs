@@ -8,13 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::api::task::{
-    ABANDON_ANNOTATION, ADOPT_ANNOTATION, AttemptOutcome, GitHubTask, Phase, PullRequest, TaskStatus,
+    ABANDON_ANNOTATION, ADOPT_ANNOTATION, AttemptOutcome, GitHubTask, InterventionKind, Phase, PullRequest, TaskStatus,
 };
 use crate::api::{AgentTask, Reason};
 use crate::domain::task_state::TaskState;
 
 use super::credential::{Usability, limited_until, usability};
 use super::observed::{ListedTask, ObservedTask};
+use super::request::sign;
 use super::start::{bounded, say, settle};
 use super::time::{add, again};
 use super::world::{CredentialKey, ObjectKey, TaskFacts, World, counts};
@@ -289,6 +290,7 @@ fn given_up(task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Option<Tas
         Phase::Failed
     };
     say(&mut next, phase, Reason::Abandoned, message);
+    sign(task, &mut next, InterventionKind::Abandon, now);
     next.ended_at.get_or_insert(now);
     Some(next)
 }
@@ -329,6 +331,7 @@ fn resolved_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -
         settle(&mut next, number, AttemptOutcome::Adopted, Some("a person named it"));
         let message = format!("a person named task {id} as ours");
         start::adopt(&mut next, &named(id), Reason::Adopted, message, now);
+        sign(task, &mut next, InterventionKind::Adopt, now);
         return Some(next);
     }
     let reason = bounded(task.annotations().get(ABANDON_ANNOTATION)?);
@@ -342,6 +345,7 @@ fn resolved_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -
         Reason::Abandoned,
         format!("a person gave it up: {reason}"),
     );
+    sign(task, &mut next, InterventionKind::Abandon, now);
     Some(next)
 }
 

@@ -175,6 +175,41 @@ fn what_comes_next_is_what_happens_at_that_time() {
 }
 
 #[test]
+fn what_a_stranger_did_is_told_with_who_did_it_and_why_it_starts_nothing() {
+    let said = |count: u32| {
+        let refused = format!(
+            "status:\n  events: {{sweptThrough: \"2026-03-30T06:00:00Z\", skipped: 0, refused: {{count: {count}, last: {{time: \
+             \"2026-03-30T06:05:00Z\", action: labeled, url: \"https://github.com/acme/payments-api/issues/2\", sender: \
+             mallory, association: NONE, message: \"trigger label: who did it is none of its authors\"}}}}}}\n"
+        );
+        why(&world("", "", &[refused]), "aauto/deps")
+    };
+    let told = "refused: labeled by mallory (NONE), 5m ago, https://github.com/acme/payments-api/issues/2: trigger label: who \
+                did it is none of its authors";
+    let (one, three) = (said(1), said(3));
+    assert!(one.contains(&format!("{told} why:")), "{one}");
+    assert!(three.contains(&format!("{told}; the last of 3 why:")), "{three}");
+}
+
+#[test]
+fn who_decided_is_told() {
+    let cancelled = "phase: Skipped, reason: CancelledByPerson, message: no, endedAt: \"2026-03-30T06:00:01Z\", interventions: \
+                     [{kind: Cancel, by: alice, via: portal, at: \"2026-03-30T06:00:01.5Z\"}]";
+    let said = why(&world("", "", &[task("deps-x", "", cancelled)]), "task/deps-x");
+    assert!(
+        said.contains("cancelled by alice via portal at 2026-03-30T06:00:01Z ended"),
+        "{said}"
+    );
+    let names =
+        "metadata: {annotations: {agentautomation.dev/suspended-by: alice, agentautomation.dev/resumed-by: bob}, ";
+    for (suspend, expected) in [("  suspend: true\n", "suspended by alice"), ("", "resumed by bob")] {
+        let signed = world("", suspend, &[]).replace("metadata: {name: deps", &format!("{names}name: deps"));
+        let said = why(&signed, "aauto/deps");
+        assert!(said.contains(&format!("{expected} why:")), "{said}");
+    }
+}
+
+#[test]
 fn retries_are_told_as_they_are() {
     let failed = "phase: Failed, reason: SessionFailed, message: it broke, startedAt: \"2026-03-30T05:00:00Z\", endedAt: \
                   \"2026-03-30T05:30:00Z\", task: {id: g-1, shortId: g, state: failed}";

@@ -189,10 +189,20 @@ async fn people_ask_approve_and_stop_in_their_own_names() {
     assert_eq!(developer.run(&["cancel", &task, "--reason", "wrong one"]).await.0, 0);
     let cancelled = "Skipped CancelledByPerson: a person cancelled it before it started: wrong one";
     eventually_eq(cancelled.to_owned(), async || reason(&team, &task).await).await;
+    let (_, history, _) = developer.run(&["history", "quick", "-o", "json"]).await;
+    let history: Value = serde_json::from_str(&history).unwrap();
+    let told = ["kind", "by", "via"].map(|field| history[0]["interventions"][0][field].clone());
+    assert_eq!(told, [json!("Cancel"), json!(developer.user), Value::Null]);
+    let signed = async |did: &str| {
+        let (_, said, _) = developer.run(&["why", "automation/quick"]).await;
+        assert!(said.contains(&format!("{did} by {}", developer.user)), "{said}");
+    };
+    signed("suspended").await;
     assert_eq!(
         developer.run(&["resume", "quick"]).await.1,
         "automation quick goes on\n"
     );
+    signed("resumed").await;
     let (code, said) = developer.refused(&["resume", "quick"]).await;
     assert_eq!(
         (code, said.as_str()),

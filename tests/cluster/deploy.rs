@@ -37,10 +37,14 @@ const OBJECTS: &[&str] = &[
     "serviceaccount/agent-automation",
     "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-approvals",
     "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-deletions",
+    "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-interventions",
     "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-requests",
+    "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-suspensions",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-approvals",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-deletions",
+    "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-interventions",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-requests",
+    "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-suspensions",
 ];
 
 /// Resource, and the verbs on it, in every namespace.

@@ -232,13 +232,135 @@ async fn who_approves_a_task_is_who_it_says_and_another() {
     let forged = desk.task(&spec, &json!({"agentautomation.dev/approved-by": approver}));
     let said = desk.create("developer", &forged, true).await.unwrap_err();
     assert!(said.contains("an approval is the approver's own"), "{said}");
-    let reason = desk
-        .kubectl("approver", &["annotate", &task, "agentautomation.dev/cancel=wrong"], "")
+    let other = desk
+        .kubectl("approver", &["annotate", &task, "example.com/note=wrong"], "")
         .await;
-    assert!(
-        reason.is_ok(),
-        "other annotations are none of an approval's: {reason:?}"
+    assert!(other.is_ok(), "other annotations are none of an approval's: {other:?}");
+}
+
+#[tokio::test]
+async fn who_decides_about_a_task_is_who_it_says() {
+    let desk = Desk::open().await;
+    // A portal that may also change tasks: both roles.
+    let (role, account) = (
+        "--clusterrole=agent-automation-approve",
+        format!("--serviceaccount={}:portal", desk.namespace),
     );
+    desk.admin(&["create", "rolebinding", "portal-too", role, &account])
+        .await;
+    let [developer, approver, portal] = ["developer", "approver", "portal"].map(|name| desk.user(name));
+    let asked = desk
+        .create("developer", &desk.request(&developer, None), false)
+        .await
+        .unwrap();
+    let task = format!("agenttask/{asked}");
+    let (alice, own) = ("alice@example.com", "-by=system:serviceaccount:");
+    type Row<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a str>, &'a str);
+    let table: Vec<Row> = vec![
+        ("viewer", "wrong", Some(&developer), None, "forbidden"),
+        ("developer", "wrong", None, None, own),
+        ("developer", "wrong", Some(""), None, own),
+        ("developer", "wrong", Some(&approver), None, own),
+        (
+            "developer",
+            "wrong",
+            Some(alice),
+            Some(&developer),
+            "request-for-others",
+        ),
+        ("developer", "wrong", Some(&developer), Some(&portal), own),
+        ("portal", "wrong", Some(alice), None, own),
+        ("portal", "wrong", Some(alice), Some(&developer), own),
+        ("portal", "wrong", Some(""), Some(&portal), own),
+        ("developer", "wrong", Some(&developer), None, ""),
+        ("approver", "another", Some(&developer), None, own),
+        ("approver", "wrong", None, None, own),
+        ("approver", "another", Some(&approver), None, ""),
+        ("portal", "a third", Some(alice), Some(&portal), ""),
+        ("developer", "a third", Some(alice), None, own),
+        ("portal", "a third", Some(&portal), None, ""),
+    ];
+    for what in ["cancel", "adopt", "abandon"] {
+        for (who, value, by, via, told) in &table {
+            let key = format!("agentautomation.dev/{what}");
+            let name = |suffix: &str, name: Option<&str>| {
+                name.map_or(format!("{key}{suffix}-"), |name| format!("{key}{suffix}={name}"))
+            };
+            let (value, by, via) = (format!("{key}={value}"), name("-by", *by), name("-via", *via));
+            let write = ["annotate", "--overwrite", &task, &value, &by, &via];
+            let said = desk.kubectl(who, &write, "").await.err().unwrap_or_default();
+            assert!(
+                said.contains(told) && said.is_empty() == told.is_empty(),
+                "{who}: {value} {by} {via}: {said}"
+            );
+        }
+    }
+    let spec = json!({"automation": {"name": "fix"}, "requester": developer});
+    let forged = desk.task(
+        &spec,
+        &json!({"agentautomation.dev/cancel": "", "agentautomation.dev/cancel-by": alice}),
+    );
+    let said = desk.create("developer", &forged, true).await.unwrap_err();
+    assert!(said.contains("agentautomation.dev/cancel-by=system:"), "{said}");
+    let other = ["annotate", &task, "example.com/note=wrong"];
+    desk.kubectl("developer", &other, "").await.unwrap();
+    let names = ["", "-by", "-via"].map(|suffix| format!("agentautomation.dev/cancel{suffix}-"));
+    let taken_back = [&["annotate", task.as_str()][..], &names.each_ref().map(String::as_str)].concat();
+    desk.kubectl("developer", &taken_back, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn who_suspends_an_automation_is_who_it_says_if_it_says_so() {
+    let desk = Desk::open().await;
+    let [developer, other] = ["developer", "other"].map(|name| desk.user(name));
+    desk.admin(&["create", "serviceaccount", "other"]).await;
+    let account = format!("--serviceaccount={}:other", desk.namespace);
+    desk.admin(&["create", "rolebinding", "other", "--clusterrole=edit", &account])
+        .await;
+    let automation = json!({
+        "apiVersion": "agentautomation.dev/v1alpha1", "kind": "AgentAutomation", "metadata": {"name": "fix"},
+        "spec": {
+            "repository": "acme/api", "branches": {"base": "main", "allow": ["main"]}, "prompt": {"goal": "Mend it."},
+            "triggers": [{"name": "hand", "manual": {}}], "credentials": {"secretRef": {"name": "token"}},
+        },
+    });
+    desk.kubectl("developer", &["create", "-f", "-"], &automation.to_string())
+        .await
+        .unwrap();
+    let suspend = |by: &Value, because: &str, suspend: bool| {
+        json!({"metadata": {"annotations": {"agentautomation.dev/suspended-by": by, "agentautomation.dev/suspended-for":
+               because}}, "spec": {"suspend": suspend}})
+    };
+    let resume = |by: &str, value: &str| json!({"metadata": {"annotations": {"agentautomation.dev/resumed-by": by, "agentautomation.dev/resume": value}}});
+    let only = |suspend: bool| json!({"spec": {"suspend": suspend}});
+    let (own, none) = ("write agentautomation.dev/", Value::Null);
+    let table = [
+        ("developer", suspend(&json!(other), "a", true), own),
+        ("developer", suspend(&none, "a", true), ""),
+        ("developer", suspend(&json!(developer), "a", true), ""),
+        ("other", suspend(&json!(developer), "b", true), own),
+        ("other", only(false), ""),
+        ("other", only(true), ""),
+        ("other", suspend(&json!(other), "b", true), ""),
+        ("other", resume(&developer, "1"), own),
+        ("other", resume(&other, "1"), ""),
+        ("developer", resume(&other, "2"), own),
+        ("developer", resume(&developer, "2"), ""),
+    ];
+    for (who, change, told) in table {
+        let write = [
+            "patch",
+            "agentautomation/fix",
+            "--type=merge",
+            "-p",
+            &change.to_string(),
+        ];
+        let said = desk.kubectl(who, &write, "").await.err().unwrap_or_default();
+        assert!(
+            said.contains(told) && said.is_empty() == told.is_empty(),
+            "{who}: {change}: {said}"
+        );
+    }
 }
 
 #[tokio::test]

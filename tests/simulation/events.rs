@@ -51,14 +51,17 @@ pub async fn stage(seed: u64, source: &str) -> Stage {
 }
 
 pub fn open(stage: &Stage, title: &str) -> u64 {
-    let issue = NewIssue {
+    stage.github.open_issue(issue("mallory", title)).unwrap()
+}
+
+fn issue(by: &str, title: &str) -> NewIssue {
+    NewIssue {
         repository: REPOSITORY.to_owned(),
-        by: "mallory".to_owned(),
+        by: by.to_owned(),
         title: title.to_owned(),
         body: Some("It fails".to_owned()),
         labels: Vec::new(),
-    };
-    stage.github.open_issue(issue).unwrap()
+    }
 }
 
 fn change(stage: &Stage, number: u64, by: &str, change: IssueChange) {
@@ -119,6 +122,37 @@ async fn what_no_webhook_told_of_is_found_and_at_rest_nothing_is_written() {
         (55..=65).contains(&lists.len()),
         "one look a minute, of one request: {}",
         lists.len()
+    );
+    assert_eq!(broken(&stage), Vec::<String>::new());
+    process.terminate().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_strangers_do_starts_nothing_and_is_told_no_more_often_than_it_is_looked_for() {
+    const LABELS: u64 = 300;
+    let mut stage = stage(1, "Poll").await;
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(MINUTE)).await;
+    let before = stage.server.history(0).len();
+    for number in 0..LABELS {
+        let form = NewIssue {
+            labels: vec!["agent".to_owned()],
+            ..issue("mallory", &format!("Rewrite it, part {number}"))
+        };
+        stage.github.open_issue(form).unwrap();
+        stage.until(Duration::from_secs(MINUTE + 2 * (number + 1))).await;
+    }
+    stage.until(Duration::from_secs(15 * MINUTE)).await;
+    assert_eq!(told(&stage), vec![]);
+    let events = stage.automations()[0].status.clone().unwrap().events.unwrap();
+    let refused = events.refused.unwrap();
+    assert_eq!((refused.count, refused.last.sender.as_str()), (300, "mallory"));
+    assert!(refused.last.url.ends_with("/issues/300"), "{refused:?}");
+    let writes = stage.server.history(0).split_off(before);
+    let writes = writes.iter().filter(|write| write.kind != "Lease").count();
+    assert!(
+        (10..=13).contains(&writes),
+        "one for each look of ten minutes: {writes}"
     );
     assert_eq!(broken(&stage), Vec::<String>::new());
     process.terminate().await;

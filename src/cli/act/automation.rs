@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::api::automation::{RESUME_ANNOTATION, SUSPENDED_FOR_ANNOTATION};
+use crate::api::automation::{
+    RESUME_ANNOTATION, RESUMED_BY_ANNOTATION, SUSPENDED_BY_ANNOTATION, SUSPENDED_FOR_ANNOTATION,
+};
 use crate::api::{AgentAutomation, Reason};
 use crate::cli::cluster::Connection;
 
@@ -45,7 +47,10 @@ pub fn suspend(args: &Suspend) -> ExitCode {
         let desk = Desk::open(&args.connection).await?;
         let automation: AgentAutomation = desk.find(&args.name).await?;
         let name = automation.name_any();
-        let annotations = json!({SUSPENDED_FOR_ANNOTATION: args.reason});
+        let me = desk.user().await?.username;
+        let annotations = json!({
+            SUSPENDED_FOR_ANNOTATION: args.reason, SUSPENDED_BY_ANNOTATION: me, RESUMED_BY_ANNOTATION: null,
+        });
         let change = json!({"metadata": {"annotations": annotations}, "spec": {"suspend": true}});
         desk.merge::<AgentAutomation>(&name, &change).await?;
         println!("automation {name} is suspended; what runs goes on");
@@ -60,10 +65,11 @@ pub fn resume(args: &Resume) -> ExitCode {
         let desk = Desk::open(&args.connection).await?;
         let automation: AgentAutomation = desk.find(&args.name).await?;
         let name = automation.name_any();
-        let Some(change) = resumed(&automation, Timestamp::now()) else {
+        let Some(mut change) = resumed(&automation, Timestamp::now()) else {
             let message = format!("automation {name} is not suspended, and has not stopped itself");
             return Err(Error::Pointless(message));
         };
+        change["metadata"]["annotations"][RESUMED_BY_ANNOTATION] = json!(desk.user().await?.username);
         desk.merge::<AgentAutomation>(&name, &change).await?;
         println!("automation {name} goes on");
         Ok(ExitCode::SUCCESS)
@@ -79,7 +85,7 @@ fn resumed(automation: &AgentAutomation, now: Timestamp) -> Option<Value> {
     if !suspended && !has_stopped {
         return None;
     }
-    let mut annotations = json!({SUSPENDED_FOR_ANNOTATION: null});
+    let mut annotations = json!({SUSPENDED_FOR_ANNOTATION: null, SUSPENDED_BY_ANNOTATION: null});
     if has_stopped {
         annotations[RESUME_ANNOTATION] = json!(now);
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::api::AgentTask;
 use crate::api::task::{
-    ABANDON_ANNOTATION, ADOPT_ANNOTATION, APPROVED_BY_ANNOTATION, APPROVED_FOR_ANNOTATION, CANCEL_ANNOTATION, Phase,
+    APPROVED_BY_ANNOTATION, APPROVED_FOR_ANNOTATION, BY_SUFFIX, InterventionKind, Phase, VIA_SUFFIX,
 };
 use crate::cli::cluster::{self, Connection};
 use crate::cli::output::refuse;
@@ -32,7 +32,7 @@ pub struct Approve {
 
 /// Say which task at GitHub an unknown start led to.
 ///
-/// The same as: kubectl annotate atask TASK agentautomation.dev/adopt=ID
+/// The same as: kubectl annotate atask TASK agentautomation.dev/adopt=ID agentautomation.dev/adopt-by=YOU
 #[derive(Debug, clap::Args)]
 pub struct Adopt {
     #[arg(value_name = "TASK")]
@@ -46,7 +46,7 @@ pub struct Adopt {
 
 /// Give a task up: it does not count any more, whatever GitHub says of it. What runs there goes on.
 ///
-/// The same as: kubectl annotate atask TASK agentautomation.dev/abandon=REASON
+/// The same as: kubectl annotate atask TASK agentautomation.dev/abandon=REASON agentautomation.dev/abandon-by=YOU
 #[derive(Debug, clap::Args)]
 pub struct Abandon {
     #[arg(value_name = "TASK")]
@@ -60,7 +60,7 @@ pub struct Abandon {
 
 /// Cancel a task that has not started. GitHub has no way to stop one that has.
 ///
-/// The same as: kubectl annotate atask TASK agentautomation.dev/cancel=REASON
+/// The same as: kubectl annotate atask TASK agentautomation.dev/cancel=REASON agentautomation.dev/cancel-by=YOU
 #[derive(Debug, clap::Args)]
 pub struct Cancel {
     #[arg(value_name = "TASK")]
@@ -127,7 +127,8 @@ pub fn approve(args: &Approve) -> ExitCode {
 /// Runs `adopt`.
 #[must_use]
 pub fn adopt(args: &Adopt) -> ExitCode {
-    annotate(&args.connection, &args.name, (ADOPT_ANNOTATION, &args.id), |task| {
+    let decision = (InterventionKind::Adopt, args.id.as_str());
+    decide(&args.connection, &args.name, decision, |task| {
         let state = phase(task);
         if state == Phase::Unknown {
             return Ok(format!("takes {} for its own, once GitHub has shown it", args.id));
@@ -142,41 +143,33 @@ pub fn adopt(args: &Adopt) -> ExitCode {
 /// Runs `abandon`.
 #[must_use]
 pub fn abandon(args: &Abandon) -> ExitCode {
-    annotate(
-        &args.connection,
-        &args.name,
-        (ABANDON_ANNOTATION, &args.reason),
-        |task| {
-            let state = phase(task).as_str();
-            if counts(task) {
-                return Ok("is given up; what runs at GitHub goes on, and is not counted any more".to_owned());
-            }
-            Err(format!(
-                "is {state} and counts for nothing: there is nothing to give up"
-            ))
-        },
-    )
+    let decision = (InterventionKind::Abandon, args.reason.as_str());
+    decide(&args.connection, &args.name, decision, |task| {
+        let state = phase(task).as_str();
+        if counts(task) {
+            return Ok("is given up; what runs at GitHub goes on, and is not counted any more".to_owned());
+        }
+        Err(format!(
+            "is {state} and counts for nothing: there is nothing to give up"
+        ))
+    })
 }
 
 /// Runs `cancel`.
 #[must_use]
 pub fn cancel(args: &Cancel) -> ExitCode {
-    annotate(
-        &args.connection,
-        &args.name,
-        (CANCEL_ANNOTATION, &args.reason),
-        |task| {
-            let state = phase(task);
-            match state {
-                Phase::Pending | Phase::Held => Ok("is cancelled, unless its start is on its way by now".to_owned()),
-                Phase::Starting | Phase::Running | Phase::Unknown => Err(format!(
-                    "is {}: GitHub has no way to stop it. kubectl aauto abandon gives it up, and its page lets you stop the session",
-                    state.as_str()
-                )),
-                _ => Err(format!("is {} already", state.as_str())),
-            }
-        },
-    )
+    let decision = (InterventionKind::Cancel, args.reason.as_str());
+    decide(&args.connection, &args.name, decision, |task| {
+        let state = phase(task);
+        match state {
+            Phase::Pending | Phase::Held => Ok("is cancelled, unless its start is on its way by now".to_owned()),
+            Phase::Starting | Phase::Running | Phase::Unknown => Err(format!(
+                "is {}: GitHub has no way to stop it. kubectl aauto abandon gives it up, and its page lets you stop the session",
+                state.as_str()
+            )),
+            _ => Err(format!("is {} already", state.as_str())),
+        }
+    })
 }
 
 /// Runs `open`.
@@ -200,11 +193,11 @@ pub fn open(args: &Open) -> ExitCode {
     })
 }
 
-/// Writes an annotation, if that makes sense for the task as it is, and says what it comes to.
-fn annotate(
+/// Writes a decision in the user's own name, if it makes sense for the task as it is, and says what it comes to.
+fn decide(
     connection: &Connection,
     name: &str,
-    (annotation, value): (&str, &str),
+    (kind, value): (InterventionKind, &str),
     outlook: impl Fn(&AgentTask) -> Result<String, String>,
 ) -> ExitCode {
     perform(async {
@@ -212,7 +205,10 @@ fn annotate(
         let task: AgentTask = desk.find(name).await?;
         let name = ObjectKey::of(&task).name;
         let comes_to = outlook(&task).map_err(|why| Error::Pointless(format!("task {name} {why}")))?;
-        desk.merge::<AgentTask>(&name, &json!({"metadata": {"annotations": {annotation: value}}}))
+        let (annotation, me) = (kind.annotation(), desk.user().await?.username);
+        let (by, via) = (format!("{annotation}{BY_SUFFIX}"), format!("{annotation}{VIA_SUFFIX}"));
+        let annotations = json!({annotation: value, by: me, via: null});
+        desk.merge::<AgentTask>(&name, &json!({"metadata": {"annotations": annotations}}))
             .await?;
         println!("task {name} {comes_to}");
         Ok(ExitCode::SUCCESS)

@@ -50,6 +50,12 @@ pub fn story(task: &AgentTask, status: &TaskStatus) -> Vec<String> {
         format!("task {} at GitHub, {}{page}", task.id, task.state)
     }));
     story.extend(pull_request(status));
+    story.extend(status.interventions.iter().map(|intervention| {
+        let via = intervention.via.as_ref();
+        let via = via.map_or_else(String::new, |via| format!(" via {via}"));
+        let (did, at) = (intervention.kind.past(), to_second(intervention.at));
+        format!("{did} by {}{via} at {at}", intervention.by)
+    }));
     story.extend(status.ended_at.map(|at| format!("ended {}", to_second(at))));
     story.extend(notifications(task, status));
     story.extend(status.successor.as_ref().map(|name| format!("followed by {name}")));

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use crate::api::task::{Phase, TaskStatus};
+use crate::api::task::{InterventionKind, Phase, TaskStatus};
 use crate::api::{AgentTask, Reason};
 
 use super::{Binding, Verdict};
 use crate::plan::start::{fence, say};
-use crate::plan::{Action, Planned, Subject, Why};
+use crate::plan::{Action, Planned, Subject, Why, request};
 
 /// The plan for a task, and the question that has to be asked first.
 pub(super) fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Planned, Option<(Subject, Planned)>) {
@@ -113,6 +113,9 @@ fn ended(task: &AgentTask, phase: Phase, binding: &Binding, now: Timestamp) -> T
     status.bound_by = binding.bound.clone().or(held_by);
     status.ended_at = Some(now);
     status.not_before = None;
+    if binding.why.reason == Reason::CancelledByPerson {
+        request::sign(task, &mut status, InterventionKind::Cancel, now);
+    }
     status
 }
 

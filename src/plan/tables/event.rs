@@ -148,7 +148,7 @@ fn what_happens_to_an_issue() {
                 "/issue/author_association",
                 json!("NONE"),
             ),
-            "who did it is none of its authors",
+            "who did it is none of its authors (authors.associations, authors.logins)",
         ),
         (
             "a stranger re-opens what they wrote",
@@ -159,7 +159,7 @@ fn what_happens_to_an_issue() {
                 "/issue/author_association",
                 json!("CONTRIBUTOR"),
             ),
-            "who did it is none of its authors",
+            "who did it is none of its authors (authors.associations, authors.logins)",
         ),
         (
             "somebody with access labels what a stranger wrote: who labels counts",
@@ -177,7 +177,7 @@ fn what_happens_to_an_issue() {
                 "/issue/author_association",
                 json!("NONE"),
             ),
-            "who did it is none of its authors",
+            "who did it is none of its authors (authors.associations, authors.logins)",
         ),
         (
             "a bot labels it",
@@ -275,7 +275,7 @@ fn what_happens_to_an_issue() {
             commands,
             "issue_comment",
             with(comment("/agent fix"), "/comment/author_association", json!("NONE")),
-            "who did it is none of its authors",
+            "who did it is none of its authors (authors.associations, authors.logins)",
         ),
         (
             "a pull request's comment",
@@ -382,7 +382,7 @@ fn what_happens_to_a_pull_request() {
                 "/pull_request/author_association",
                 json!("FIRST_TIME_CONTRIBUTOR"),
             ),
-            "who did it is none of its authors",
+            "who did it is none of its authors (authors.associations, authors.logins)",
         ),
         ("an issue", any, "issues", issue("opened"), "it happened to an issue"),
     ];

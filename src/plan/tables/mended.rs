@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::api::automation::{DuplicateWhile, OnDuplicate};
-use crate::api::task::{ABANDON_ANNOTATION, DeduplicationTerms, GitHubTask, PullRequest, Usage};
+use crate::api::task::{ABANDON_ANNOTATION, BY_SUFFIX, DeduplicationTerms, GitHubTask, PullRequest, Usage};
 use crate::domain::repository::Repository;
 use crate::plan::observed::SeenPull;
 use crate::plan::queue::Queue;
@@ -122,11 +122,13 @@ fn a_person_says_that_what_counts_is_over() {
         };
         let mut task = due("one", "a", -9_000, Some(status));
         let counted = crate::plan::world::counts(&task);
-        task.metadata.annotations = Some([(ABANDON_ANNOTATION.to_owned(), "it hangs".to_owned())].into());
+        let by = (format!("{ABANDON_ANNOTATION}{BY_SUFFIX}"), "bob".to_owned());
+        task.metadata.annotations = Some([(ABANDON_ANNOTATION.to_owned(), "it hangs".to_owned()), by].into());
         let world = world(vec![task.clone()], |_| ());
         let planned = following::plan(&world, &key("a"), &Settings::default(), at(0));
         assert_eq!((counted, decision(&planned).as_str()), (true, then));
         if let Some(Action::WriteTaskStatus(status)) = planned.actions.into_iter().next() {
+            assert_eq!(status.interventions[0].by, "bob");
             task.status = Some(*status);
         }
         assert!(!crate::plan::world::counts(&task), "{phase:?}");

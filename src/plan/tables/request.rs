@@ -5,9 +5,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use super::*;
 use crate::api::automation::RequireApproval;
 use crate::api::policy::TriggerKind;
-use crate::api::task::{APPROVED_BY_ANNOTATION, APPROVED_FOR_ANNOTATION, Approval, CANCEL_ANNOTATION};
+use crate::api::task::{
+    APPROVED_BY_ANNOTATION, APPROVED_FOR_ANNOTATION, Approval, CANCEL_ANNOTATION, Intervention, InterventionKind,
+};
 use crate::plan::admission;
-use crate::plan::request::approver;
+use crate::plan::request::{approver, sign};
 
 /// An automation that people run, with an input that they have to give.
 fn by_hand() -> AgentAutomation {
@@ -379,6 +381,58 @@ fn who_approves_is_told_as_whom_and_why_not() {
         );
         assert_eq!(said, expected);
     }
+}
+
+#[test]
+fn in_whose_name_a_person_decides_is_written_down() {
+    let long = "n".repeat(300);
+    let cut = "n".repeat(256);
+    let table: [(&[(&str, &str)], Option<(&str, Option<&str>)>); 6] = [
+        (&[], None),
+        (&[("-by", "")], None),
+        (&[("-via", "portal")], None),
+        (&[("-by", "bob")], Some(("bob", None))),
+        (
+            &[("-by", "b\u{202e}ob"), ("-via", "portal")],
+            Some(("bob", Some("portal"))),
+        ),
+        (&[("-by", &long)], Some((&cut, None))),
+    ];
+    for (names, expected) in table {
+        let mut task = decided(&[
+            (CANCEL_ANNOTATION, "wrong package"),
+            ("agentautomation.dev/adopt-by", "carol"),
+        ]);
+        let annotations = task.metadata.annotations.as_mut().unwrap();
+        annotations.extend(
+            names
+                .iter()
+                .map(|(suffix, name)| (format!("{CANCEL_ANNOTATION}{suffix}"), (*name).to_owned())),
+        );
+        let world = world(vec![task], allowing);
+        let plans = admission::plan(&world, &Settings::default(), at(0));
+        let [Action::WriteTaskStatus(status)] = plans[0].1.actions.as_slice() else {
+            panic!("{plans:?}")
+        };
+        let expected = expected.map(|(by, via)| Intervention {
+            kind: InterventionKind::Cancel,
+            by: by.to_owned(),
+            via: via.map(str::to_owned),
+            at: at(0),
+        });
+        assert_eq!(status.interventions, Vec::from_iter(expected), "{names:?}");
+    }
+}
+
+#[test]
+fn the_newest_five_decisions_are_kept() {
+    let (mut task, mut status) = (decided(&[]), TaskStatus::default());
+    for number in 1..=7 {
+        task.metadata.annotations = Some([("agentautomation.dev/adopt-by".to_owned(), number.to_string())].into());
+        sign(&task, &mut status, InterventionKind::Adopt, at(number));
+    }
+    let kept: Vec<_> = status.interventions.iter().map(|kept| kept.by.as_str()).collect();
+    assert_eq!(kept, ["3", "4", "5", "6", "7"]);
 }
 
 fn require(world: &mut World, approval: RequireApproval) {

@@ -222,10 +222,21 @@ fn a_person_resolves_what_is_parked() {
         let pairs = annotations
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        object.metadata.annotations = Some(pairs.collect());
+        let names = ["adopt-by", "abandon-by"].map(|name| (format!("agentautomation.dev/{name}"), name.to_owned()));
+        object.metadata.annotations = Some(pairs.chain(names).collect());
         let world = world(vec![object], |_| ());
         let planned = task::plan(&world, &key("a"), &Settings::default(), at(100));
         assert_eq!(decision(&planned), expected, "{annotations:?}");
+        let by = match planned.actions.as_slice() {
+            [Action::WriteTaskStatus(status)] => status.interventions.iter().map(|done| done.by.as_str()).collect(),
+            _ => vec![],
+        };
+        let signed = match expected {
+            "Running Adopted" => vec!["adopt-by"],
+            "Failed Abandoned" => vec!["abandon-by"],
+            _ => vec![],
+        };
+        assert_eq!(by, signed, "{annotations:?}");
     }
 }
 

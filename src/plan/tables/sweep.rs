@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::api::automation::RefusedEvents;
+use crate::api::trigger::Association;
 use crate::domain::event::Event;
 use crate::domain::repository::Repository;
 use crate::plan::world::EventFacts;
@@ -287,6 +289,130 @@ fn what_is_found_too_late_is_counted_once() {
     assert_eq!(through(&world, 3_601), Some((-10, 3)));
     let settled: BTreeSet<_> = world.events.values().flat_map(|facts| &facts.settled).collect();
     assert_eq!(settled.len(), 3);
+}
+
+/// The event of a stranger whose issue form sets the label.
+fn stranger(seconds: i64) -> Event {
+    let mut event = Event {
+        at: at(seconds),
+        ..event()
+    };
+    event.actor.login = "mal\u{200b}lory".to_owned();
+    event.actor.association = Association::None;
+    event
+}
+
+fn told(world: &World, seconds: i64) -> Option<(i64, String)> {
+    let events = sweep::status(world, world.automation(&key("one")).unwrap(), at(seconds))?;
+    let RefusedEvents { count, last } = events.refused?;
+    let since = last.time.duration_since(at(0)).as_secs();
+    let (sender, association) = (last.sender, last.association.as_str());
+    Some((
+        count,
+        format!(
+            "{} by {sender} ({association}) at {since}: {}",
+            last.action, last.message
+        ),
+    ))
+}
+
+#[test]
+fn what_a_stranger_did_is_told_where_nothing_else_keeps_it_from_firing() {
+    const WHY: &str = "trigger event: who did it is none of its authors (authors.associations, authors.logins)";
+    let refused = |at: i64| Some(format!("labeled by mallory (NONE) at {at}: {WHY}"));
+    let labelled = |label: &str| {
+        let mut event = stranger(-10);
+        event.subject.changed = Some(label.to_owned());
+        event
+    };
+    let bot = {
+        let mut event = event();
+        event.actor.is_bot = true;
+        event
+    };
+    let table = [
+        ("a stranger's label", POLLED, vec![stranger(-10)], refused(-10)),
+        ("a member's", POLLED, vec![event()], None),
+        ("another label", POLLED, vec![labelled("bug")], None),
+        ("before the automation was made", POLLED, vec![stranger(-90_000)], None),
+        (
+            "found too late",
+            "issue: {actions: [labeled], labels: [agent], maxEventAge: 1s}",
+            vec![stranger(-10)],
+            None,
+        ),
+        (
+            "who is named",
+            "issue: {actions: [labeled], labels: [agent], authors: {associations: [NONE]}}",
+            vec![stranger(-10)],
+            None,
+        ),
+        (
+            "a bot's",
+            POLLED,
+            vec![bot],
+            Some(
+                "labeled by bob (COLLABORATOR) at -10: trigger event: a bot did it, and authors.logins does not name that"
+                    .to_owned(),
+            ),
+        ),
+        (
+            "webhooks alone tell it",
+            "issue: {actions: [labeled], source: Webhook}",
+            vec![stranger(-10)],
+            None,
+        ),
+    ];
+    for (what, trigger, events, expected) in table {
+        let mut world = world(vec![], |w| {
+            w.put_automation(on(trigger));
+        });
+        found(&mut world, 0, -10, events);
+        settle(&mut world);
+        assert_eq!(told(&world, 0).map(|(_, last)| last), expected, "{what}");
+    }
+}
+
+#[test]
+fn what_strangers_did_is_counted_once_and_moves_no_position() {
+    let mut world = world(vec![], |w| {
+        w.put_automation(on(POLLED));
+    });
+    found(&mut world, 0, -10, vec![stranger(-12), event(), stranger(-10)]);
+    let keep = |world: &mut World, seconds: i64| {
+        let mut automation = world.automation(&key("one")).unwrap().clone();
+        let events = sweep::status(world, &automation, at(seconds));
+        automation.status.get_or_insert_default().events = events;
+        world.put_automation(automation);
+    };
+    let count = |world: &World, seconds: i64| told(world, seconds).map(|(count, _)| count);
+    assert_eq!(count(&world, 0), None, "a member's task is not there");
+    settle(&mut world);
+    assert_eq!((through(&world, 0), count(&world, 0)), (Some((-60, 0)), Some(2)));
+    keep(&mut world, 0);
+    assert_eq!(count(&world, 1), Some(2), "as before");
+    found(
+        &mut world,
+        30,
+        20,
+        vec![stranger(-12), event(), stranger(-10), stranger(20)],
+    );
+    settle(&mut world);
+    assert_eq!(count(&world, 30), Some(3));
+    keep(&mut world, 30);
+    facts(&mut world).checked_at = Some(at(90));
+    assert_eq!(
+        (through(&world, 90), count(&world, 90)),
+        (Some((20, 0)), Some(3)),
+        "what has passed"
+    );
+    keep(&mut world, 90);
+    world.events.clear();
+    assert_eq!(
+        (through(&world, 91), count(&world, 91)),
+        (Some((20, 0)), Some(3)),
+        "after a restart"
+    );
 }
 
 #[test]

@@ -144,6 +144,26 @@ const SCENES: &[Scene] = &[
         asks: &[],
     },
     Scene {
+        automation: "triage",
+        what: "a stranger's label on another starts nothing, and the automation says why",
+        shows: |sight| sight.automation["status"]["events"]["refused"]["last"]["sender"] == "mallory",
+        asks: &[
+            Question {
+                arguments: |_| words("why automation/triage --namespace support"),
+                is_answered: |_, said| {
+                    let said = words(said).join(" ");
+                    said.contains(
+                        "https://github.com/acme/support/issues/2: trigger label: who did it is none of its authors",
+                    )
+                },
+            },
+            Question {
+                arguments: |_| words("history triage --namespace support"),
+                is_answered: |_, said| said.contains("mona") && !said.contains("mallory") && is_narrow(said),
+            },
+        ],
+    },
+    Scene {
         automation: "upgrade",
         what: "a person runs one by a command, and is named",
         shows: |sight| succeeded(sight.task) && sight.task["spec"]["requester"].is_string() && sight.is_same(),
