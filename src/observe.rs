@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use crate::api::task::{Checks, CredentialIdentity, PullRequest, ReviewDecision, Usage};
 use crate::api::trigger::Source;
-use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
+use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason, WebhookSource};
 use crate::domain::event::Event;
 use crate::domain::repository::Repository;
 use crate::github::models::{self, Artifact};
@@ -18,9 +18,10 @@ use crate::plan::observed::{
     AgentFacts, BranchRules, ListedTask, ObservedTask, Refused, Search, SeenOrigin, SeenOriginPull, SeenPull,
 };
 use crate::plan::policy::Labels;
-use crate::plan::redelivery::Attempt;
+use crate::plan::redelivery::{Lack, Listed};
 use crate::plan::refresh::Refresh;
 use crate::plan::time::{LONGEST_ASKED, add, pending};
+use crate::plan::walk::Walk;
 use crate::plan::world::{
     BranchFacts, BranchKey, Credential, Labelled, LabelledPull, OriginFacts, OriginKey, RefusedStart, SecretState,
     TaskFacts, Verification, automation_key, closed_pull, open_pull,
@@ -48,6 +49,8 @@ pub enum Update {
     Namespace(String, Labels),
     NamespaceGone(String),
     Policy(Box<AgentPolicy>),
+    WebhookSource(Box<WebhookSource>),
+    WebhookSourceGone(ObjectKey),
     PolicyGone(String),
     /// A policy that can't be decoded.
     PolicyUnreadable(String),
@@ -92,8 +95,8 @@ pub enum Update {
     Swept(CredentialKey, Repository, Timestamp, Option<Box<Happened>>),
     /// What was found has its tasks.
     Settled(CredentialKey, Repository),
-    /// Attempts to deliver to a receiver here; `None` where the token may not see them.
-    DeliveriesListed(CredentialKey, Repository, Timestamp, Option<Vec<Attempt>>),
+    /// Attempts to deliver to a receiver here, or what the token may not.
+    DeliveriesListed(CredentialKey, Repository, Timestamp, Result<Listed, Lack>),
     /// Another attempt at a delivery was asked for.
     Redelivered(CredentialKey, Repository, String),
     /// GitHub will not repeat that delivery.
@@ -118,8 +121,8 @@ pub struct Renewed {
 /// What a look at a repository found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Happened {
-    /// The newest change that it saw, of whatever kind.
-    pub newest: Option<Timestamp>,
+    /// How far it has come.
+    pub walk: Walk,
     /// The oldest first.
     pub events: Vec<Event>,
 }
@@ -170,6 +173,15 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         Update::Policy(policy) => {
             let name = policy.name_any();
             about_policy(world, &name, |world| world.put_policy(*policy))
+        }
+        Update::WebhookSource(source) => {
+            let key = ObjectKey::of(&*source);
+            let is_news = world.put_webhook_source(*source);
+            is_news.then_some(Subject::WebhookSource(key)).into_iter().collect()
+        }
+        Update::WebhookSourceGone(key) => {
+            world.remove_webhook_source(&key);
+            vec![]
         }
         Update::PolicyGone(name) => about_policy(world, &name, |world| world.remove_policy(&name)),
         Update::PolicyUnreadable(name) => {
@@ -227,27 +239,30 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             }
             about_events(world, &key, &repository)
         }
-        Update::DeliveriesListed(key, repository, at, attempts) => {
+        Update::DeliveriesListed(key, repository, at, listed) => {
             let facts = world.deliveries.entry((key.clone(), repository.clone())).or_default();
             facts.checked_at = Some(at);
-            facts.is_refused = attempts.is_none();
-            facts.attempts = attempts.unwrap_or_default();
+            facts.lack = listed.as_ref().err().copied();
+            facts.is_write_refused |= facts.lack == Some(Lack::Write);
+            let listed = listed.unwrap_or_default();
+            (facts.attempts, facts.goes_on) = (listed.attempts, listed.goes_on);
             facts.asked.clear();
             let listed: BTreeSet<_> = facts.attempts.iter().map(|attempt| &attempt.guid).collect();
             facts.unrepeatable.retain(|guid| listed.contains(guid));
-            vec![Subject::Deliveries(key, repository)]
+            about_deliveries(world, key, repository)
         }
         Update::Redelivered(key, repository, guid) => {
             if let Some(facts) = world.deliveries.get_mut(&(key.clone(), repository.clone())) {
                 facts.asked.insert(guid);
+                facts.is_write_refused = false;
             }
-            vec![Subject::Deliveries(key, repository)]
+            about_deliveries(world, key, repository)
         }
         Update::Unrepeatable(key, repository, guid) => {
             if let Some(facts) = world.deliveries.get_mut(&(key.clone(), repository.clone())) {
                 facts.unrepeatable.insert(guid);
             }
-            vec![Subject::Deliveries(key, repository)]
+            about_deliveries(world, key, repository)
         }
         Update::OriginRead(key, facts) => {
             world.origins.insert(key.clone(), *facts);
@@ -435,7 +450,7 @@ fn forget(world: &mut World, subject: &Subject) {
         Subject::Deliveries(key, repository) => {
             world.deliveries.remove(&(key.clone(), repository.clone()));
         }
-        Subject::Automation(_) | Subject::Task(_) | Subject::Notification(..) => {}
+        Subject::Automation(_) | Subject::Task(_) | Subject::Notification(..) | Subject::WebhookSource(_) => {}
     }
 }
 
@@ -515,14 +530,9 @@ fn swept(
     at: Timestamp,
     happened: Option<Box<Happened>>,
 ) -> Vec<Subject> {
-    let facts = world.events.entry((key.clone(), repository.clone())).or_default();
-    facts.checked_at = Some(at);
-    if let Some(happened) = happened {
-        facts.newest = facts.newest.max(happened.newest);
-        facts.events = happened.events;
-        let told: BTreeSet<_> = facts.events.iter().map(Event::identity).collect();
-        facts.settled.retain(|(_, identity)| told.contains(identity));
-    }
+    let found = happened.map(|happened| (happened.walk, happened.events));
+    let facts = sweep::looked(world, key, repository, at, found);
+    world.events.insert((key.clone(), repository.clone()), facts);
     about_events(world, key, repository)
 }
 
@@ -590,10 +600,19 @@ fn about_repository(
     }
     if redelivery::is_wanted_by(automation) || world.deliveries.contains_key(&(credential.clone(), repository.clone()))
     {
-        subjects.push(Subject::Deliveries(credential.clone(), repository.clone()));
+        subjects.extend(about_deliveries(world, credential.clone(), repository.clone()));
     }
     subjects.push(Subject::Repository(credential, repository));
     subjects
+}
+
+fn about_deliveries(world: &World, key: CredentialKey, repository: Repository) -> Vec<Subject> {
+    let sources = world.webhook_sources_in(&key.namespace);
+    let sources: Vec<_> = sources.map(|(name, _)| Subject::WebhookSource(name.clone())).collect();
+    sources
+        .into_iter()
+        .chain([Subject::Deliveries(key, repository)])
+        .collect()
 }
 
 fn about_credential(world: &World, key: &CredentialKey) -> Vec<Subject> {
@@ -938,6 +957,7 @@ fn milli(requests: f64) -> i64 {
 mod tests {
     use super::*;
     use crate::plan::observed::GuardrailFacts;
+    use crate::plan::redelivery::Attempt;
 
     fn automation(secret: &str, version: u64) -> AgentAutomation {
         let text = format!(
@@ -987,7 +1007,10 @@ mod tests {
                 key.clone(),
                 repository.clone(),
                 Timestamp::UNIX_EPOCH,
-                Some(attempts.collect()),
+                Ok(Listed {
+                    attempts: attempts.collect(),
+                    goes_on: false,
+                }),
             )
         };
         let unrepeatable = |world: &World| world.deliveries[&(key.clone(), repository.clone())].unrepeatable.len();

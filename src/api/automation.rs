@@ -745,6 +745,9 @@ pub struct EventsStatus {
     /// What would have fired if somebody else had done it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedEvents>,
+    /// What GitHub showed no more of when it was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<UnseenEvents>,
 }
 
 /// What happened at GitHub and fires nothing, because of who did it.
@@ -773,6 +776,19 @@ pub struct RefusedEvent {
     pub association: Association,
     /// The trigger that would have fired, and why it does not.
     pub message: String,
+}
+
+/// Times of which GitHub showed no more what had been done to issues and pull requests. What was asked for then has to be
+/// asked for again: set the label anew, or make a task by hand.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct UnseenEvents {
+    /// How often that was so, over the automation's life.
+    pub times: i64,
+    /// Where the last such time begins.
+    pub from: Timestamp,
+    /// Where it ends.
+    pub to: Timestamp,
 }
 
 /// One guardrail, and what GitHub says of it.

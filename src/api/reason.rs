@@ -158,6 +158,10 @@ pub enum Reason {
     NotWanted,
     /// Receivers could not be told of the ends of tasks.
     Undelivered,
+    /// GitHub showed no more what had been done to issues and pull requests when it was looked for.
+    EventsUnseen,
+    /// GitHub does not repeat deliveries that did not arrive.
+    RedeliveryRefused,
 }
 
 impl Reason {
@@ -247,6 +251,8 @@ impl Reason {
             Self::TextEdited => "TextEdited",
             Self::NotWanted => "NotWanted",
             Self::Undelivered => "Undelivered",
+            Self::EventsUnseen => "EventsUnseen",
+            Self::RedeliveryRefused => "RedeliveryRefused",
         }
     }
 }

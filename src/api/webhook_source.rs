@@ -5,6 +5,7 @@
     reason = "each printcolumn has attributes of the same names"
 )]
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
     kind = "WebhookSource",
     plural = "webhooksources",
     namespaced,
+    status = "WebhookSourceStatus",
     derive = "PartialEq",
     shortname = "whs",
     category = "agents",
@@ -35,6 +37,12 @@ use serde::{Deserialize, Serialize};
         json_path = ".spec.secretRefs[*].name",
         description = "Secrets that deliveries may be signed with"
     ),
+    printcolumn(
+        name = "Redelivery",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Redelivery')].status",
+        description = "Whether what does not arrive can be asked for again; the condition's message says what to do when it can't"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -48,6 +56,19 @@ pub struct WebhookSourceSpec {
     /// and the new one.
     #[schemars(length(min = 1, max = 5), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name", "key"]))]
     pub secret_refs: Vec<WebhookSecretRef>,
+}
+
+/// What the controller knows of a source.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WebhookSourceStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Redelivery`: whether GitHub can be asked for what did not arrive, where an automation needs that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
 }
 
 /// A key of a Secret in the source's namespace.

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
+use crate::api::automation::UnseenEvents;
 use crate::api::notify::NotificationState;
 use crate::api::task::{Phase, TaskStatus};
 use crate::api::{AgentAutomation, AgentTask, Reason};
@@ -82,6 +83,7 @@ impl Teller {
 pub(super) struct Stood {
     ready: Option<Condition>,
     missed: i64,
+    unseen: Option<UnseenEvents>,
 }
 
 impl Stood {
@@ -91,6 +93,7 @@ impl Stood {
         Self {
             ready: conditions.find(|condition| condition.type_ == "Ready").cloned(),
             missed: status.map_or(0, |status| status.missed_runs),
+            unseen: status.and_then(|status| status.events.as_ref()?.unseen.clone()),
         }
     }
 
@@ -99,9 +102,20 @@ impl Stood {
         let missed = Self::of(automation).missed.saturating_sub(self.missed);
         u64::try_from(missed).unwrap_or(0)
     }
+
+    /// How often it could not be seen what had happened at GitHub, from then until it stood as it does.
+    pub(super) fn unseen_until(&self, automation: &AgentAutomation) -> u64 {
+        let times = Self::of(automation).times_unseen().saturating_sub(self.times_unseen());
+        u64::try_from(times).unwrap_or(0)
+    }
+
+    fn times_unseen(&self) -> i64 {
+        self.unseen.as_ref().map_or(0, |unseen| unseen.times)
+    }
 }
 
-/// That it is ready for another reason than before, and that scheduled times were not run.
+/// That it is ready for another reason than before, that scheduled times were not run, and that it could not be seen what
+/// had happened at GitHub.
 fn events_of_automation(before: &Stood, now: &Stood) -> Vec<Event> {
     let reason = |stood: &Stood| stood.ready.as_ref().map(|ready| ready.reason.clone());
     let ready = now.ready.as_ref().filter(|_| reason(before) != reason(now));
@@ -128,7 +142,18 @@ fn events_of_automation(before: &Stood, now: &Stood) -> Vec<Event> {
         );
         warning(Reason::RunsMissed, &note, "Schedule")
     });
-    ready.into_iter().chain(passed_over).collect()
+    let is_news = now.times_unseen() > before.times_unseen();
+    let unseen = now.unseen.as_ref().filter(|_| is_news).map(event_of_unseen);
+    ready.into_iter().chain(passed_over).chain(unseen).collect()
+}
+
+fn event_of_unseen(unseen: &UnseenEvents) -> Event {
+    let note = format!(
+        "GitHub shows no more what was done to issues and pull requests between {} and {}: for what was asked for then, \
+         set the label again, or make a task by hand",
+        unseen.from, unseen.to
+    );
+    warning(Reason::EventsUnseen, &note, "Sweep")
 }
 
 fn event_of_stale(status: &TaskStatus) -> Option<Event> {
@@ -207,6 +232,19 @@ mod tests {
         Stood {
             ready: ready.map(condition),
             missed,
+            unseen: None,
+        }
+    }
+
+    fn blind(times: i64) -> Stood {
+        let at = |text: &str| text.parse().unwrap();
+        Stood {
+            unseen: Some(UnseenEvents {
+                times,
+                from: at("2026-11-22T06:00:00Z"),
+                to: at("2026-11-22T07:00:00Z"),
+            }),
+            ..stood(Some(("True", "Ready")), 2)
         }
     }
 
@@ -228,6 +266,14 @@ mod tests {
                 stood(Some(("True", "Ready")), 5),
                 "Warning RunsMissed",
             ),
+            (
+                "GitHub shows no more what happened",
+                ready(),
+                blind(1),
+                "Warning EventsUnseen",
+            ),
+            ("that was told", blind(1), blind(1), ""),
+            ("it is so again", blind(1), blind(2), "Warning EventsUnseen"),
         ];
         for (what, before, now, expected) in table {
             let events = events_of_automation(&before, &now);

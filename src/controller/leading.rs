@@ -182,7 +182,7 @@ impl<'a> Leading<'a> {
         self.metrics().undecodable(kind.as_str());
         tracing::warn!(kind = kind.as_str(), object = %key, error, "an object can't be decoded; it is passed over");
         match kind {
-            Kind::Namespace => {}
+            Kind::Namespace | Kind::WebhookSource => {}
             Kind::Automation => self.learn(Update::AutomationUnreadable(key)),
             Kind::Policy => self.learn(Update::PolicyUnreadable(name)),
             Kind::Task => {
@@ -259,10 +259,9 @@ impl<'a> Leading<'a> {
         } = ended;
         if busy {
             self.world.busy.remove(&subject);
-            match &subject {
-                Subject::Task(key) => drop(self.world.writing.remove(key)),
-                Subject::Credential(key) => drop(self.world.exchanging.remove(key)),
-                _ => {}
+            self.world.writing.remove(&subject);
+            if let Subject::Credential(key) = &subject {
+                self.world.exchanging.remove(key);
             }
         }
         self.dirty.insert(subject.clone());
@@ -287,6 +286,7 @@ impl<'a> Leading<'a> {
                     (Update::Automation(automation), Some(Said::Automation(stood))) => {
                         if is_written {
                             self.metrics().missed(stood.missed_until(automation));
+                            self.metrics().unseen(stood.unseen_until(automation));
                         }
                         self.telling.extend(self.teller.tell_of_automation(stood, automation));
                     }
@@ -442,6 +442,7 @@ impl<'a> Leading<'a> {
             | Subject::Origin(_)
             | Subject::Notification(..)
             | Subject::Events(..)
+            | Subject::WebhookSource(_)
             | Subject::Deliveries(..) => None,
         }
     }
@@ -449,13 +450,18 @@ impl<'a> Leading<'a> {
     /// What the plan stands on until the action has ended.
     fn prepare(&mut self, subject: &Subject, actions: &[Action], now: Timestamp) {
         match subject {
-            Subject::Task(key) => self.prepare_task(key, actions, now),
+            Subject::Task(key) => {
+                let task = self.world.task(key);
+                let credential = task.and_then(|task| actions.iter().find_map(|action| written_with(task, action)));
+                if let Some(credential) = credential {
+                    self.prepare_write(subject, credential, now);
+                }
+            }
             Subject::Credential(key) => self.prepare_credential(key, actions),
             Subject::Deliveries(key, _) if actions.iter().any(|action| matches!(action, Action::Redeliver { .. })) => {
-                let next = add(now, self.controller.settings.write_interval);
-                self.world.credentials.entry(key.clone()).or_default().next_write = Some(next);
+                self.prepare_write(subject, key.clone(), now);
             }
-            Subject::Events(key, _) if actions.iter().any(|action| matches!(action, Action::Sweep { .. })) => {
+            Subject::Events(key, _) if actions.iter().any(|action| matches!(action, Action::Sweep(_))) => {
                 let credential = self.world.credentials.entry(key.clone()).or_default();
                 credential.next_look = Some(next_look(credential.next_look, now));
             }
@@ -479,23 +485,19 @@ impl<'a> Leading<'a> {
         }
     }
 
-    fn prepare_task(&mut self, key: &ObjectKey, actions: &[Action], now: Timestamp) {
-        for action in actions {
-            let writes = matches!(
-                action,
-                Action::Start(_) | Action::HandOver { .. } | Action::ClosePull { .. } | Action::Report(_)
-            );
-            let Some(task) = self.world.task(key).filter(|_| writes) else {
-                continue;
-            };
-            let credential = match action {
-                Action::Start(admitted) => CredentialKey::of_start(task, admitted),
-                _ => CredentialKey::of_task(task),
-            };
-            let next = add(now, self.controller.settings.write_interval);
-            self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
-            self.world.writing.insert(key.clone(), credential);
-        }
+    fn prepare_write(&mut self, subject: &Subject, credential: CredentialKey, now: Timestamp) {
+        let next = add(now, self.controller.settings.write_interval);
+        self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
+        self.world.writing.insert(subject.clone(), credential);
+    }
+}
+
+/// The credential that an action on a task writes to GitHub with, if it does.
+fn written_with(task: &AgentTask, action: &Action) -> Option<CredentialKey> {
+    match action {
+        Action::Start(admitted) => Some(CredentialKey::of_start(task, admitted)),
+        Action::HandOver { .. } | Action::ClosePull { .. } | Action::Report(_) => Some(CredentialKey::of_task(task)),
+        _ => None,
     }
 }
 

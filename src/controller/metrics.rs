@@ -35,6 +35,7 @@ pub struct Metrics {
     api: Family<ApiRequest, Counter>,
     actions: Family<Outcome, Counter>,
     missed: Counter,
+    unseen: Counter,
     start_delay: Histogram,
     github: Family<Request, Counter>,
     github_left: Gauge<f64, AtomicU64>,
@@ -150,6 +151,7 @@ impl Default for Metrics {
             api: Family::default(),
             actions: Family::default(),
             missed: Counter::default(),
+            unseen: Counter::default(),
             // 10 ms to about 3 hours.
             start_delay: Histogram::new(exponential_buckets(0.01, 4.0, 11)),
             github: Family::default(),
@@ -206,6 +208,11 @@ impl Metrics {
         );
         registry.register("actions", "Actions carried out, by result", self.actions.clone());
         registry.register("missed_runs", "Scheduled times that were not run", self.missed.clone());
+        registry.register(
+            "events_unseen",
+            "Looks at a repository, by automation, that GitHub did not let reach back to the last",
+            self.unseen.clone(),
+        );
         registry.register_with_unit(
             "start_delay",
             "From the scheduled time to the start's recorded outcome",
@@ -313,6 +320,10 @@ impl Metrics {
 
     pub(super) fn acted(&self, action: &'static str, result: &'static str) {
         self.actions.get_or_create(&Outcome { action, result }).inc();
+    }
+
+    pub(super) fn unseen(&self, times: u64) {
+        self.unseen.inc_by(times);
     }
 
     pub(super) fn missed(&self, count: u64) {

@@ -1,4 +1,4 @@
-//! The watches of the three kinds and of namespaces, as one stream of news. An object that can't be decoded is told and passed over; what
+//! The watches of the four kinds and of namespaces, as one stream of news. An object that can't be decoded is told and passed over; what
 //! was known of it before stays known.
 
 use std::collections::BTreeSet;
@@ -42,10 +42,11 @@ pub(crate) enum Kind {
     Task,
     Policy,
     Namespace,
+    WebhookSource,
 }
 
 impl Kind {
-    /// All of them.
+    /// Those without which nothing is decided.
     pub(crate) const ALL: [Self; 4] = [Self::Automation, Self::Task, Self::Policy, Self::Namespace];
 
     /// A name for logs and metrics.
@@ -55,6 +56,7 @@ impl Kind {
             Self::Task => "AgentTask",
             Self::Policy => "AgentPolicy",
             Self::Namespace => "Namespace",
+            Self::WebhookSource => "WebhookSource",
         }
     }
 }
@@ -67,7 +69,14 @@ pub(super) fn watch(client: &Client) -> BoxStream<'static, News> {
         |task| Update::Task(Box::new(task)),
         Update::TaskGone,
     );
-    stream::select(of_cluster(client), stream::select(automations(client), tasks)).boxed()
+    let sources = kind(
+        client,
+        Kind::WebhookSource,
+        |source| Update::WebhookSource(Box::new(source)),
+        |key, _| Update::WebhookSourceGone(key),
+    );
+    let besides = stream::select(tasks, sources);
+    stream::select(of_cluster(client), stream::select(automations(client), besides)).boxed()
 }
 
 /// The watches of all that says what an event causes: tasks are left out. It never ends.
@@ -98,6 +107,10 @@ pub(crate) fn absent(world: &World, kind: Kind, named: &BTreeSet<ObjectKey>) -> 
         Kind::Namespace => {
             let absent = world.namespaces().filter(|name| is_absent(name));
             absent.cloned().map(Update::NamespaceGone).collect()
+        }
+        Kind::WebhookSource => {
+            let absent = world.webhook_sources().filter(|(key, _)| !named.contains(key));
+            absent.map(|(key, _)| Update::WebhookSourceGone(key.clone())).collect()
         }
         Kind::Task => Vec::new(),
     }

@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 
 use crate::api::automation::AutomationStatus;
 use crate::api::task::TaskStatus;
-use crate::api::{AgentAutomation, AgentTask};
+use crate::api::webhook_source::WebhookSourceStatus;
+use crate::api::{AgentAutomation, AgentTask, WebhookSource};
 use crate::github::Token;
 use crate::observe::Update;
 use crate::plan::world::SecretState;
@@ -77,6 +78,22 @@ impl Executor {
                 Err(error) => Done::failed(failure(&error)),
             },
             Err(Failure::Gone) => Done::with(Update::AutomationGone(key, automation.uid().unwrap_or_default())),
+            Err(failure) => Done::failed(failure),
+        }
+    }
+
+    pub(super) async fn write_webhook_source(&self, mut source: WebhookSource, status: WebhookSourceStatus) -> Done {
+        let key = ObjectKey::of(&source);
+        let api: Api<WebhookSource> = Api::namespaced(self.client.clone(), &key.namespace);
+        source.status = Some(status);
+        match replace_status(&api, &source).await {
+            Ok(written) => Done::with(Update::WebhookSource(Box::new(written))),
+            Err(Failure::Conflict) => match api.get_opt(&key.name).await {
+                Ok(Some(newer)) => Done::with(Update::WebhookSource(Box::new(newer))),
+                Ok(None) => Done::with(Update::WebhookSourceGone(key)),
+                Err(error) => Done::failed(failure(&error)),
+            },
+            Err(Failure::Gone) => Done::with(Update::WebhookSourceGone(key)),
             Err(failure) => Done::failed(failure),
         }
     }

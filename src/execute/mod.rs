@@ -31,7 +31,7 @@ pub use receivers::Receivers;
 use tokio::sync::OnceCell;
 
 use self::identity::Holder;
-use crate::api::{AgentAutomation, AgentTask};
+use crate::api::{AgentAutomation, AgentTask, WebhookSource};
 use crate::domain::repository::Repository;
 use crate::github::{Client as GitHub, Token, Transport};
 use crate::observe::Update;
@@ -90,6 +90,7 @@ pub struct Step {
 enum Target {
     None,
     Automation(Box<AgentAutomation>),
+    WebhookSource(Box<WebhookSource>),
     Task {
         task: Box<AgentTask>,
         /// Tasks at GitHub that belong to other objects.
@@ -153,6 +154,11 @@ impl Step {
                     BTreeSet::new()
                 },
             }),
+            Subject::WebhookSource(key) => world
+                .webhook_source(key)
+                .cloned()
+                .map(Box::new)
+                .map(Target::WebhookSource),
             Subject::Credential(_)
             | Subject::Repository(..)
             | Subject::Branch(_)
@@ -200,6 +206,9 @@ impl Executor {
             (_, Target::Automation(automation), Action::WriteAutomationStatus(status)) => {
                 self.write_automation(*automation, *status).await
             }
+            (_, Target::WebhookSource(source), Action::WriteWebhookSourceStatus(status)) => {
+                self.write_webhook_source(*source, *status).await
+            }
             (_, Target::Task { task, .. }, Action::WriteTaskStatus(status)) => self.write_task(*task, *status).await,
             (_, Target::Task { task, .. }, Action::Start(admitted)) => Box::pin(self.start(*task, &admitted)).await,
             (_, Target::Task { task, taken }, Action::Search) => self.search(&task, &taken).await,
@@ -218,8 +227,8 @@ impl Executor {
                 Box::pin(self.close_pull(*task, number)).await
             }
             (Subject::Branch(key), _, Action::Inspect { guardrails }) => self.inspect(key, guardrails).await,
-            (Subject::Events(key, repository), _, Action::Sweep { since, reviews }) => {
-                Box::pin(self.sweep(key, repository, since, reviews)).await
+            (Subject::Events(key, repository), _, Action::Sweep(walk)) => {
+                Box::pin(self.sweep(key, repository, *walk)).await
             }
             (Subject::Events(key, repository), _, Action::Settle) => Done::with(Update::Settled(key, repository)),
             (Subject::Deliveries(key, repository), _, Action::ListDeliveries) => {
@@ -275,6 +284,7 @@ impl Executor {
             | Subject::Origin(_)
             | Subject::Notification(..)
             | Subject::Events(..)
+            | Subject::WebhookSource(_)
             | Subject::Deliveries(..) => {}
         }
         Done::with(Update::Forgotten(subject))

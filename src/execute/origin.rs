@@ -1,5 +1,6 @@
 //! The issue or the pull request that work came from, as it is now.
 
+use crate::github::READ_TIMEOUT;
 use crate::observe::{Update, seen_origin};
 use crate::plan::world::{OriginFacts, OriginKey};
 
@@ -12,12 +13,14 @@ impl Executor {
             Ok(known) => known,
             Err(failure) => return Done::failed(failure),
         };
-        let checked_at = self.now();
+        let began = self.now();
         let answer = self.github.read_origin(&known.token, &key.repository, key.number).await;
         let mut updates = self.lessons(&key.credential, &known, answer.as_ref().err());
         match answer {
             Ok(origin) => {
-                let seen = origin.map(seen_origin);
+                // One of many files takes many requests; it is told of as the last found it.
+                let asked = self.now().saturating_sub(READ_TIMEOUT).unwrap_or(began);
+                let (checked_at, seen) = (asked.max(began), origin.map(seen_origin));
                 updates.push(Update::OriginRead(key, Box::new(OriginFacts { checked_at, seen })));
                 Done { updates, failure: None }
             }

@@ -9,7 +9,7 @@ use crate::domain::repository::Repository;
 use crate::github::{Conditional, Delivery, Error, RefusalKind};
 use crate::observe::Update;
 use crate::plan::CredentialKey;
-use crate::plan::redelivery::{Attempt, KEPT, is_of_use, is_ours};
+use crate::plan::redelivery::{Attempt, KEPT, Lack, Listed, is_of_use, is_ours};
 
 use super::github::github_failure;
 use super::{Done, Executor, Known};
@@ -34,6 +34,17 @@ struct Attempts {
     /// Up to here nothing is under way any more.
     through: Option<u64>,
     etag: Option<String>,
+    /// What lists did not reach, the newest last.
+    gaps: Vec<Gap>,
+}
+
+/// Attempts that a list did not reach. The cursor in its link stays where it is whatever is delivered.
+#[derive(Debug, Clone)]
+struct Gap {
+    /// Where they begin.
+    rest: String,
+    /// The attempt before the first of them.
+    known: Option<u64>,
 }
 
 impl Executor {
@@ -49,13 +60,14 @@ impl Executor {
         let mut updates = self.lessons(&key, &known, read.as_ref().err());
         delivered.is_refused = read.as_ref().is_err_and(may_not);
         let attempts = match &read {
-            Ok(()) => Some(
-                delivered
+            Ok(()) => Ok(Listed {
+                attempts: delivered
                     .lists
                     .values()
                     .flat_map(|list| list.known.values().cloned())
                     .collect(),
-            ),
+                goes_on: delivered.lists.values().any(|list| !list.gaps.is_empty()),
+            }),
             Err(error) if may_not(error) => {
                 if !was_refused {
                     tracing::info!(
@@ -63,7 +75,7 @@ impl Executor {
                         "failed deliveries of webhooks are not asked for again: the token may not read the repository's webhooks"
                     );
                 }
-                None
+                Err(Lack::Read)
             }
             Err(error) => {
                 let failure = Some(github_failure(error));
@@ -95,7 +107,8 @@ impl Executor {
             Ok(()) => tracing::info!(%repository, delivery = guid, "a delivery that did not arrive is asked for again"),
             Err(error) if lacks_permission(&error) => {
                 tracing::warn!(%repository, %error, "a token may read what became of deliveries, and not ask for them again");
-                updates.push(Update::DeliveriesListed(key, repository, self.now(), None));
+                let lack = Err(Lack::Write);
+                updates.push(Update::DeliveriesListed(key, repository, self.now(), lack));
                 return Done { updates, failure: None };
             }
             Err(error) if is_final(&error) => {
@@ -136,8 +149,16 @@ impl Executor {
             let list = delivered.lists.entry(hook).or_default();
             let (through, etag, now) = (list.through, list.etag.as_deref(), self.now());
             let answer = github.list_deliveries(token, repository, hook, through, etag).await?;
+            if let Some(gap) = list.gaps.last().cloned() {
+                let more = github.list_more_deliveries(token, &gap.rest, gap.known).await?;
+                list.gaps.pop();
+                list.gaps.extend(more.rest.map(|rest| Gap { rest, ..gap }));
+                list.take(hook, more.items, now);
+            }
             if let Conditional::Fresh { value, etag } = answer {
+                let known = through;
                 list.etag = etag;
+                list.gaps.extend(value.rest.map(|rest| Gap { rest, known }));
                 list.take(hook, value.items, now);
             }
             let oldest = now.saturating_sub(KEPT).unwrap_or_default();

@@ -4,73 +4,72 @@
 //! last look, nothing else is read. Pushes show in no list: they are told by the head that a pull request had the last time,
 //! and so not those that came while nobody looked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::api::trigger::{Association, IssueAction, PullRequestAction};
 use crate::domain::event::{Actor, Branches, Comment, Event, Review, Subject, What};
+use crate::domain::outside::command;
 use crate::domain::repository::Repository;
 use crate::github::models::{self, User};
-use crate::github::{Comment as Said, Conditional, Error, Issue, IssueEvent, List};
+use crate::github::{Comment as Said, Conditional, Error, Issue, IssueEvent, List, Record, RefusalKind, Rest};
 use crate::observe::{Happened, Update};
 use crate::plan::CredentialKey;
+use crate::plan::time::add;
+use crate::plan::walk::{Ahead, Back, Stretch, Walk, Wanted};
 
 use super::github::github_failure;
 use super::{Done, Executor, Known};
 
+/// Requests that a look makes for single issues, and as many for the reviews of single pull requests.
+const SINGLE: usize = 100;
+
 /// What the last look left behind.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Swept {
-    /// For which time the list of issues was asked, and its `ETag`.
-    etag: Option<(Timestamp, String)>,
+    /// What was looked for and since when, and the `ETag` of the list of issues.
+    etag: Option<(Timestamp, Wanted, String)>,
     /// The head of each pull request that was seen.
     heads: BTreeMap<u64, String>,
 }
 
 /// Everything that one look read.
+#[derive(Default)]
 struct Read {
     issues: BTreeMap<u64, Issue>,
     pulls: BTreeMap<u64, models::PullRequest>,
     done: Vec<IssueEvent>,
     comments: Vec<Said>,
     reviews: Vec<(u64, models::Review)>,
-    newest: Option<Timestamp>,
 }
 
 impl Executor {
-    pub(super) async fn sweep(
-        &self,
-        key: CredentialKey,
-        repository: Repository,
-        since: Timestamp,
-        reviews: bool,
-    ) -> Done {
+    pub(super) async fn sweep(&self, key: CredentialKey, repository: Repository, walk: Walk) -> Done {
         let known = match self.known(&key) {
             Ok(known) => known,
             Err(failure) => return Done::failed(failure),
         };
         let began = self.now();
         let before = known.swept.get(&repository).cloned().unwrap_or_default();
-        let read = self.read_since(&known, &repository, since, reviews, &before).await;
+        let read = self.read_on(&known, &repository, &walk, &before).await;
         let mut updates = self.lessons(&key, &known, read.as_ref().err());
         let happened = match read {
             Ok(None) => None,
-            Ok(Some((read, etag))) => {
-                let events = events(&repository, &read, since, &before.heads);
-                let heads = heads(&read, before.heads);
+            Ok(Some((read, stretch, etag))) => {
+                let events = events(&repository, &read, walk.since, &before.heads);
+                let (since, wanted) = (walk.since, walk.wanted.clone());
+                let walk = walk.advance(stretch);
                 let swept = Swept {
-                    etag: etag.map(|etag| (since, etag)),
-                    heads,
+                    // What was not read to its end has to be read, changed or not.
+                    etag: etag.filter(|_| !walk.goes_on()).map(|etag| (since, wanted, etag)),
+                    heads: heads(&read, before.heads),
                 };
                 self.learn(&key, &known.version, |known| {
                     known.swept.insert(repository.clone(), swept);
                 });
-                Some(Box::new(Happened {
-                    newest: read.newest,
-                    events,
-                }))
+                Some(Box::new(Happened { walk, events }))
             }
             Err(error) => {
                 let failure = Some(github_failure(&error));
@@ -82,57 +81,139 @@ impl Executor {
     }
 
     /// `None` when nothing has changed since the last look.
-    async fn read_since(
+    async fn read_on(
         &self,
         known: &Known,
         repository: &Repository,
-        since: Timestamp,
-        reviews: bool,
+        walk: &Walk,
         before: &Swept,
-    ) -> Result<Option<(Read, Option<String>)>, Error> {
+    ) -> Result<Option<(Read, Stretch, Option<String>)>, Error> {
         let (github, token) = (&self.github, &known.token);
-        let etag = before.etag.as_ref().filter(|(asked, _)| *asked == since);
-        let etag = etag.map(|(_, etag)| etag.as_str());
-        let Conditional::Fresh { value, etag } = github.list_issues(token, repository, since, etag).await? else {
-            return Ok(None);
+        let (mut read, mut tag) = (Read::default(), None);
+        let mut stretch = Stretch {
+            issues: Ahead::Whole,
+            comments: Ahead::Whole,
+            record: Back::Whole,
+            newest: None,
         };
-        if !value.is_whole() {
-            tracing::warn!(%repository, "more has happened than one look can list; what is beyond is found by the next");
-        }
-        let newest = value.items.iter().filter_map(|issue| issue.updated_at).max();
-        let issues: BTreeMap<_, _> = value.items.into_iter().map(|issue| (issue.number, issue)).collect();
-        let done = fresh(github.list_events(token, repository, since, None).await?);
-        let comments = fresh(github.list_comments(token, repository, since, None).await?);
-        let mut read = Read {
-            pulls: BTreeMap::new(),
-            reviews: Vec::new(),
-            issues,
-            done,
-            comments,
-            newest,
-        };
-        if read.issues.values().any(Issue::is_pull) {
-            let recent = match github.recent_pulls(token, repository, None).await? {
-                Conditional::Fresh { value, .. } => value,
-                Conditional::NotModified => Vec::new(),
+        if let Some(from) = walk.issues {
+            let answer = github
+                .list_issues(token, repository, from, before.tag_for(walk))
+                .await?;
+            let Conditional::Fresh { value, etag } = answer else {
+                return Ok(None);
             };
-            read.pulls = recent.into_iter().map(|pull| (pull.number, pull)).collect();
+            tag = etag;
+            stretch.issues = read.take_issues(value, walk.wanted.reviews);
+            stretch.newest = read.issues.values().filter_map(|issue| issue.updated_at).max();
         }
-        let pulls = read.issues.values().filter(|issue| reviews && issue.is_pull());
+        if let Some((page, reached)) = walk.record {
+            let record = github.list_events(token, repository, walk.since, page).await?;
+            stretch.record = back(&record, reached);
+            read.done = record.events;
+        }
+        if let Some(from) = walk.comments
+            && let Conditional::Fresh { value, .. } = github.list_comments(token, repository, from, None).await?
+        {
+            stretch.comments = self.take_comments(known, repository, value, walk, &mut read).await?;
+        }
+        if read.issues.values().any(Issue::is_pull)
+            && let Conditional::Fresh { value, .. } = github.recent_pulls(token, repository, None).await?
+        {
+            read.pulls = value.into_iter().map(|pull| (pull.number, pull)).collect();
+        }
+        let pulls = read
+            .issues
+            .values()
+            .filter(|issue| walk.wanted.reviews && issue.is_pull());
         for number in pulls.map(|issue| issue.number).collect::<Vec<_>>() {
             let all = github.list_reviews(token, repository, number, None).await?.value;
             read.reviews
                 .extend(all.items.into_iter().map(|review| (number, review)));
         }
-        Ok(Some((read, etag)))
+        Ok(Some((read, stretch, tag)))
+    }
+
+    /// Comments that are commands. The issue of one may be in another part of the list of issues, and is asked for.
+    async fn take_comments(
+        &self,
+        known: &Known,
+        repository: &Repository,
+        list: List<Said>,
+        walk: &Walk,
+        read: &mut Read,
+    ) -> Result<Ahead, Error> {
+        let ahead = ahead(&list, |comment| comment.updated_at);
+        let is_command = |comment: &Said| {
+            let body = comment.body.as_deref().unwrap_or_default();
+            walk.wanted.commands.iter().any(|wanted| command(body, wanted))
+        };
+        let mut asked = BTreeSet::new();
+        for comment in list.items.into_iter().filter(is_command) {
+            let number = comment.number().filter(|number| !read.issues.contains_key(number));
+            if let Some(number) = number.filter(|number| !asked.contains(number)) {
+                if asked.len() == SINGLE {
+                    return Ok(comment.updated_at.map_or(ahead, Ahead::To));
+                }
+                asked.insert(number);
+                match self.github.get_issue(&known.token, repository, number, None).await {
+                    Ok(Conditional::Fresh { value, .. }) => drop(read.issues.insert(number, value)),
+                    Ok(Conditional::NotModified) => {}
+                    Err(error) if is_gone(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            read.comments.push(comment);
+        }
+        Ok(ahead)
     }
 }
 
-fn fresh<T>(answer: Conditional<List<T>>) -> Vec<T> {
-    match answer {
-        Conditional::Fresh { value, .. } => value.items,
-        Conditional::NotModified => Vec::new(),
+impl Swept {
+    /// What was read with it has to be all that is wanted now.
+    fn tag_for(&self, walk: &Walk) -> Option<&str> {
+        let (since, wanted, etag) = self.etag.as_ref()?;
+        let is_same = walk.looks == 0 && *since == walk.since && *wanted == walk.wanted;
+        is_same.then_some(etag.as_str())
     }
+}
+
+impl Read {
+    /// Each pull request is asked for its reviews, so a look takes only so many of them, with all of the last one's second.
+    fn take_issues(&mut self, list: List<Issue>, reviews: bool) -> Ahead {
+        let mut ahead = ahead(&list, |issue| issue.updated_at);
+        let mut issues = list.items;
+        let last = issues.iter().filter(|issue| reviews && issue.is_pull()).nth(SINGLE - 1);
+        if let Some(last) = last.and_then(|issue| issue.updated_at) {
+            let before = issues.len();
+            issues.retain(|issue| issue.updated_at.is_none_or(|at| at <= last));
+            if issues.len() < before {
+                ahead = Ahead::To(add(last, SignedDuration::from_secs(1)));
+            }
+        }
+        self.issues = issues.into_iter().map(|issue| (issue.number, issue)).collect();
+        ahead
+    }
+}
+
+fn ahead<T>(list: &List<T>, time: impl Fn(&T) -> Option<Timestamp>) -> Ahead {
+    let last = list.items.iter().filter_map(time).max().filter(|_| list.truncated);
+    last.map_or(Ahead::Whole, Ahead::To)
+}
+
+fn back(record: &Record, reached: Timestamp) -> Back {
+    let oldest = record.events.iter().filter_map(|event| event.created_at).min();
+    let oldest = oldest.unwrap_or(reached);
+    match record.rest {
+        Rest::Nothing => Back::Whole,
+        Rest::From(page) => Back::To(oldest, page),
+        Rest::Hidden => Back::End(oldest),
+    }
+}
+
+fn is_gone(error: &Error) -> bool {
+    let kind = error.refusal().map(|refusal| &refusal.kind);
+    matches!(kind, Some(RefusalKind::NotFound | RefusalKind::Moved { .. }))
 }
 
 /// What happened since, the oldest first.
@@ -240,7 +321,10 @@ fn pushed(read: &Read, pull: &models::PullRequest, heads: &BTreeMap<u64, String>
 }
 
 fn heads(read: &Read, mut heads: BTreeMap<u64, String>) -> BTreeMap<u64, String> {
-    for pull in read.pulls.values() {
+    // A pull request that another part of the list of issues tells of is compared when that is read.
+    let is_told = |number: &u64| read.issues.contains_key(number) || !heads.contains_key(number);
+    let told: Vec<_> = read.pulls.values().filter(|pull| is_told(&pull.number)).collect();
+    for pull in told {
         let sha = pull.head.as_ref().and_then(|head| head.sha.clone());
         match sha.filter(|_| pull.state.as_deref() == Some("open")) {
             Some(sha) => heads.insert(pull.number, sha),

@@ -24,7 +24,7 @@ use super::url::Url;
 use crate::domain::repository::Repository;
 
 /// GitHub itself ends a request after 10 s.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(15);
+pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");

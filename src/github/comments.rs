@@ -53,17 +53,21 @@ impl Client {
         since: Timestamp,
         etag: Option<&str>,
     ) -> Result<Conditional<List<Comment>>, Error> {
-        let url = self
-            .url(&["repos", repo.owner(), repo.name(), "issues", "comments"])?
-            .with("sort", "updated")
-            .with("direction", "asc")
-            .with("per_page", "100")
-            .with("since", &whole_second(since));
+        let from = |since| {
+            let url = self.url(&["repos", repo.owner(), repo.name(), "issues", "comments"])?;
+            let url = url
+                .with("sort", "updated")
+                .with("direction", "asc")
+                .with("per_page", "100")
+                .with("since", &whole_second(since));
+            Ok(url.into_string())
+        };
         let call = Call {
             etag,
-            ..Call::new("list_comments", token, url)
+            ..Call::at("list_comments", token, from(since)?)
         };
-        self.growing_list(call).await
+        self.rising_list(call, since, |comment: &Comment| comment.updated_at, from)
+            .await
     }
 
     /// The comments on an issue or a pull request, the oldest first; with `since` those written or edited from then on.

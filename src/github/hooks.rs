@@ -103,6 +103,23 @@ impl Client {
         .await
     }
 
+    /// Further attempts, from where a list of them went on back to the attempt `known`.
+    pub async fn list_more_deliveries(
+        &self,
+        token: &Token,
+        rest: &str,
+        known: Option<u64>,
+    ) -> Result<List<Delivery>, Error> {
+        let call = Call::at("list_deliveries", token, rest.to_owned());
+        let answer = self.newest(call, |delivery: &Delivery| {
+            known.is_some_and(|known| delivery.id <= known)
+        });
+        match answer.await? {
+            Conditional::Fresh { value, .. } => Ok(value),
+            Conditional::NotModified => Ok(List::default()),
+        }
+    }
+
     /// Asks for another attempt at a delivery.
     pub async fn redeliver(&self, token: &Token, repo: &Repository, hook: u64, delivery: u64) -> Result<(), Error> {
         let (hook, delivery) = (hook.to_string(), delivery.to_string());

@@ -10,10 +10,14 @@ use super::client::{Call, Client};
 use super::conditional::Conditional;
 use super::error::Error;
 use super::lenient::{lenient, lenient_list};
-use super::list::{List, Pages, whole_second};
+use super::list::{List, PAGE_SIZE, Pages, whole_second};
 use super::models::{Label, User};
+use super::refusal::RefusalKind;
 use super::token::Token;
 use crate::domain::repository::Repository;
+
+/// Pages of the record that are read at once.
+const PAGES: u32 = 10;
 
 /// An issue, or a pull request seen as one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -57,6 +61,24 @@ pub struct Milestone {
     pub title: String,
 }
 
+/// A part of what was done in a repository, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub events: Vec<IssueEvent>,
+    pub rest: Rest,
+}
+
+/// What there is beyond a part of the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing that was asked for.
+    Nothing,
+    /// It goes on with this page.
+    From(u32),
+    /// GitHub shows no more.
+    Hidden,
+}
+
 /// Something that somebody did to an issue or a pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct IssueEvent {
@@ -97,18 +119,22 @@ impl Client {
         since: Timestamp,
         etag: Option<&str>,
     ) -> Result<Conditional<List<Issue>>, Error> {
-        let url = self
-            .url(&["repos", repo.owner(), repo.name(), "issues"])?
-            .with("state", "all")
-            .with("sort", "updated")
-            .with("direction", "asc")
-            .with("per_page", "100")
-            .with("since", &whole_second(since));
+        let from = |since| {
+            let url = self.url(&["repos", repo.owner(), repo.name(), "issues"])?;
+            let url = url
+                .with("state", "all")
+                .with("sort", "updated")
+                .with("direction", "asc")
+                .with("per_page", "100")
+                .with("since", &whole_second(since));
+            Ok(url.into_string())
+        };
         let call = Call {
             etag,
-            ..Call::new("list_issues", token, url)
+            ..Call::at("list_issues", token, from(since)?)
         };
-        self.growing_list(call).await
+        self.rising_list(call, since, |issue: &Issue| issue.updated_at, from)
+            .await
     }
 
     /// One issue or pull request.
@@ -142,23 +168,57 @@ impl Client {
         self.list(call, Pages::default()).await
     }
 
-    /// What was done to any issue or pull request of a repository, the newest first, back to what was done before `since`,
-    /// on whose page it ends.
+    /// What was done to any issue or pull request of a repository, the newest first: from a page on, back to what was done
+    /// before `since`, on whose page it ends.
     pub async fn list_events(
         &self,
         token: &Token,
         repo: &Repository,
         since: Timestamp,
-        etag: Option<&str>,
-    ) -> Result<Conditional<List<IssueEvent>>, Error> {
-        let url = self
-            .url(&["repos", repo.owner(), repo.name(), "issues", "events"])?
-            .with("per_page", "100");
-        let call = Call {
-            etag,
-            ..Call::new("list_events", token, url)
+        first: u32,
+    ) -> Result<Record, Error> {
+        let mut record = Record {
+            events: Vec::new(),
+            rest: Rest::Nothing,
         };
-        self.newest(call, |event: &IssueEvent| event.created_at.is_some_and(|at| at < since))
-            .await
+        for page in first..first.saturating_add(PAGES) {
+            let url = self
+                .url(&["repos", repo.owner(), repo.name(), "issues", "events"])?
+                .with("per_page", "100")
+                .with("page", &page.to_string());
+            let call = Call::new("list_events", token, url);
+            let read: List<IssueEvent> = match self.list(call, Pages::at_most(1)).await {
+                Ok(read) => read,
+                Err(error) if page > 1 && is_past_the_last(&error) => {
+                    record.rest = Rest::Hidden;
+                    return Ok(record);
+                }
+                Err(error) => return Err(error),
+            };
+            let is_full = read.items.len() + read.undecodable >= PAGE_SIZE;
+            record.events.extend(read.items);
+            let is_before = |event: &IssueEvent| event.created_at.is_some_and(|at| at < since);
+            if record.events.last().is_some_and(is_before) {
+                record.rest = Rest::Nothing;
+                return Ok(record);
+            }
+            if !read.truncated {
+                // A list that ends with a full page after others was cut there.
+                record.rest = if is_full && page > 1 {
+                    Rest::Hidden
+                } else {
+                    Rest::Nothing
+                };
+                return Ok(record);
+            }
+            record.rest = Rest::From(page.saturating_add(1));
+        }
+        Ok(record)
     }
+}
+
+/// GitHub lets old pages of a long list be asked for no more.
+fn is_past_the_last(error: &Error) -> bool {
+    let kind = error.refusal().map(|refusal| &refusal.kind);
+    matches!(kind, Some(RefusalKind::Invalid))
 }

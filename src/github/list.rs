@@ -62,12 +62,14 @@ pub struct List<T> {
     pub undecodable: usize,
     /// Whether there are more pages than were read.
     pub truncated: bool,
+    /// The page with which it goes on, where it has more.
+    pub rest: Option<String>,
     /// To be given the next time. Only of a whole list, so that *not modified* always refers to one.
     pub etag: Option<String>,
 }
 
 /// The size of a page that is asked for.
-const PAGE_SIZE: usize = 100;
+pub(super) const PAGE_SIZE: usize = 100;
 
 /// How much of a list to read.
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +120,43 @@ impl Client {
         })))
     }
 
+    /// A list in the order of a time from which on it can be asked for.
+    ///
+    /// It moves while it is read: what changes goes to its end, and what follows moves up, maybe to a page that was read
+    /// already. So each page is asked for from the last time of the one before. Only where all of a page has one time is the
+    /// page after it asked for.
+    pub(super) async fn rising_list<T: DeserializeOwned>(
+        &self,
+        mut call: Call<'_>,
+        mut since: Timestamp,
+        time: impl Fn(&T) -> Option<Timestamp>,
+        from: impl Fn(Timestamp) -> Result<String, Error>,
+    ) -> Result<Conditional<List<T>>, Error> {
+        let mut list = List::default();
+        for page in 0..PAGES_MAX {
+            let Some(answer) = self.get(&call).await? else {
+                return Ok(Conditional::NotModified);
+            };
+            list.extend(&call, &answer)?;
+            let next = next_page(answer.headers()).filter(|next| self.base.owns(next));
+            let Some(next) = next else {
+                // What comes after a full page leaves its tag as it was.
+                let is_full = list.items.len() + list.undecodable >= PAGE_SIZE;
+                list.etag = etag(&answer).filter(|_| page == 0 && !is_full);
+                return Ok(conditional(Some(list.finished(false))));
+            };
+            let last = list.items.iter().rev().find_map(&time);
+            let last = last.filter(|last| last.as_second() > since.as_second());
+            since = last.unwrap_or(since);
+            call = Call {
+                url: last.map_or(Ok(next), &from)?,
+                etag: None,
+                ..call
+            };
+        }
+        Ok(conditional(Some(list.finished(true))))
+    }
+
     /// A list with the newest first, read until `enough` of an element says that it and what follows is known already.
     pub(super) async fn newest<T: DeserializeOwned>(
         &self,
@@ -155,6 +194,7 @@ impl Client {
             if !self.base.owns(&next) {
                 break;
             }
+            list.rest = Some(next.clone());
             call = Call {
                 url: next,
                 etag: None,
@@ -174,6 +214,7 @@ impl<T> List<T> {
 
     fn finished(mut self, truncated: bool) -> Self {
         self.truncated = truncated;
+        self.rest = self.rest.take().filter(|_| truncated);
         self.etag = self.etag.take().filter(|_| self.is_whole());
         self
     }
@@ -197,6 +238,7 @@ impl<T> Default for List<T> {
             items: Vec::new(),
             undecodable: 0,
             truncated: false,
+            rest: None,
             etag: None,
         }
     }

@@ -33,14 +33,14 @@ mod usage;
 mod write;
 
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use client::{Client, Exchange};
+pub use client::{Client, Exchange, READ_TIMEOUT};
 pub use comments::Comment;
 pub use conditional::{Conditional, Kept};
 pub use error::Error;
 pub use guardrails::{AgentConfiguration, BranchRule};
 pub use hooks::{Delivery, Hook, HookConfig};
 pub use identity::Identity;
-pub use issues::{Issue, IssueEvent};
+pub use issues::{Issue, IssueEvent, Record, Rest};
 pub use limits::{RateSnapshot, RetryAfter};
 pub use list::{List, ListQuery, Listed, Scope};
 pub use oauth::{Grant, Pair, RefreshOutcome};

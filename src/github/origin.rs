@@ -44,22 +44,24 @@ pub struct OriginPull {
 }
 
 impl Client {
-    /// An issue or a pull request; `None` when there is none of that number that the token may see.
+    /// An issue or a pull request as the last of its answers tells of it, which came within [`READ_TIMEOUT`]; `None` when there
+    /// is none of that number that the token may see.
     pub async fn read_origin(&self, token: &Token, repo: &Repository, number: u64) -> Result<Option<Origin>, Error> {
-        let mut origin: Option<Origin> = None;
-        let mut after = None;
+        let (mut origin, mut files, mut after) = (None, Vec::new(), None);
         for _ in 0..PAGES_MAX {
             let Some(page) = self.origin_page(token, repo, number, after.as_deref()).await? else {
                 return Ok(None);
             };
             after = page.next();
-            match origin.as_mut().and_then(|origin| origin.pull.as_mut()) {
-                Some(pull) => pull.files.extend(page.paths()),
-                None => origin = Some(page.into()),
-            }
+            let mut seen = Origin::from(page);
+            files.extend(seen.pull.iter_mut().flat_map(|pull| std::mem::take(&mut pull.files)));
+            origin = Some(seen);
             if after.is_none() {
                 break;
             }
+        }
+        if let Some(pull) = origin.as_mut().and_then(|origin: &mut Origin| origin.pull.as_mut()) {
+            pull.files = files;
         }
         Ok(origin)
     }

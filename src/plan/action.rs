@@ -5,10 +5,12 @@ use std::fmt;
 use crate::api::AgentTask;
 use crate::api::automation::{AutomationStatus, SecretKeyRef};
 use crate::api::task::{CredentialIdentity, PolicyRef, TaskStatus};
+use crate::api::webhook_source::WebhookSourceStatus;
 use crate::domain::repository::Repository;
 
 use super::notify::Notice;
 use super::report::Said;
+use super::walk::Walk;
 use super::world::{BranchKey, CredentialKey, ObjectKey, OriginKey};
 
 /// What a plan is about. At most one action for a subject is under way at any time.
@@ -30,13 +32,16 @@ pub enum Subject {
     Notification(ObjectKey, String),
     /// What became of deliveries to a receiver here.
     Deliveries(CredentialKey, Repository),
+    WebhookSource(ObjectKey),
 }
 
 impl Subject {
     #[must_use]
     pub fn namespace(&self) -> &str {
         match self {
-            Self::Automation(key) | Self::Task(key) | Self::Notification(key, _) => &key.namespace,
+            Self::Automation(key) | Self::Task(key) | Self::Notification(key, _) | Self::WebhookSource(key) => {
+                &key.namespace
+            }
             Self::Credential(key)
             | Self::Repository(key, _)
             | Self::Pulls(key, _)
@@ -60,6 +65,7 @@ impl fmt::Display for Subject {
             Self::Origin(key) => write!(f, "#{} of {} with {}", key.number, key.repository, key.credential),
             Self::Events(key, repository) => write!(f, "what happens in {repository} with {key}"),
             Self::Deliveries(key, repository) => write!(f, "deliveries of {repository} with {key}"),
+            Self::WebhookSource(key) => write!(f, "source of webhooks {key}"),
             Self::Pulls(key, repository) => write!(f, "pull requests of {repository} with {key}"),
         }
     }
@@ -91,6 +97,8 @@ pub enum Action {
     DeleteTask { key: ObjectKey, uid: String },
     /// Replace an automation's status, if nobody else has.
     WriteAutomationStatus(Box<AutomationStatus>),
+    /// Replace the status of a source of webhooks, if nobody else has.
+    WriteWebhookSourceStatus(Box<WebhookSourceStatus>),
     /// Replace a task's status, if nobody else has.
     WriteTaskStatus(Box<TaskStatus>),
     /// Read a Secret.
@@ -121,8 +129,8 @@ pub enum Action {
     },
     /// Close a pull request.
     ClosePull { number: i64 },
-    /// Look for what has happened in a repository since then.
-    Sweep { since: jiff::Timestamp, reviews: bool },
+    /// Look for what has happened in a repository.
+    Sweep(Box<Walk>),
     /// Take it that what was found has its tasks.
     Settle,
     /// List what became of a repository's deliveries.
@@ -148,7 +156,9 @@ impl Action {
         match self {
             Self::CreateTask(_) => "CreateTask",
             Self::DeleteTask { .. } => "DeleteTask",
-            Self::WriteAutomationStatus(_) | Self::WriteTaskStatus(_) => "WriteStatus",
+            Self::WriteAutomationStatus(_) | Self::WriteTaskStatus(_) | Self::WriteWebhookSourceStatus(_) => {
+                "WriteStatus"
+            }
             Self::ReadSecret => "ReadSecret",
             Self::Refresh { .. } => "Refresh",
             Self::Forget => "Forget",
@@ -161,7 +171,7 @@ impl Action {
             Self::ObservePull { .. } => "ObservePull",
             Self::HandOver { .. } => "HandOver",
             Self::ClosePull { .. } => "ClosePull",
-            Self::Sweep { .. } => "Sweep",
+            Self::Sweep(_) => "Sweep",
             Self::Settle => "Settle",
             Self::ListDeliveries => "ListDeliveries",
             Self::Redeliver { .. } => "Redeliver",

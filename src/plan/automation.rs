@@ -470,7 +470,7 @@ impl<'a> View<'a> {
 
     /// A start is under way: the status is written once for what comes of it, not before and after.
     fn is_about_to_change(&self) -> bool {
-        let starts = |task: &&AgentTask| self.world.writing.contains_key(&ObjectKey::of(*task));
+        let starts = |task: &&AgentTask| self.world.writing.contains_key(&Subject::Task(ObjectKey::of(*task)));
         self.tasks.iter().any(starts)
     }
 

@@ -72,6 +72,26 @@ pub fn conditions(
     standing.into_iter().chain(warnings).collect()
 }
 
+/// One condition.
+#[must_use]
+pub fn condition(
+    kind: &str,
+    status: &str,
+    why: &Why,
+    generation: Option<i64>,
+    before: &[Condition],
+    now: Timestamp,
+) -> Condition {
+    Condition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: why.reason.as_str().to_owned(),
+        message: why.message.clone(),
+        observed_generation: generation,
+        last_transition_time: transition(kind, status, before, now),
+    }
+}
+
 fn transition(kind: &str, status: &str, before: &[Condition], now: Timestamp) -> Time {
     before
         .iter()

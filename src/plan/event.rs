@@ -272,24 +272,36 @@ pub fn is_told_by_webhooks_alone(automation: &AgentAutomation) -> bool {
 /// Whether any trigger that polls is for reviews, which no list of a repository has.
 #[must_use]
 pub fn wants_reviews(automation: &AgentAutomation) -> bool {
-    let mut polled = automation
-        .spec
-        .triggers
-        .iter()
-        .filter(|trigger| unheard(trigger, Source::Poll).is_none());
     let wants = |pull: &PullRequestTrigger| pull.actions.contains(&PullRequestAction::ReviewSubmitted);
-    polled.any(|trigger| trigger.pull_request.as_ref().is_some_and(wants))
+    polled(automation).any(|trigger| trigger.pull_request.as_ref().is_some_and(wants))
+}
+
+/// Whether any trigger that polls is for what the record of issue events tells: labels, assignments, and what was opened
+/// again or is no draft any more.
+#[must_use]
+pub fn wants_record(automation: &AgentAutomation) -> bool {
+    let of_issues = |issue: &IssueTrigger| issue.actions.iter().any(|action| *action != IssueAction::Opened);
+    let of_pulls = |pull: &PullRequestTrigger| {
+        let recorded = [PullRequestAction::Labeled, PullRequestAction::ReadyForReview];
+        pull.actions.iter().any(|action| recorded.contains(action))
+    };
+    polled(automation).any(|trigger| {
+        trigger.issue.as_ref().is_some_and(of_issues) || trigger.pull_request.as_ref().is_some_and(of_pulls)
+    })
+}
+
+/// The commands in comments that triggers are for that poll.
+pub fn commands(automation: &AgentAutomation) -> impl Iterator<Item = &String> {
+    polled(automation).flat_map(|trigger| {
+        let of_issues = trigger.issue.iter().flat_map(|issue| &issue.commands);
+        of_issues.chain(trigger.pull_request.iter().flat_map(|pull| &pull.commands))
+    })
 }
 
 /// Whether an event would have fired, had it been found in time.
 #[must_use]
 pub fn is_too_old(automation: &AgentAutomation, event: &Event, now: Timestamp) -> bool {
-    let mut polled = automation
-        .spec
-        .triggers
-        .iter()
-        .filter(|trigger| unheard(trigger, Source::Poll).is_none());
-    polled.any(|trigger| {
+    polled(automation).any(|trigger| {
         let refused = |now| refusal(automation, trigger, event, Source::Poll, now).is_some();
         refused(now) && !refused(event.at)
     })
@@ -322,9 +334,7 @@ pub fn refused(automation: &AgentAutomation, event: &Event, now: Timestamp) -> O
 
 /// The triggers that fire for the past: for how many, and how long ago.
 pub fn backfills(automation: &AgentAutomation) -> impl Iterator<Item = (&str, usize, SignedDuration)> {
-    let triggers = automation.spec.triggers.iter();
-    let polled = triggers.filter(|trigger| unheard(trigger, Source::Poll).is_none());
-    polled.filter_map(|trigger| {
+    polled(automation).filter_map(|trigger| {
         let filter = filter(trigger)?;
         let limit = usize::try_from(filter.backfill.as_ref()?.limit).ok()?;
         Some((trigger.name.as_str(), limit, filter.max_event_age.duration()))
@@ -344,6 +354,11 @@ pub fn backfill_problem(trigger: &Trigger) -> Option<&'static str> {
 pub fn created(automation: &AgentAutomation) -> Timestamp {
     let created = automation.creation_timestamp();
     created.map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+}
+
+fn polled(automation: &AgentAutomation) -> impl Iterator<Item = &Trigger> {
+    let triggers = automation.spec.triggers.iter();
+    triggers.filter(|trigger| filter(trigger).is_some() && unheard(trigger, Source::Poll).is_none())
 }
 
 fn unheard(trigger: &Trigger, source: Source) -> Option<String> {

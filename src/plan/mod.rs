@@ -9,7 +9,8 @@
 //! [`start`] says what the outcome of a start means, [`search`] what it means when a lost one is looked for, [`task`] what
 //! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`report`] what is said where
 //! the work came from, [`notify`] who is told of its end, [`event`] and [`sweep`] what happens at
-//! GitHub, [`redelivery`] which of its deliveries are asked for again, [`credential`] when a
+//! GitHub, [`walk`] how far a look has come, [`redelivery`] which of its deliveries are asked for again and
+//! [`webhook_source`] whether they can be, [`credential`] when a
 //! Secret is read and GitHub polled, [`refresh`] when an app's token is exchanged for the next.
 
 pub mod action;
@@ -51,6 +52,8 @@ pub mod sweep;
 mod tables;
 pub mod task;
 pub mod time;
+pub mod walk;
+pub mod webhook_source;
 pub mod world;
 
 use jiff::Timestamp;
@@ -88,7 +91,8 @@ pub fn plan(world: &World, subject: &Subject, settings: &Settings, now: Timestam
         Subject::Repository(key, name) => credential::plan_verification(world, key, name, settings, now),
         Subject::Branch(key) => guardrails::plan(world, key, settings, now),
         Subject::Events(key, repository) => sweep::plan(world, key, repository, settings, now),
-        Subject::Deliveries(key, repository) => redelivery::plan(world, key, repository, settings, now),
+        Subject::Deliveries(key, repository) => redelivery::plan(world, key, repository, now),
+        Subject::WebhookSource(key) => webhook_source::plan(world, key, now),
         Subject::Origin(key) => origin::plan(world, key),
         Subject::Notification(key, name) => notify::plan(world, key, name, settings, now),
         Subject::Pulls(key, repository) => pulls::plan(world, key, repository, settings, now),

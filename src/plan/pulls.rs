@@ -280,7 +280,7 @@ fn plan_stale(world: &World, task: &AgentTask, pull: &PullRequest, number: i64, 
     }
 }
 
-/// GitHub asks for writes one at a time and a second apart, starts included.
+/// At a time at which GitHub may be written to.
 pub(super) fn when_it_may_write(
     world: &World,
     task: &AgentTask,
@@ -288,14 +288,18 @@ pub(super) fn when_it_may_write(
     planned: &mut Planned,
     action: Action,
 ) {
-    let key = CredentialKey::of_task(task);
-    if world.exchanging.contains(&key) || world.writing.values().any(|writing| *writing == key) {
-        planned.wake_at(add(now, SignedDuration::from_secs(2)));
-        return;
-    }
-    let next = world.credentials.get(&key).and_then(|credential| credential.next_write);
-    match pending(next, SignedDuration::from_secs(5), now) {
+    match next_write(world, &CredentialKey::of_task(task), now) {
         Some(time) => planned.wake_at(time),
         None => planned.actions.push(action),
     }
+}
+
+/// When a credential may be tried for a write, if not now. GitHub asks for writes one at a time and a second apart, starts
+/// included.
+pub(super) fn next_write(world: &World, key: &CredentialKey, now: Timestamp) -> Option<Timestamp> {
+    if world.exchanging.contains(key) || world.writing.values().any(|writing| writing == key) {
+        return Some(add(now, SignedDuration::from_secs(2)));
+    }
+    let next = world.credentials.get(key).and_then(|credential| credential.next_write);
+    pending(next, SignedDuration::from_secs(5), now)
 }

@@ -213,10 +213,10 @@ impl<'a> Touched<'a> {
             has_gone: false,
         };
         let mut namespaces: BTreeSet<&str> = concerned.iter().map(|key| key.namespace.as_str()).collect();
-        // Who is told of an end shares nothing with what waits.
+        // Who is told of an end, and what is told of webhooks, share nothing with what waits.
         let shared = news
             .iter()
-            .filter(|subject| !matches!(subject, Subject::Notification(..)));
+            .filter(|subject| !matches!(subject, Subject::Notification(..) | Subject::WebhookSource(_)));
         for subject in shared {
             namespaces.insert(subject.namespace());
             match subject {
@@ -227,7 +227,8 @@ impl<'a> Touched<'a> {
                     }
                     None => touched.has_gone = true,
                 },
-                Subject::Credential(key) => {
+                // A redelivery is a write, too.
+                Subject::Credential(key) | Subject::Deliveries(key, _) => {
                     touched.credentials.insert(key.clone());
                 }
                 Subject::Pulls(_, repository) => {
@@ -238,8 +239,8 @@ impl<'a> Touched<'a> {
                 | Subject::Branch(_)
                 | Subject::Origin(_)
                 | Subject::Notification(..)
-                | Subject::Events(..)
-                | Subject::Deliveries(..) => {}
+                | Subject::WebhookSource(_)
+                | Subject::Events(..) => {}
             }
         }
         let waiting = concerned.iter().flat_map(|automation| world.waiting_of(automation));
@@ -300,6 +301,7 @@ fn concern(world: &World, subject: &Subject, concerned: &mut BTreeSet<ObjectKey>
         | Subject::Repository(..)
         | Subject::Events(..)
         | Subject::Notification(..)
+        | Subject::WebhookSource(_)
         | Subject::Deliveries(..) => {}
     }
 }

@@ -14,14 +14,17 @@ use crate::domain::repository::Repository;
 
 use super::credential::{Usability, choice, limited_until, usability};
 use super::event::{is_told_by_webhooks_alone, listens};
-use super::time::{add, again, pending};
-use super::world::{Credential, CredentialKey, World, folded};
-use super::{Action, Planned, Settings, Subject};
+use super::pulls::next_write;
+use super::time::{add, again};
+use super::world::{CredentialKey, World, folded};
+use super::{Action, Planned, Subject};
 
 /// Between two looks at a repository's deliveries.
 const INTERVAL: SignedDuration = SignedDuration::from_mins(5);
 /// Of that, for each repository that is looked at with a credential.
 const SHARE: SignedDuration = SignedDuration::from_secs(1);
+/// Between two looks while there are more of them than the last has read.
+const GOING_ON: SignedDuration = SignedDuration::from_mins(1);
 /// Between two looks where the token may not see them.
 const REFUSED: SignedDuration = SignedDuration::from_hours(1);
 /// GitHub keeps deliveries for three days.
@@ -40,13 +43,34 @@ const EVENTS: [&str; 4] = ["issues", "issue_comment", "pull_request", "pull_requ
 pub struct DeliveryFacts {
     /// When they were last listed.
     pub checked_at: Option<Timestamp>,
-    /// Whether the token may not.
-    pub is_refused: bool,
+    /// What the token may not, by the last that was asked.
+    pub lack: Option<Lack>,
+    /// Whether GitHub refused to repeat the last delivery that it was asked for, since the token may not have it repeated.
+    pub is_write_refused: bool,
     pub attempts: Vec<Attempt>,
+    /// Whether there are older ones that have not been read.
+    pub goes_on: bool,
     /// What was asked for since, by its GUID.
     pub asked: BTreeSet<String>,
     /// What GitHub will not repeat, by its GUID.
     pub unrepeatable: BTreeSet<String>,
+}
+
+/// What a list of deliveries tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listed {
+    pub attempts: Vec<Attempt>,
+    /// Whether there are older ones that have not been read.
+    pub goes_on: bool,
+}
+
+/// What a token may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// See a repository's webhooks.
+    Read,
+    /// Have a delivery repeated.
+    Write,
 }
 
 /// An attempt to deliver to a receiver here.
@@ -62,13 +86,7 @@ pub struct Attempt {
 
 /// Asks for what did not arrive, one after the other; lists deliveries when that is due.
 #[must_use]
-pub fn plan(
-    world: &World,
-    key: &CredentialKey,
-    repository: &Repository,
-    settings: &Settings,
-    now: Timestamp,
-) -> Planned {
+pub fn plan(world: &World, key: &CredentialKey, repository: &Repository, now: Timestamp) -> Planned {
     let mut planned = Planned::default();
     let subject = Subject::Deliveries(key.clone(), repository.clone());
     if world.busy.contains(&subject) {
@@ -92,11 +110,15 @@ pub fn plan(
             delivery: missed.id,
             guid: missed.guid.clone(),
         };
-        (next_write(credential, settings, now), action)
+        (next_write(world, key, now).unwrap_or(now), action)
     } else {
-        let is_refused = facts.is_some_and(|facts| facts.is_refused);
+        let is_refused = facts.is_some_and(|facts| facts.lack.is_some());
         let share = SHARE.saturating_mul(i32::try_from(wanted.len()).unwrap_or(i32::MAX));
-        let interval = if is_refused { REFUSED } else { INTERVAL.max(share) };
+        let interval = match facts {
+            _ if is_refused => REFUSED,
+            Some(facts) if facts.goes_on => GOING_ON.max(share),
+            _ => INTERVAL.max(share),
+        };
         let asked = facts.and_then(|facts| facts.checked_at);
         (again(asked, interval, now), Action::ListDeliveries)
     };
@@ -107,6 +129,12 @@ pub fn plan(
         planned.actions.push(action);
     }
     planned
+}
+
+/// Whether it is about to be seen if GitHub repeats what did not arrive.
+#[must_use]
+pub fn is_about_to_ask(facts: &DeliveryFacts, now: Timestamp) -> bool {
+    facts.lack.is_none() && !facts.is_write_refused && missed(facts, now).is_some()
 }
 
 /// Whether there is something to ask for again, for an automation.
@@ -170,9 +198,4 @@ fn patience(attempts: usize) -> SignedDuration {
     doublings.map_or(SignedDuration::ZERO, |doublings| {
         PATIENCE.saturating_mul(2_i32.saturating_pow(doublings))
     })
-}
-
-fn next_write(credential: Option<&Credential>, settings: &Settings, now: Timestamp) -> Timestamp {
-    let next = credential.and_then(|credential| credential.next_write);
-    pending(next, settings.write_interval, now).unwrap_or(now)
 }

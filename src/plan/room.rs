@@ -25,7 +25,7 @@ use super::time::{add, pending};
 use super::world::{
     CredentialKey, ObjectKey, RATE_WINDOW, World, automation_key, counts, folded, is_in_review, open_pull, secret_of,
 };
-use super::{Settings, Why, duplicates, pulls};
+use super::{Settings, Subject, Why, duplicates, pulls};
 use taking::Taking;
 
 pub use limits::{Limit, Unit};
@@ -111,7 +111,7 @@ impl<'a> Room<'a> {
             known: RefCell::default(),
         };
         for task in on_their_way(world) {
-            match world.writing.get(&ObjectKey::of(task)) {
+            match world.writing.get(&Subject::Task(ObjectKey::of(task))) {
                 Some(credential) => room.take(task, [credential.clone()]),
                 // Which one the leader before this one has chosen, nobody knows.
                 None => room.take(task, CredentialKey::needed_by(task)),
@@ -521,13 +521,16 @@ pub fn bound_to(automation: &AgentAutomation, rule: &str) -> Bound {
 fn on_their_way(world: &World) -> Vec<&AgentTask> {
     let is_waiting = |task: &&AgentTask| super::world::phase(task).is_waiting();
     if world.inherited_claims.is_empty() {
-        let writing = world.writing.keys().filter_map(|key| world.task(key));
+        let writing = world.writing.keys().filter_map(|subject| match subject {
+            Subject::Task(key) => world.task(key),
+            _ => None,
+        });
         return writing.filter(is_waiting).collect();
     }
     let claimed = |task: &AgentTask| world.inherited_claims.contains(&task.uid().unwrap_or_default());
     let waiting = world.waiting();
     waiting
-        .filter(|(key, task)| world.writing.contains_key(*key) || claimed(task))
+        .filter(|(key, task)| world.writing.contains_key(&Subject::Task((*key).clone())) || claimed(task))
         .map(|(_, task)| task)
         .collect()
 }

@@ -2,27 +2,29 @@
 //!
 //! A repository is looked at once for each credential, however many automations work in it, from the oldest of their
 //! positions on. Events become the tasks that a webhook would have made, under the same names. An automation's position is
-//! in its status, and moves when its tasks are in the API server; so a crash at any point loses nothing.
+//! in its status, and moves when all that lies before it has been read ([`walk`](super::walk)) and its tasks are in the API
+//! server; so a crash at any point loses nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::automation::{EventsStatus, RefusedEvents};
+use crate::api::automation::{EventsStatus, RefusedEvents, UnseenEvents};
 use crate::api::trigger::Source;
 use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::event::Event;
 use crate::domain::repository::Repository;
 
 use super::credential::{Usability, choice, limited_until, usability};
-use super::event::{self, Decision, backfills, created, is_too_old, listens, of_automation, wants_reviews};
+use super::event::{
+    self, Decision, backfills, commands, created, is_too_old, listens, of_automation, wants_record, wants_reviews,
+};
 use super::spec::parse;
 use super::time::{add, again, pending};
+use super::walk::{LAG, Unseen, Walk, Wanted};
 use super::world::{CredentialKey, EventFacts, ObjectKey, World, folded};
 use super::{Action, Planned, Settings, Subject};
 
-/// GitHub's lists may show something only a moment after it happened.
-const LAG: SignedDuration = SignedDuration::from_secs(60);
 /// Tasks that are made in one go.
 const AT_ONCE: usize = 50;
 /// Of a minute, for each repository that is looked at with a credential. GitHub grants a user 900 points a minute, of which a
@@ -55,7 +57,9 @@ pub fn plan(
     }
     if let Some(facts) = facts {
         planned.actions = wanted(world, facts, &listening, now);
-        let is_open = |(name, _): &(&ObjectKey, _)| facts.events.iter().any(|event| !is_settled(facts, name, event));
+        let is_open = |(name, automation): &(&ObjectKey, &AgentAutomation)| {
+            facts.events.iter().any(|event| is_open(facts, name, automation, event))
+        };
         if planned.actions.is_empty() && listening.iter().any(is_open) {
             planned.actions.push(Action::Settle);
         }
@@ -81,12 +85,25 @@ pub fn plan(
         planned.wake_at(add(next, times(APART, turn)));
         return planned;
     }
-    let since = listening.iter().map(|(_, automation)| position(automation)).min();
-    let reviews = listening.iter().any(|(_, automation)| wants_reviews(automation));
+    let walk = listening.iter().map(|(_, automation)| position(automation)).min();
+    let walk = walk.map(|since| {
+        let begun = facts.and_then(|facts| facts.walk.clone());
+        begun
+            .filter(|begun| begun.since <= since)
+            .unwrap_or_else(|| Walk::new(since, wanted_by(&listening), now))
+    });
+    planned.actions.extend(walk.map(Box::new).map(Action::Sweep));
     planned
-        .actions
-        .extend(since.map(|since| Action::Sweep { since, reviews }));
-    planned
+}
+
+/// What any of them is for.
+fn wanted_by(listening: &[(&ObjectKey, &AgentAutomation)]) -> Wanted {
+    let automations = || listening.iter().map(|(_, automation)| *automation);
+    Wanted {
+        record: automations().any(wants_record),
+        commands: automations().flat_map(commands).cloned().collect(),
+        reviews: automations().any(wants_reviews),
+    }
 }
 
 /// When the next look with a credential may begin, as one begins now. One that is late does not delay those that follow.
@@ -136,7 +153,8 @@ pub fn status(world: &World, automation: &AgentAutomation, now: Timestamp) -> Op
         return before;
     };
     let name = ObjectKey::of(automation);
-    if !facts.events.iter().all(|event| is_settled(facts, &name, event)) {
+    let is_settled = |event: &Event| is_settled(facts, &name, event);
+    if facts.walk.is_some() || !facts.events.iter().all(is_settled) {
         return before;
     }
     let from = position(automation);
@@ -148,16 +166,17 @@ pub fn status(world: &World, automation: &AgentAutomation, now: Timestamp) -> Op
     let skipped = passed.filter(|event| is_too_old(automation, event, now)).count();
     let refused = refused(facts, automation, before.as_ref(), now);
     let is_known = before.is_some() || through > from || refused.is_some();
+    let missed = facts.unseen.filter(|_| through > from);
     is_known.then(|| EventsStatus {
         swept_through: through,
+        unseen: unseen(automation, missed, from, before.as_ref()),
         skipped: before.map_or(0, |before| before.skipped) + i64::try_from(skipped).unwrap_or(0),
         refused,
     })
 }
 
 fn looked_through(facts: &EventFacts) -> Option<Timestamp> {
-    let seen = facts.checked_at?.saturating_sub(LAG).ok()?;
-    Some(facts.newest?.min(seen))
+    Some(facts.newest?.min(facts.whole_through?))
 }
 
 /// What people did who may cause nothing. It does not wait for the position, and is told by the write that moves that where
@@ -183,13 +202,92 @@ fn facts_of<'a>(world: &'a World, automation: &AgentAutomation) -> Option<&'a Ev
     world.events.get(&(choice::reader(world, automation), repository))
 }
 
+/// What could not be seen since a position, added to what could not be before.
+fn unseen(
+    automation: &AgentAutomation,
+    unseen: Option<Unseen>,
+    position: Timestamp,
+    before: Option<&EventsStatus>,
+) -> Option<UnseenEvents> {
+    let before = before.and_then(|before| before.unseen.clone());
+    let unseen = unseen.filter(|unseen| unseen.to > position && (!unseen.is_of_record || wants_record(automation)));
+    let Some(unseen) = unseen else { return before };
+    Some(UnseenEvents {
+        times: before.map_or(0, |before| before.times).saturating_add(1),
+        from: unseen.from.max(position),
+        to: unseen.to,
+    })
+}
+
+/// What is known once a look that began at that time has come back; with nothing where nothing had changed.
+#[must_use]
+pub fn looked(
+    world: &World,
+    key: &CredentialKey,
+    repository: &Repository,
+    at: Timestamp,
+    found: Option<(Walk, Vec<Event>)>,
+) -> EventFacts {
+    let known = world.events.get(&(key.clone(), repository.clone()));
+    let before = known.cloned().unwrap_or_default();
+    let Some((walk, mut events)) = found else {
+        return EventFacts {
+            checked_at: Some(at),
+            whole_through: at.checked_sub(LAG).ok(),
+            walk: None,
+            ..before
+        };
+    };
+    if before.walk.as_ref().is_some_and(|begun| begun.began == walk.began) {
+        let listening: Vec<_> = listening(world, key, repository).map(|(_, it)| it).collect();
+        let earlier = before.events.into_iter();
+        events.extend(earlier.filter(|event| is_of_further_use(&listening, event, at)));
+    }
+    events.sort_by_cached_key(|event| (event.at, event.identity()));
+    events.dedup_by_key(|event| event.identity());
+    let told: BTreeSet<_> = events.iter().map(Event::identity).collect();
+    let mut settled = before.settled;
+    settled.retain(|(_, identity)| told.contains(identity));
+    let seen = EventFacts {
+        checked_at: Some(at),
+        events,
+        settled,
+        ..before
+    };
+    if walk.goes_on() {
+        return EventFacts {
+            walk: Some(walk),
+            ..seen
+        };
+    }
+    EventFacts {
+        whole_through: Some(walk.horizon()),
+        newest: seen.newest.max(walk.newest),
+        unseen: walk.unseen,
+        walk: None,
+        ..seen
+    }
+}
+
+/// Whether an event that an earlier look of a walk found counts at its end: the past may fire for it, or it came too late.
+fn is_of_further_use(listening: &[&AgentAutomation], event: &Event, now: Timestamp) -> bool {
+    listening.iter().any(|automation| {
+        let is_past = event.at < created(automation) && backfills(automation).next().is_some();
+        is_past || is_too_old(automation, event, now)
+    })
+}
+
 /// Who has what there is to make of an event.
 #[must_use]
 pub fn settled(world: &World, key: &CredentialKey, repository: &Repository) -> Vec<(ObjectKey, String)> {
     let facts = world.events.get(&(key.clone(), repository.clone()));
     let events = facts.map(|facts| facts.events.as_slice()).unwrap_or_default();
-    let pairs = listening(world, key, repository)
-        .flat_map(|(name, _)| events.iter().map(move |event| (name.clone(), event.identity())));
+    let pairs = listening(world, key, repository).flat_map(|(name, automation)| {
+        let open = events
+            .iter()
+            .filter(move |event| facts.is_some_and(|facts| is_open(facts, name, automation, event)));
+        open.map(move |event| (name.clone(), event.identity()))
+    });
     pairs.collect()
 }
 
@@ -201,6 +299,12 @@ fn position(automation: &AgentAutomation) -> Timestamp {
     let before = ages.chain([SignedDuration::from_secs(1)]).max().unwrap_or_default();
     let begins = || created(automation).saturating_sub(before).unwrap_or(Timestamp::MIN);
     events.map_or_else(begins, |events| events.swept_through)
+}
+
+/// Whether something is still to be made of an event. Of the past that is decided once all of it is known.
+fn is_open(facts: &EventFacts, name: &ObjectKey, automation: &AgentAutomation, event: &Event) -> bool {
+    let is_ripe = facts.walk.is_none() || event.at >= created(automation);
+    is_ripe && !is_settled(facts, name, event)
 }
 
 fn is_settled(facts: &EventFacts, name: &ObjectKey, event: &Event) -> bool {
@@ -217,7 +321,7 @@ fn wanted(
     let open = facts.events.iter().flat_map(|event| {
         let open = listening.iter().filter(move |(name, automation)| {
             let reached = event.at >= created(automation) && event.at > position(automation);
-            reached && !is_settled(facts, name, event)
+            reached && is_open(facts, name, automation, event)
         });
         open.flat_map(move |(_, automation)| of_automation(world, automation, event, Source::Poll, now))
     });
@@ -237,7 +341,7 @@ fn backfill(
     now: Timestamp,
 ) -> Vec<AgentTask> {
     let (made, begins) = (created(automation), position(automation));
-    if begins >= made {
+    if begins >= made || facts.walk.is_some() {
         return Vec::new();
     }
     let is_past = |task: &AgentTask, trigger: &str| {

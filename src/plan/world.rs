@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use crate::api::automation::{GuardrailStatus, ScheduleStatus, SecretKeyRef};
 use crate::api::policy::TriggerKind;
 use crate::api::task::{CredentialIdentity, Phase, PullRequest, TaskStatus};
-use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason};
+use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason, WebhookSource};
 use crate::domain::event::Event;
 use crate::domain::repository::Repository;
 use crate::domain::task_state::TaskState;
@@ -28,6 +28,7 @@ use super::observed::{GuardrailFacts, ListedTask, Refused, Search, SeenOrigin, S
 use super::policy::{Labels, Policy};
 use super::redelivery::DeliveryFacts;
 use super::refresh::Refresh;
+use super::walk::{Unseen, Walk};
 
 /// A namespaced object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -242,8 +243,14 @@ pub struct PullFacts {
 pub struct EventFacts {
     /// When it was last looked for.
     pub checked_at: Option<Timestamp>,
+    /// Up to when nothing is missing.
+    pub whole_through: Option<Timestamp>,
     /// The newest that was seen.
     pub newest: Option<Timestamp>,
+    /// A walk that goes on with the next look.
+    pub walk: Option<Walk>,
+    /// What the last walk could not see.
+    pub unseen: Option<Unseen>,
     /// The oldest first.
     pub events: Vec<Event>,
     /// Automations that have their tasks for an event, or none to make, by the event's identity.
@@ -304,6 +311,7 @@ pub struct World {
     automations: BTreeMap<ObjectKey, AgentAutomation>,
     tasks: BTreeMap<ObjectKey, AgentTask>,
     policies: BTreeMap<String, Policy>,
+    webhook_sources: BTreeMap<ObjectKey, WebhookSource>,
     namespaces: BTreeMap<String, Labels>,
     /// The policies that hold for each namespace, by name.
     scopes: BTreeMap<String, Vec<String>>,
@@ -365,8 +373,8 @@ pub struct World {
     late: BTreeSet<String>,
     /// What an action is under way for.
     pub busy: BTreeSet<Subject>,
-    /// Tasks about which a write to GitHub is under way, and their credentials.
-    pub writing: BTreeMap<ObjectKey, CredentialKey>,
+    /// What a write to GitHub is under way for, and the credential that it takes.
+    pub writing: BTreeMap<Subject, CredentialKey>,
     /// Credentials whose tokens are being exchanged: what is sent with one meanwhile may find it dead.
     pub exchanging: BTreeSet<CredentialKey>,
     /// What did not get through.
@@ -656,6 +664,37 @@ impl World {
         self.policies.insert(name, Policy::new(stripped(policy)));
         self.rescope();
         true
+    }
+
+    /// Takes a source of webhooks in, unless a newer version is known. Says whether it was news.
+    pub fn put_webhook_source(&mut self, source: WebhookSource) -> bool {
+        let key = ObjectKey::of(&source);
+        let is_news = is_news(self.webhook_sources.get(&key), &source);
+        if is_news {
+            self.webhook_sources.insert(key, stripped(source));
+        }
+        is_news
+    }
+
+    pub fn remove_webhook_source(&mut self, key: &ObjectKey) {
+        self.webhook_sources.remove(key);
+        self.retries.remove(&Subject::WebhookSource(key.clone()));
+    }
+
+    #[must_use]
+    pub fn webhook_source(&self, key: &ObjectKey) -> Option<&WebhookSource> {
+        self.webhook_sources.get(key)
+    }
+
+    /// The sources of webhooks of a namespace.
+    pub fn webhook_sources_in(&self, namespace: &str) -> impl Iterator<Item = (&ObjectKey, &WebhookSource)> {
+        let all = self.webhook_sources.range(ObjectKey::new(namespace, "")..);
+        all.take_while(move |(key, _)| key.namespace == namespace)
+    }
+
+    /// All sources of webhooks.
+    pub fn webhook_sources(&self) -> impl Iterator<Item = (&ObjectKey, &WebhookSource)> {
+        self.webhook_sources.iter()
     }
 
     /// Takes a namespace's labels in. Says whether they are news.

@@ -31,6 +31,8 @@ pub struct Behaviour {
     pub echo_prompt: bool,
     /// Pull artifacts carry a GraphQL id besides the database id.
     pub global_ids: bool,
+    /// How many pages of a repository's issue events are shown.
+    pub event_pages: Option<usize>,
 }
 
 impl Default for Behaviour {
@@ -38,6 +40,7 @@ impl Default for Behaviour {
         Self {
             echo_prompt: true,
             global_ids: true,
+            event_pages: None,
         }
     }
 }

@@ -55,6 +55,7 @@ const CONTROLLER: &[(&str, &str)] = &[
     ("agentautomation.dev/agenttasks", "control create delete get list watch"),
     ("agentautomation.dev/agenttasks/status", "get update"),
     ("agentautomation.dev/webhooksources", "get list watch"),
+    ("agentautomation.dev/webhooksources/status", "get update"),
     ("/namespaces", "list watch"),
     ("/secrets", "get"),
     ("events.k8s.io/events", "create patch"),

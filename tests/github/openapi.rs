@@ -258,6 +258,7 @@ async fn every_answer_is_as_described() {
             world.simulator.set_behaviour(Behaviour {
                 echo_prompt,
                 global_ids: echo_prompt,
+                ..Behaviour::default()
             });
             everything(&world, &id).await;
         }

@@ -23,3 +23,4 @@ mod rest;
 mod soak;
 mod stage;
 mod takeover;
+mod volume;

@@ -384,6 +384,7 @@ fn what(uri: &Uri) -> String {
         "agentautomations",
         "agenttasks",
         "agentpolicies",
+        "webhooksources",
         "leases",
         "events",
         "secrets",

@@ -15,10 +15,16 @@ use crate::stage::{NAMESPACE, REPOSITORY, Stage, TOKEN};
 const MINUTE: u64 = 60;
 
 /// A receiver that is there or not.
-struct Door {
+pub struct Door {
     receiver: Arc<Cluster>,
     is_open: AtomicBool,
     knocked: AtomicUsize,
+}
+
+impl Door {
+    pub fn open(&self) {
+        self.is_open.store(true, Ordering::SeqCst);
+    }
 }
 
 struct AtDoor(Arc<Door>);
@@ -50,7 +56,7 @@ impl Sink for AtDoor {
 }
 
 /// A stage whose token may use webhooks, and a door that is shut.
-async fn shut(webhooks: Access) -> (Stage, Arc<Door>, tokio::task::JoinHandle<()>) {
+pub async fn shut(webhooks: Access) -> (Stage, Arc<Door>, tokio::task::JoinHandle<()>) {
     let stage = stage(1, "Webhook").await;
     let token = Token::new(TOKEN, "octocat");
     let permissions = Permissions {
@@ -90,7 +96,7 @@ async fn what_was_delivered_while_nobody_was_there_arrives_once() {
     stage.until(Duration::from_secs(MINUTE)).await;
     assert_eq!(told(&stage), vec![]);
     let before = door.knocked.load(Ordering::SeqCst);
-    door.is_open.store(true, Ordering::SeqCst);
+    door.open();
     let process = stage.process(Network::new(None));
     stage.until(Duration::from_secs(10 * MINUTE)).await;
     assert_eq!(
@@ -99,6 +105,20 @@ async fn what_was_delivered_while_nobody_was_there_arrives_once() {
         "{:?}",
         told(&stage)
     );
+    let writes: Vec<_> = stage
+        .github
+        .requests()
+        .into_iter()
+        .filter(|it| it.method == "POST")
+        .collect();
+    let written = writes
+        .iter()
+        .filter(|it| !it.path.ends_with("/graphql"))
+        .map(|it| it.at);
+    let written: Vec<_> = written.collect();
+    assert_eq!(written.len(), 6, "four deliveries, two starts");
+    let apart = written.windows(2).map(|two| two[1].duration_since(two[0]).as_millis());
+    assert!(apart.min() >= Some(1_000), "a second apart: {written:?}");
     // Opened and labelled, twice: the greeting is not asked for.
     assert_eq!(door.knocked.load(Ordering::SeqCst) - before, 4);
 
@@ -141,7 +161,7 @@ async fn a_token_that_may_not_is_seldom_tried() {
     label(&stage, open(&stage, "It is slow"));
     stage.until(Duration::from_secs(MINUTE)).await;
     let before = door.knocked.load(Ordering::SeqCst);
-    door.is_open.store(true, Ordering::SeqCst);
+    door.open();
     let process = stage.process(Network::new(None));
     stage.until(Duration::from_secs(5 * 60 * MINUTE + 10)).await;
     let sent = process.network.requests();

@@ -91,6 +91,7 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
             None
         }
         Action::WriteTaskStatus(_)
+        | Action::WriteWebhookSourceStatus(_)
         | Action::ReadSecret
         | Action::Refresh { .. }
         | Action::Forget
@@ -104,7 +105,7 @@ fn carry_out(world: &mut World, key: &ObjectKey, action: Action) -> Option<Step>
         | Action::ReadOrigin
         | Action::Report(_)
         | Action::Notify(_)
-        | Action::Sweep { .. }
+        | Action::Sweep(_)
         | Action::Settle
         | Action::ListDeliveries
         | Action::Redeliver { .. }
@@ -186,13 +187,14 @@ impl Passes<'_> {
             Action::CreateTask(_)
             | Action::DeleteTask { .. }
             | Action::WriteAutomationStatus(_)
+            | Action::WriteWebhookSourceStatus(_)
             | Action::Inspect { .. }
             | Action::ListPulls
             | Action::ListOpenPulls
             | Action::ReadOrigin
             | Action::Report(_)
             | Action::Notify(_)
-            | Action::Sweep { .. }
+            | Action::Sweep(_)
             | Action::Settle
             | Action::ListDeliveries
             | Action::Redeliver { .. }

@@ -206,6 +206,8 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::Undelivered => {
             "mend what the message names: the receiver, the Secret with the signing key, or a policy's notifyHosts"
         }
+        Reason::EventsUnseen => "set the label again, or make a task by hand, for what was asked for in that time",
+        Reason::RedeliveryRefused => "redeliver in the webhook's settings at GitHub, or ask again for the work",
         Reason::PolicyNarrows => "ask for no more than the policies allow",
     }
 }

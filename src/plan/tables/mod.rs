@@ -21,6 +21,7 @@ mod room;
 mod start;
 mod sweep;
 mod waiting;
+mod webhook_source;
 mod world;
 
 use jiff::Timestamp;

@@ -268,7 +268,17 @@ fn what_is_done_about_a_pull_request() {
             "a start is being written with the same credential",
             asking(succeeded(pull(|_| ()))),
             |w| {
-                w.writing.insert(key("b"), credential(0));
+                w.writing.insert(Subject::Task(key("b")), credential(0));
+            },
+            "wait 2s",
+        ),
+        (
+            "a delivery is being asked for again with the same credential",
+            asking(succeeded(pull(|_| ()))),
+            |w| {
+                let repository = Repository::parse("acme/other").unwrap();
+                w.writing
+                    .insert(Subject::Deliveries(credential(0), repository), credential(0));
             },
             "wait 2s",
         ),

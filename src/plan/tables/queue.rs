@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::domain::repository::Repository;
 use crate::plan::queue::Queue;
 
 /// Tasks of six automations, each with a credential of its own, under a cap of two.
@@ -110,13 +111,31 @@ fn a_task_that_is_gone_gives_its_credential_s_turn_to_the_next() {
     let (first, second) = (Subject::Task(key("starts")), Subject::Task(key("waits")));
     let mut world = world(vec![starts, waits], |world| {
         world.busy.insert(first.clone());
-        world.writing.insert(key("starts"), credential(0));
+        world.writing.insert(first.clone(), credential(0));
     });
     let mut queue = Queue::default();
     assert_eq!(pass(&mut queue, &world, &[second], 1).0, [""; 0]);
     world.busy.clear();
     world.writing.clear();
     world.remove_task(&key("starts"), "uid-starts");
+    assert_eq!(pass(&mut queue, &world, &[first], 2).0, ["waits: Start"]);
+}
+
+#[test]
+fn a_delivery_that_was_asked_for_again_gives_its_credential_s_turn_to_the_next() {
+    let repository = Repository::parse("acme/api").unwrap();
+    let (first, second) = (
+        Subject::Deliveries(credential(0), repository),
+        Subject::Task(key("waits")),
+    );
+    let mut world = world(vec![due("one", "waits", 0, None)], |world| {
+        world.busy.insert(first.clone());
+        world.writing.insert(first.clone(), credential(0));
+    });
+    let mut queue = Queue::default();
+    assert_eq!(pass(&mut queue, &world, &[second], 1).0, [""; 0]);
+    world.busy.clear();
+    world.writing.clear();
     assert_eq!(pass(&mut queue, &world, &[first], 2).0, ["waits: Start"]);
 }
 

@@ -2,7 +2,7 @@
 
 use crate::domain::repository::Repository;
 use crate::plan::plan;
-use crate::plan::redelivery::{Attempt, DeliveryFacts, is_ours};
+use crate::plan::redelivery::{Attempt, DeliveryFacts, Lack, is_ours};
 
 use super::event::on;
 use super::*;
@@ -61,8 +61,14 @@ fn deliveries_are_listed_for_what_nothing_else_tells() {
     let polled = "issue: {actions: [labeled], source: Poll}";
     let refused = || {
         Some(DeliveryFacts {
-            is_refused: true,
+            lack: Some(Lack::Read),
             ..listed(-HOUR + 1, vec![])
+        })
+    };
+    let more = |seconds| {
+        Some(DeliveryFacts {
+            goes_on: true,
+            ..listed(seconds, vec![])
         })
     };
     let table = vec![
@@ -79,6 +85,8 @@ fn deliveries_are_listed_for_what_nothing_else_tells() {
         ("and not any more", on(polled), Some(listed(0, vec![])), "Forget"),
         ("they were listed", on(HEARD), Some(listed(-1, vec![])), "in 299s"),
         ("a while ago", on(HEARD), Some(listed(-300, vec![])), "ListDeliveries"),
+        ("there are more", on(HEARD), more(-59), "in 1s"),
+        ("there were more a while ago", on(HEARD), more(-60), "ListDeliveries"),
         ("the token may not", on(HEARD), refused(), "in 1s"),
     ];
     for (what, automation, facts, expected) in table {
@@ -163,6 +171,23 @@ fn what_did_not_arrive_is_asked_for_again() {
     assert_eq!(next(on(HEARD), enough, |_| ()), "in 299s", "so many in one go");
     let paced = |w: &mut World| w.credentials.get_mut(&credential(0)).unwrap().next_write = Some(at(1));
     assert_eq!(next(on(HEARD), missed(), paced), "in 1s", "one write in a second");
+    let writing = |of: CredentialKey| {
+        move |w: &mut World| {
+            w.writing.insert(Subject::Task(key("another")), of);
+        }
+    };
+    let other = next(on(HEARD), missed(), writing(credential(1)));
+    assert_eq!(other, "a by 1 of 1", "another credential's write is in nobody's way");
+    let same = next(on(HEARD), missed(), writing(credential(0)));
+    assert_eq!(same, "in 2s", "one write at a time");
+    let exchanging = |w: &mut World| {
+        w.exchanging.insert(credential(0));
+    };
+    assert_eq!(
+        next(on(HEARD), missed(), exchanging),
+        "in 2s",
+        "its token is being exchanged"
+    );
     let limited = |w: &mut World| w.credentials.get_mut(&credential(0)).unwrap().limited_until = Some(at(60));
     assert_eq!(next(on(HEARD), missed(), limited), "in 60s", "GitHub asks to wait");
     let busy = |w: &mut World| {

@@ -386,7 +386,7 @@ fn who_approves_is_told_as_whom_and_why_not() {
 #[test]
 fn in_whose_name_a_person_decides_is_written_down() {
     let long = "n".repeat(300);
-    let cut = "n".repeat(256);
+    let cut = crate::domain::outside::clean_line(&long, 256).text;
     let table: [(&[(&str, &str)], Option<(&str, Option<&str>)>); 6] = [
         (&[], None),
         (&[("-by", "")], None),

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::automation::RefusedEvents;
+use crate::api::automation::{EventsStatus, RefusedEvents};
 use crate::api::trigger::Association;
 use crate::domain::event::Event;
 use crate::domain::repository::Repository;
+use crate::plan::walk::{Ahead, Back, Stretch, Unseen, Walk, Wanted};
 use crate::plan::world::EventFacts;
 use crate::plan::{plan, sweep};
 
@@ -30,6 +31,7 @@ fn event() -> Event {
 fn found(world: &mut World, seconds: i64, newest: i64, events: Vec<Event>) {
     let facts = facts(world);
     facts.checked_at = Some(at(seconds));
+    facts.whole_through = Some(at(seconds - 60));
     facts.newest = Some(at(newest));
     facts.events = events;
 }
@@ -46,10 +48,18 @@ fn facts(world: &mut World) -> &mut EventFacts {
 fn next(world: &World, seconds: i64) -> String {
     let planned = plan(world, &subject(), &Settings::default(), at(seconds));
     match planned.actions.as_slice() {
-        [Action::Sweep { since, reviews }] => {
+        [Action::Sweep(walk)] => {
+            let wanted = &walk.wanted;
+            let also = [
+                wanted.record.then(|| "record".to_owned()),
+                (!wanted.commands.is_empty()).then(|| format!("{:?}", wanted.commands)),
+                wanted.reviews.then(|| "reviews".to_owned()),
+            ];
+            let also: Vec<_> = also.into_iter().flatten().collect();
             format!(
-                "Sweep since {}s, reviews {reviews}",
-                since.duration_since(at(0)).as_secs()
+                "Sweep since {}s: {}",
+                walk.since.duration_since(at(0)).as_secs(),
+                also.join(", ")
             )
         }
         _ => decision(&planned),
@@ -68,11 +78,7 @@ fn a_repository_is_looked_at_for_who_polls() {
     let reviews = "pullRequest: {actions: [review_submitted]}";
     let table = [
         ("nobody is for events", automation("one", 1), "wait".to_owned()),
-        (
-            "since it was made",
-            on(POLLED),
-            format!("Sweep since {day}s, reviews false"),
-        ),
+        ("since it was made", on(POLLED), format!("Sweep since {day}s: record")),
         (
             "webhooks alone tell it",
             on("issue: {actions: [labeled], source: Webhook}"),
@@ -81,12 +87,27 @@ fn a_repository_is_looked_at_for_who_polls() {
         (
             "nothing else tells it",
             on("issue: {actions: [labeled], source: Poll}"),
-            format!("Sweep since {day}s, reviews false"),
+            format!("Sweep since {day}s: record"),
         ),
         (
             "reviews are in no list",
             on(reviews),
-            format!("Sweep since {day}s, reviews true"),
+            format!("Sweep since {day}s: reviews"),
+        ),
+        (
+            "lists tell what was opened",
+            on("issue: {actions: [opened]}"),
+            format!("Sweep since {day}s: "),
+        ),
+        (
+            "comments are read for commands",
+            on("pullRequest: {actions: [labeled], commands: [/agent fix]}"),
+            format!("Sweep since {day}s: record, {{\"/agent fix\"}}"),
+        ),
+        (
+            "what a webhook tells is not read",
+            on("issue: {commands: [/agent fix], source: Webhook}"),
+            "wait".to_owned(),
         ),
         (
             "its spec can't be read",
@@ -127,7 +148,7 @@ fn many_repositories_are_looked_at_in_turn_and_less_often() {
             w.credentials.get_mut(&credential(0)).unwrap().next_look = next;
         });
         let planned = plan(&world, &subject(), &Settings::default(), at(0));
-        let is_look = matches!(planned.actions.as_slice(), [Action::Sweep { .. }]);
+        let is_look = matches!(planned.actions.as_slice(), [Action::Sweep(_)]);
         assert_eq!(is_look, planned.wake.is_none(), "{planned:?}");
         planned.wake.map(|wake| wake.duration_since(at(0)).as_millis())
     };
@@ -254,8 +275,9 @@ fn a_position_moves_once_the_tasks_of_what_was_found_are_there() {
     settle(&mut world);
     assert_eq!(next(&world, 0), "wait 60s");
     assert_eq!(through(&world, 0), Some((-60, 0)), "lists may lag by a minute");
-    facts(&mut world).checked_at = Some(at(60));
+    facts(&mut world).whole_through = Some(at(0));
     assert_eq!(through(&world, 60), Some((-10, 0)));
+    facts(&mut world).checked_at = Some(at(60));
 
     let uid = "uid-made";
     let name = world.tasks().next().unwrap().0.clone();
@@ -401,6 +423,7 @@ fn what_strangers_did_is_counted_once_and_moves_no_position() {
     assert_eq!(count(&world, 30), Some(3));
     keep(&mut world, 30);
     facts(&mut world).checked_at = Some(at(90));
+    facts(&mut world).whole_through = Some(at(80));
     assert_eq!(
         (through(&world, 90), count(&world, 90)),
         (Some((20, 0)), Some(3)),
@@ -464,5 +487,244 @@ fn a_label_that_is_told_of_with_two_times_starts_one_task() {
             (of_one, of_other),
             "{what}"
         );
+    }
+}
+
+fn walk(since: i64, began: i64) -> Walk {
+    let wanted = Wanted {
+        record: true,
+        commands: ["/agent fix".to_owned()].into(),
+        reviews: false,
+    };
+    Walk::new(at(since), wanted, at(began))
+}
+
+/// How far a walk has come, in seconds: issues, comments, the record's next page, and what nobody saw.
+fn stands(walk: &Walk) -> String {
+    let seconds = |time: Timestamp| time.duration_since(at(0)).as_secs();
+    let from = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| seconds(time).to_string());
+    let page = walk.record.map_or("-".to_owned(), |(page, _)| format!("page {page}"));
+    let unseen = walk.unseen.map_or(String::new(), |unseen| {
+        let what = if unseen.is_of_record { "record" } else { "anything" };
+        format!("; no {what} of {} to {}", seconds(unseen.from), seconds(unseen.to))
+    });
+    format!("{} {} {page}{unseen}", from(walk.issues), from(walk.comments))
+}
+
+#[test]
+fn a_look_that_does_not_reach_back_is_gone_on_with() {
+    let whole = Stretch {
+        issues: Ahead::Whole,
+        comments: Ahead::Whole,
+        record: Back::Whole,
+        newest: None,
+    };
+    let issues = |to| Stretch {
+        issues: Ahead::To(at(to)),
+        ..whole
+    };
+    let comments = |to| Stretch {
+        comments: Ahead::To(at(to)),
+        ..whole
+    };
+    let record = |record| Stretch { record, ..whole };
+    // A walk since an hour ago, and what its looks read.
+    let table = [
+        ("it has not begun", vec![], "-3600 -3600 page 1"),
+        ("one look reads all", vec![whole], "- - -"),
+        ("more issues changed", vec![issues(-3_000)], "-3000 - -"),
+        ("and more yet", vec![issues(-3_000), issues(-2_000)], "-2000 - -"),
+        (
+            "the next look reads the rest",
+            vec![issues(-3_000), issues(-2_000), whole],
+            "- - -",
+        ),
+        ("what it began with was seen last", vec![issues(-59)], "- - -"),
+        ("more was said", vec![comments(-3_000)], "- -3000 -"),
+        (
+            "issues that were read are not read again",
+            vec![comments(-3_000), issues(-2_000)],
+            "- - -",
+        ),
+        (
+            "more happened in one second than a look reads",
+            vec![issues(-3_600)],
+            "-3599 - -; no anything of -3600 to -3599",
+        ),
+        (
+            "the record goes on with a page",
+            vec![record(Back::To(at(-900), 11))],
+            "- - page 11",
+        ),
+        (
+            "and ends",
+            vec![record(Back::To(at(-900), 11)), record(Back::Whole)],
+            "- - -",
+        ),
+        (
+            "GitHub shows no more of it",
+            vec![record(Back::To(at(-900), 11)), record(Back::End(at(-1_800)))],
+            "- - -; no record of -3600 to -1800",
+        ),
+        (
+            "nobody follows it for ever",
+            vec![record(Back::To(at(-900), 11)); 30],
+            "- - -; no record of -3600 to -900",
+        ),
+    ];
+    for (what, looks, expected) in table {
+        let count = looks.len();
+        let walk = looks.into_iter().fold(walk(-3_600, 0), Walk::advance);
+        assert_eq!(stands(&walk), expected, "{what}");
+        assert_eq!(walk.looks as usize, count);
+        assert_eq!(walk.goes_on(), !expected.starts_with("- - -"), "{what}");
+    }
+}
+
+#[test]
+fn a_position_waits_for_the_end_of_a_walk() {
+    let mut world = world(vec![], |w| {
+        w.put_automation(on("issue: {actions: [labeled], labels: [agent], maxEventAge: 1m}"));
+    });
+    let look = |world: &mut World, seconds: i64, walk: Walk, events: Vec<Event>| {
+        let looked = sweep::looked(world, &credential(0), &repository(), at(seconds), Some((walk, events)));
+        *facts(world) = looked;
+        let made = plan(world, &subject(), &Settings::default(), at(seconds));
+        let made = made
+            .actions
+            .iter()
+            .filter(|action| matches!(action, Action::CreateTask(_)));
+        let made = made.count();
+        settle(world);
+        made
+    };
+    let numbered = |number: u64, seconds: i64| {
+        let mut event = event();
+        event.subject.number = number;
+        event.at = at(seconds);
+        event
+    };
+    let begun = walk(-86_401, 0);
+    let first = Walk {
+        issues: Some(at(-900)),
+        newest: Some(at(-900)),
+        ..begun.clone()
+    };
+    assert_eq!(
+        look(
+            &mut world,
+            0,
+            first.clone(),
+            vec![numbered(1, -3_000), numbered(2, -10)]
+        ),
+        1
+    );
+    assert_eq!(through(&world, 0), None, "there is more");
+    assert_eq!(next(&world, 0), "wait 60s");
+    assert_eq!(
+        next(&world, 60),
+        "Sweep since -86401s: record, {\"/agent fix\"}",
+        "the same walk goes on"
+    );
+    let last = Walk {
+        issues: None,
+        comments: None,
+        record: None,
+        newest: Some(at(-5)),
+        unseen: Some(Unseen {
+            from: at(-3_600),
+            to: at(-1_800),
+            is_of_record: true,
+        }),
+        ..first
+    };
+    assert_eq!(look(&mut world, 60, last, vec![numbered(3, -2_000)]), 0);
+    let events = sweep::status(&world, world.automation(&key("one")).unwrap(), at(60)).unwrap();
+    assert_eq!(
+        events.swept_through,
+        at(-60),
+        "what came after it had begun is for the next"
+    );
+    assert_eq!(events.skipped, 2, "those of the first look, too");
+    let unseen = events.unseen.clone().unwrap();
+    assert_eq!((unseen.times, unseen.from, unseen.to), (1, at(-3_600), at(-1_800)));
+    let mut automation = world.automation(&key("one")).unwrap().clone();
+    automation.status.get_or_insert_default().events = Some(events.clone());
+    world.put_automation(automation);
+    let again = sweep::status(&world, world.automation(&key("one")).unwrap(), at(61));
+    assert_eq!(again, Some(events), "it is told once");
+}
+
+/// Labels and the like are in the record alone: who is for nothing of it has missed nothing.
+#[test]
+fn what_nobody_saw_is_told_to_whom_it_concerns() {
+    let unseen = |is_of_record| Unseen {
+        from: at(-3_600),
+        to: at(-1_800),
+        is_of_record,
+    };
+    let (labels, opened) = (POLLED, "issue: {actions: [opened]}");
+    let table = [
+        ("all was seen", labels, -7_200, None, None),
+        ("before its position", labels, -1_800, Some(unseen(true)), None),
+        ("since its position", labels, -7_200, Some(unseen(true)), Some(-3_600)),
+        ("in part", labels, -2_000, Some(unseen(true)), Some(-2_000)),
+        ("the record is nothing to it", opened, -7_200, Some(unseen(true)), None),
+        (
+            "issues were not seen either",
+            opened,
+            -7_200,
+            Some(unseen(false)),
+            Some(-3_600),
+        ),
+    ];
+    for (what, trigger, position, unseen, expected) in table {
+        let mut automation = on(trigger);
+        automation.status.get_or_insert_default().events = Some(EventsStatus {
+            swept_through: at(position),
+            skipped: 0,
+            unseen: None,
+            refused: None,
+        });
+        let mut world = world(vec![], |w| {
+            w.put_automation(automation);
+        });
+        found(&mut world, 0, -10, vec![]);
+        facts(&mut world).unseen = unseen;
+        let events = sweep::status(&world, world.automation(&key("one")).unwrap(), at(0)).unwrap();
+        assert_eq!(events.swept_through, at(-60), "{what}");
+        assert_eq!(events.unseen.map(|unseen| unseen.from), expected.map(at), "{what}");
+    }
+}
+
+#[test]
+fn a_walk_is_gone_on_with_unless_somebody_waits_since_earlier() {
+    let table = [
+        (-3_600, -3_600, "its own"),
+        (-3_600, -1_800, "its own"),
+        (-1_800, -3_600, "anew"),
+    ];
+    for (since, position, expected) in table {
+        let mut automation = on(POLLED);
+        automation.status.get_or_insert_default().events = Some(EventsStatus {
+            swept_through: at(position),
+            skipped: 0,
+            unseen: None,
+            refused: None,
+        });
+        let mut world = world(vec![], |w| {
+            w.put_automation(automation);
+        });
+        let begun = Walk {
+            looks: 3,
+            ..walk(since, -300)
+        };
+        facts(&mut world).walk = Some(begun.clone());
+        let planned = plan(&world, &subject(), &Settings::default(), at(0));
+        let [Action::Sweep(walk)] = planned.actions.as_slice() else {
+            panic!("{planned:?}");
+        };
+        let told = if **walk == begun { "its own" } else { "anew" };
+        assert_eq!(told, expected, "{since} {position}");
     }
 }

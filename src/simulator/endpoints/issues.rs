@@ -1,5 +1,6 @@
 //! Issues, their labels and the record of who did what, over the REST API.
 
+use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::reviews::texts;
 use crate::simulator::{
     exchange::Context,
     issue::{CardChange, Event, Subject},
-    page::{parsed, word},
+    page::{Page, parsed, word},
     render::second,
     reply::{Refusal, Reply},
     repository::Repository,
@@ -120,6 +121,17 @@ impl State {
         context.caller.token.may_read_issues(repository)?;
         let mut events: Vec<&Event> = self.events_of(repository, context.view).collect();
         events.reverse();
+        let page = Page::lenient(context.call);
+        if let Some(most) = self.behaviour.event_pages {
+            if page.number > most {
+                return Err(Refusal::Other {
+                    status: StatusCode::UNPROCESSABLE_ENTITY,
+                    message: "In order to keep the API fast for everyone, pagination is limited for this resource."
+                        .to_owned(),
+                });
+            }
+            events.truncate(most.saturating_mul(page.size));
+        }
         Ok(self.rest_page(context, events, |event| {
             let mut value = self.event_json(repository, event);
             let subject = self.subject(repository, event.number, context.view);
@@ -157,7 +169,7 @@ impl State {
         let has = |subject: &Subject<'_>| subject.card().labels.iter().any(|it| it.eq_ignore_ascii_case(&label));
         if !subject.as_ref().is_some_and(has) {
             return Err(Refusal::Other {
-                status: http::StatusCode::NOT_FOUND,
+                status: StatusCode::NOT_FOUND,
                 message: "Label does not exist".to_owned(),
             });
         }

@@ -159,7 +159,7 @@ async fn reads(github: &GitHub, client: &Client) {
     github.judge(client.list_issues(token, repo, now(), etag).await);
     github.judge(client.get_issue(token, repo, 1, etag).await);
     github.judge(client.list_issue_events(token, repo, 1).await);
-    github.judge(client.list_events(token, repo, now(), etag).await);
+    github.judge(client.list_events(token, repo, now(), 1).await);
     github.judge(client.list_comments(token, repo, now(), etag).await);
     github.judge(client.list_issue_comments(token, repo, 1, None).await);
     github.judge(client.branch_rules(token, repo, "main", etag).await);

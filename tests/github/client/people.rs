@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use agent_automation::domain::repository::Repository as Name;
-use agent_automation::github::{Conditional, Error, List, RefusalKind};
+use agent_automation::github::{Conditional, Error, List, RefusalKind, Rest};
 use agent_automation::simulator::{
-    Access, Effect, Failure, IssueChange, NewHook, NewPull, Operation, Outgoing, Permissions, Simulator, Sink,
-    Token as Secret, TokenKind,
+    Access, Behaviour, Effect, Failure, IssueChange, NewHook, NewPull, Operation, Outgoing, Permissions, Simulator,
+    Sink, Token as Secret, TokenKind,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::scripted::{Scripted, answer, repo, token};
 use super::simulated::{client as calling, good};
@@ -180,29 +180,82 @@ async fn who_labelled_when() {
     assert_eq!(first.created_at, Some(at("2026-11-22T06:00:00Z")));
 
     let long_ago = at("2026-11-01T00:00:00Z");
-    let (all, etag) = fresh(client.list_events(&token, &repo, long_ago, None).await.unwrap());
-    assert_eq!(all.len(), 150);
-    assert_eq!(all[149].id, first.id, "the newest first");
-    assert_eq!(all[0].issue.as_ref().unwrap().number, 1);
-    let again = client
-        .list_events(&token, &repo, long_ago, etag.as_deref())
-        .await
-        .unwrap();
-    assert_eq!(again, Conditional::NotModified);
+    let all = client.list_events(&token, &repo, long_ago, 1).await.unwrap();
+    assert_eq!((all.events.len(), all.rest), (150, Rest::Nothing));
+    assert_eq!(all.events[149].id, first.id, "the newest first");
+    assert_eq!(all.events[0].issue.as_ref().unwrap().number, 1);
 
     pass(60_000).await;
     change(&world, 1, IssueChange::Label("last".to_owned()));
     let since = at("2026-11-22T06:00:30Z");
     world.simulator.clear_requests();
-    let (page, _) = fresh(client.list_events(&token, &repo, since, None).await.unwrap());
+    let page = client.list_events(&token, &repo, since, 1).await.unwrap();
     assert_eq!(
-        (page.len(), world.simulator.requests().len()),
+        (page.events.len(), world.simulator.requests().len()),
         (100, 1),
         "one page reaches what is older"
     );
     world.simulator.clear_requests();
-    let (pages, _) = fresh(client.list_events(&token, &repo, long_ago, None).await.unwrap());
-    assert_eq!((pages.len(), world.simulator.requests().len()), (151, 2));
+    let pages = client.list_events(&token, &repo, long_ago, 1).await.unwrap();
+    assert_eq!((pages.events.len(), world.simulator.requests().len()), (151, 2));
+}
+
+/// What one call reads of the record, and what GitHub shows of it.
+#[tokio::test(start_paused = true)]
+async fn the_record_is_read_in_parts_as_far_as_it_is_shown() {
+    let world = people();
+    let (client, token, repo) = (calling(&world, false), good(), name());
+    world.simulator.open_issue(issue("hubot", "a")).unwrap();
+    for label in 0..1_250 {
+        change(&world, 1, IssueChange::Label(label.to_string()));
+    }
+    let long_ago = at("2026-11-01T00:00:00Z");
+    let table = [
+        ("all of it", None, [(1_000, Rest::From(11)), (250, Rest::Nothing)]),
+        ("a part", Some(11), [(1_000, Rest::From(11)), (100, Rest::Hidden)]),
+        (
+            "what one call reads",
+            Some(10),
+            [(1_000, Rest::Hidden), (0, Rest::Hidden)],
+        ),
+        ("less", Some(4), [(400, Rest::Hidden), (0, Rest::Hidden)]),
+    ];
+    for (what, event_pages, expected) in table {
+        world.simulator.set_behaviour(Behaviour {
+            event_pages,
+            ..Behaviour::default()
+        });
+        for (first, expected) in [1, 11].into_iter().zip(expected) {
+            let part = client.list_events(&token, &repo, long_ago, first).await.unwrap();
+            assert_eq!((part.events.len(), part.rest), expected, "{what}, from page {first}");
+        }
+    }
+}
+
+/// A list that moves while it is read: each page begins where the one before ended, not at a number.
+#[tokio::test(start_paused = true)]
+async fn what_changes_while_a_list_is_read_hides_nothing() {
+    let page = |numbers: std::ops::Range<u64>, more: bool| {
+        let issues: Vec<_> = numbers
+            .map(|number| {
+                let updated = at("2026-11-22T06:00:00Z") + SignedDuration::from_secs(i64::try_from(number).unwrap());
+                serde_json::json!({"id": number, "number": number, "updated_at": updated.to_string()})
+            })
+            .collect();
+        let next = "<https://api.github.com/repositories/1/issues?page=2>; rel=\"next\"";
+        let link = if more { vec![("link", next)] } else { vec![] };
+        answer(200, &link, &serde_json::to_string(&issues).unwrap())
+    };
+    let scripted = Scripted::answering([page(0..100, true), page(99..150, false)]);
+    let client = scripted.client();
+    let start = at("2026-11-22T06:00:00Z");
+    let (issues, tag) = fresh(client.list_issues(&token(), &repo(), start, None).await.unwrap());
+    assert_eq!((issues.len(), tag), (151, None));
+    let asked = scripted.targets();
+    assert!(
+        asked[1].contains("since=2026-11-22T06%3A01%3A39Z") && !asked[1].contains("page=2"),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -124,9 +124,7 @@ impl Process {
         let (leading, shell) = (self.leading.as_mut().unwrap(), &mut self.shell);
         let subject = errand.subject;
         leading.world.busy.remove(&subject);
-        if let Subject::Task(key) = &subject {
-            leading.world.writing.remove(key);
-        }
+        leading.world.writing.remove(&subject);
         leading.dirty.insert(subject.clone());
         for update in errand.updates {
             if let Update::TaskWritten(task) = &update {
@@ -296,7 +294,7 @@ impl Leading {
         };
         let next = add(now, settings.write_interval);
         self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
-        self.world.writing.insert(key.clone(), credential);
+        self.world.writing.insert(subject.clone(), credential);
         matches!(action, Action::Start(_)).then(|| key.clone())
     }
 }
