@@ -20,6 +20,7 @@ use crate::observe::{Update, apply};
 use crate::plan::queue::Queue;
 use crate::plan::sweep::next_look;
 use crate::plan::time::{LONGEST_RETRY, add, backoff, pending};
+use crate::plan::world::Writing;
 use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, plan};
 
 use super::events::{Stood, Teller};
@@ -452,14 +453,14 @@ impl<'a> Leading<'a> {
         match subject {
             Subject::Task(key) => {
                 let task = self.world.task(key);
-                let credential = task.and_then(|task| actions.iter().find_map(|action| written_with(task, action)));
-                if let Some(credential) = credential {
-                    self.prepare_write(subject, credential, now);
+                let writing = task.and_then(|task| actions.iter().find_map(|action| Writing::of(task, action)));
+                if let Some(writing) = writing {
+                    self.prepare_write(subject, writing, now);
                 }
             }
             Subject::Credential(key) => self.prepare_credential(key, actions),
             Subject::Deliveries(key, _) if actions.iter().any(|action| matches!(action, Action::Redeliver { .. })) => {
-                self.prepare_write(subject, key.clone(), now);
+                self.prepare_write(subject, key.clone().into(), now);
             }
             Subject::Events(key, _) if actions.iter().any(|action| matches!(action, Action::Sweep(_))) => {
                 let credential = self.world.credentials.entry(key.clone()).or_default();
@@ -485,19 +486,10 @@ impl<'a> Leading<'a> {
         }
     }
 
-    fn prepare_write(&mut self, subject: &Subject, credential: CredentialKey, now: Timestamp) {
-        let next = add(now, self.controller.settings.write_interval);
-        self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
-        self.world.writing.insert(subject.clone(), credential);
-    }
-}
-
-/// The credential that an action on a task writes to GitHub with, if it does.
-fn written_with(task: &AgentTask, action: &Action) -> Option<CredentialKey> {
-    match action {
-        Action::Start(admitted) => Some(CredentialKey::of_start(task, admitted)),
-        Action::HandOver { .. } | Action::ClosePull { .. } | Action::Report(_) => Some(CredentialKey::of_task(task)),
-        _ => None,
+    fn prepare_write(&mut self, subject: &Subject, writing: Writing, now: Timestamp) {
+        let credential = self.world.credentials.entry(writing.credential.clone()).or_default();
+        credential.next_write = Some(add(now, self.controller.settings.write_interval));
+        self.world.writing.insert(subject.clone(), writing);
     }
 }
 

@@ -297,7 +297,7 @@ pub(super) fn when_it_may_write(
 /// When a credential may be tried for a write, if not now. GitHub asks for writes one at a time and a second apart, starts
 /// included.
 pub(super) fn next_write(world: &World, key: &CredentialKey, now: Timestamp) -> Option<Timestamp> {
-    if world.exchanging.contains(key) || world.writing.values().any(|writing| writing == key) {
+    if world.exchanging.contains(key) || world.writing.values().any(|writing| writing.credential == *key) {
         return Some(add(now, SignedDuration::from_secs(2)));
     }
     let next = world.credentials.get(key).and_then(|credential| credential.next_write);

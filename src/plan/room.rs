@@ -107,12 +107,17 @@ impl<'a> Room<'a> {
             settings,
             now,
             taking: Taking::default(),
-            credentials: world.writing.values().map(|key| (key.clone(), 0)).collect(),
+            credentials: BTreeMap::new(),
             known: RefCell::default(),
         };
+        let writing = world.writing.values().map(|writing| (writing.credential.clone(), 0));
+        room.credentials.extend(writing);
         for task in on_their_way(world) {
             match world.writing.get(&Subject::Task(ObjectKey::of(task))) {
-                Some(credential) => room.take(task, [credential.clone()]),
+                Some(writing) => {
+                    let nano = writing.reserves.unwrap_or_else(|| room.estimate(task));
+                    room.enter(task, [writing.credential.clone()], nano);
+                }
                 // Which one the leader before this one has chosen, nobody knows.
                 None => room.take(task, CredentialKey::needed_by(task)),
             }
@@ -123,6 +128,10 @@ impl<'a> Room<'a> {
     /// The task starts, with one of these.
     pub fn take(&mut self, task: &'a AgentTask, credentials: impl IntoIterator<Item = CredentialKey>) {
         let nano = self.estimate(task);
+        self.enter(task, credentials, nano);
+    }
+
+    fn enter(&mut self, task: &'a AgentTask, credentials: impl IntoIterator<Item = CredentialKey>, nano: i64) {
         self.taking.enter(task, nano);
         for credential in credentials {
             *self.credentials.entry(credential).or_default() += 1;

@@ -19,7 +19,6 @@ use crate::domain::event::Event;
 use crate::domain::repository::Repository;
 use crate::domain::task_state::TaskState;
 
-use super::Subject;
 use super::action::Admitted;
 use super::budget::{self, Ledger};
 use super::decided::Decisions;
@@ -29,6 +28,7 @@ use super::policy::{Labels, Policy};
 use super::redelivery::DeliveryFacts;
 use super::refresh::Refresh;
 use super::walk::{Unseen, Walk};
+use super::{Action, Subject};
 
 /// A namespaced object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -298,6 +298,42 @@ pub struct Retry {
     pub problem: String,
 }
 
+/// A write to GitHub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writing {
+    /// What it is made with.
+    pub credential: CredentialKey,
+    /// What a start holds of budgets from its write-ahead on, in billionths of a credit. The specs that this was decided from
+    /// may have changed since.
+    pub reserves: Option<i64>,
+}
+
+impl Writing {
+    /// What an action on a task writes, if it does.
+    #[must_use]
+    pub fn of(task: &AgentTask, action: &Action) -> Option<Self> {
+        match action {
+            Action::Start(admitted) => Some(Self {
+                credential: CredentialKey::of_start(task, admitted),
+                reserves: Some(admitted.reserved_nano_credits),
+            }),
+            Action::HandOver { .. } | Action::ClosePull { .. } | Action::Report(_) => {
+                Some(CredentialKey::of_task(task).into())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<CredentialKey> for Writing {
+    fn from(credential: CredentialKey) -> Self {
+        Self {
+            credential,
+            reserves: None,
+        }
+    }
+}
+
 /// Where kubectl keeps the whole object once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Caps on starts look back this far.
@@ -373,8 +409,8 @@ pub struct World {
     late: BTreeSet<String>,
     /// What an action is under way for.
     pub busy: BTreeSet<Subject>,
-    /// What a write to GitHub is under way for, and the credential that it takes.
-    pub writing: BTreeMap<Subject, CredentialKey>,
+    /// What a write to GitHub is under way for.
+    pub writing: BTreeMap<Subject, Writing>,
     /// Credentials whose tokens are being exchanged: what is sent with one meanwhile may find it dead.
     pub exchanging: BTreeSet<CredentialKey>,
     /// What did not get through.

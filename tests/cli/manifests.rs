@@ -83,7 +83,7 @@ pub const EDITS: &[Edit] = &[
         from: "    secretRef: {name: github-agent-token}",
         to: "    secretRef: {name: github-agent-token}\n    alternates: [{name: github-agent-token}]\n    use: Spread",
         refused: Apply,
-        findings: &["19: spec.credentials: name each Secret once: leave the one of secretRef out of alternates"],
+        findings: &["18: spec.credentials: name each Secret once: leave the one of secretRef out of alternates"],
     },
     Edit {
         what: "a use of several Secrets that there is not",

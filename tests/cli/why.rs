@@ -193,7 +193,7 @@ fn what_a_stranger_did_is_told_with_who_did_it_and_why_it_starts_nothing() {
 
 #[test]
 fn who_decided_is_told() {
-    let cancelled = "phase: Skipped, reason: CancelledByPerson, message: no, endedAt: \"2026-03-30T06:00:01Z\", interventions: \
+    let cancelled = "phase: Skipped, reason: CancelledByPerson, message: wrong, endedAt: \"2026-03-30T06:00:01Z\", interventions: \
                      [{kind: Cancel, by: alice, via: portal, at: \"2026-03-30T06:00:01.5Z\"}]";
     let said = why(&world("", "", &[task("deps-x", "", cancelled)]), "task/deps-x");
     assert!(

@@ -71,7 +71,7 @@ fn what_is_due_is_created_and_then_decided() {
     );
     let starting = |world: &mut World| {
         let name = ObjectKey::of(&hour(0, None));
-        world.writing.insert(Subject::Task(name), credential(0));
+        world.writing.insert(Subject::Task(name), credential(0).into());
         world.status_written.insert(key("one"), at(-2));
     };
     let table: Vec<Row> = vec![
@@ -98,7 +98,7 @@ fn what_is_due_is_created_and_then_decided() {
             vec![hour(0, None)],
             |w| {
                 w.writing
-                    .insert(Subject::Task(ObjectKey::of(&hour(0, None))), credential(0));
+                    .insert(Subject::Task(ObjectKey::of(&hour(0, None))), credential(0).into());
                 w.status_written.insert(key("one"), at(-10));
             },
             &["write through 0, 0 missed"],
@@ -108,7 +108,7 @@ fn what_is_due_is_created_and_then_decided() {
             -3600,
             vec![hour(0, None), due("one", "other", 60, None)],
             |w| {
-                w.writing.insert(Subject::Task(key("other")), credential(0));
+                w.writing.insert(Subject::Task(key("other")), credential(0).into());
                 w.status_written.insert(key("one"), at(-2));
                 w.remove_task(&ObjectKey::of(&hour(0, None)), "uid0");
             },

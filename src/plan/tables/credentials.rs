@@ -336,7 +336,7 @@ fn what_one_pass_starts_counts_for_the_next_choice() {
     assert_eq!(all(&world), three);
     // The first is on its way, with the second credential.
     world.busy.insert(Subject::Task(key("a")));
-    world.writing.insert(Subject::Task(key("a")), credential(1));
+    world.writing.insert(Subject::Task(key("a")), credential(1).into());
     assert_eq!(
         all(&world),
         ["nothing", "start with token", "start with token-2", "wait"]

@@ -268,7 +268,7 @@ fn what_is_done_about_a_pull_request() {
             "a start is being written with the same credential",
             asking(succeeded(pull(|_| ()))),
             |w| {
-                w.writing.insert(Subject::Task(key("b")), credential(0));
+                w.writing.insert(Subject::Task(key("b")), credential(0).into());
             },
             "wait 2s",
         ),
@@ -278,7 +278,7 @@ fn what_is_done_about_a_pull_request() {
             |w| {
                 let repository = Repository::parse("acme/other").unwrap();
                 w.writing
-                    .insert(Subject::Deliveries(credential(0), repository), credential(0));
+                    .insert(Subject::Deliveries(credential(0), repository), credential(0).into());
             },
             "wait 2s",
         ),

@@ -111,7 +111,7 @@ fn a_task_that_is_gone_gives_its_credential_s_turn_to_the_next() {
     let (first, second) = (Subject::Task(key("starts")), Subject::Task(key("waits")));
     let mut world = world(vec![starts, waits], |world| {
         world.busy.insert(first.clone());
-        world.writing.insert(first.clone(), credential(0));
+        world.writing.insert(first.clone(), credential(0).into());
     });
     let mut queue = Queue::default();
     assert_eq!(pass(&mut queue, &world, &[second], 1).0, [""; 0]);
@@ -130,7 +130,7 @@ fn a_delivery_that_was_asked_for_again_gives_its_credential_s_turn_to_the_next()
     );
     let mut world = world(vec![due("one", "waits", 0, None)], |world| {
         world.busy.insert(first.clone());
-        world.writing.insert(first.clone(), credential(0));
+        world.writing.insert(first.clone(), credential(0).into());
     });
     let mut queue = Queue::default();
     assert_eq!(pass(&mut queue, &world, &[second], 1).0, [""; 0]);

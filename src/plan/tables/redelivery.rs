@@ -173,7 +173,7 @@ fn what_did_not_arrive_is_asked_for_again() {
     assert_eq!(next(on(HEARD), missed(), paced), "in 1s", "one write in a second");
     let writing = |of: CredentialKey| {
         move |w: &mut World| {
-            w.writing.insert(Subject::Task(key("another")), of);
+            w.writing.insert(Subject::Task(key("another")), of.into());
         }
     };
     let other = next(on(HEARD), missed(), writing(credential(1)));

@@ -3,6 +3,7 @@
 use crate::api::policy::PolicySpec;
 use crate::api::task::{Attempt, AttemptOutcome, PullRequest, Usage};
 use crate::plan::budget::NANO;
+use crate::plan::world::Writing;
 use crate::plan::{admission, automation as planner};
 
 use super::*;
@@ -488,5 +489,25 @@ fn what_works_on_an_open_pull_request_is_in_no_queue_of_reviews() {
         let (_, planned) = plans.iter().find(|(subject, _)| name(subject) == "a").unwrap();
         let said = told(planned).0;
         assert!(said.starts_with(decision), "{what}, {push_to}: {said}");
+    }
+}
+
+/// What is on its way holds what was decided, whatever its automation has come to say since.
+#[test]
+fn a_start_that_is_on_its_way_holds_what_it_was_decided_with() {
+    for (held, decision) in [(10, "Held BudgetExhausted"), (1, "Start")] {
+        let first = with_credential(due("two", "a", -60, None), 1);
+        let world = world(vec![first, due("one", "b", 0, None)], |w| {
+            w.put_policy(ruled("{budget: {creditsPerDay: 12, estimatePerTask: 3}}"));
+            w.busy.insert(Subject::Task(key("a")));
+            let writing = Writing {
+                credential: credential(1),
+                reserves: Some(held * NANO),
+            };
+            w.writing.insert(Subject::Task(key("a")), writing);
+        });
+        let plans = admission::plan(&world, &Settings::default(), at(0));
+        let (_, planned) = plans.iter().find(|(subject, _)| name(subject) == "b").unwrap();
+        assert!(told(planned).0.starts_with(decision), "{held}: {}", told(planned).0);
     }
 }

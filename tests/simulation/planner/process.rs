@@ -8,6 +8,7 @@ use agent_automation::controller::timers::Timers;
 use agent_automation::observe::{Update, apply};
 use agent_automation::plan::queue::Queue;
 use agent_automation::plan::time::{LONGEST_RETRY, add, pending};
+use agent_automation::plan::world::Writing;
 use agent_automation::plan::{Action, CredentialKey, ObjectKey, Planned, Settings, Subject, World, admission, plan};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -280,22 +281,13 @@ impl Leading {
         now: Timestamp,
     ) -> Option<ObjectKey> {
         let Subject::Task(key) = subject else { return None };
-        let writes = |action: &&Action| {
-            matches!(
-                action,
-                Action::Start(_) | Action::HandOver { .. } | Action::ClosePull { .. }
-            )
-        };
-        let action = actions.iter().find(writes)?;
         let task = self.world.task(key)?;
-        let credential = match action {
-            Action::Start(admitted) => CredentialKey::of_start(task, admitted),
-            _ => CredentialKey::of_task(task),
-        };
-        let next = add(now, settings.write_interval);
-        self.world.credentials.entry(credential.clone()).or_default().next_write = Some(next);
-        self.world.writing.insert(subject.clone(), credential);
-        matches!(action, Action::Start(_)).then(|| key.clone())
+        let writing = actions.iter().find_map(|action| Writing::of(task, action))?;
+        let credential = self.world.credentials.entry(writing.credential.clone()).or_default();
+        credential.next_write = Some(add(now, settings.write_interval));
+        let starts = writing.reserves.is_some();
+        self.world.writing.insert(subject.clone(), writing);
+        starts.then(|| key.clone())
     }
 }
 
