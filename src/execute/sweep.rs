@@ -183,12 +183,12 @@ impl Read {
     fn take_issues(&mut self, list: List<Issue>, reviews: bool) -> Ahead {
         let mut ahead = ahead(&list, |issue| issue.updated_at);
         let mut issues = list.items;
-        let last = issues.iter().filter(|issue| reviews && issue.is_pull()).nth(SINGLE - 1);
-        if let Some(last) = last.and_then(|issue| issue.updated_at) {
+        let mut pulls = issues.iter().filter(|issue| reviews && issue.is_pull());
+        if let Some(end) = pulls.nth(SINGLE - 1).and_then(|issue| issue.updated_at) {
             let before = issues.len();
-            issues.retain(|issue| issue.updated_at.is_none_or(|at| at <= last));
+            issues.retain(|issue| issue.updated_at.is_none_or(|at| at <= end));
             if issues.len() < before {
-                ahead = Ahead::To(add(last, SignedDuration::from_secs(1)));
+                ahead = Ahead::To(add(end, SignedDuration::from_secs(1)));
             }
         }
         self.issues = issues.into_iter().map(|issue| (issue.number, issue)).collect();
@@ -197,8 +197,8 @@ impl Read {
 }
 
 fn ahead<T>(list: &List<T>, time: impl Fn(&T) -> Option<Timestamp>) -> Ahead {
-    let last = list.items.iter().filter_map(time).max().filter(|_| list.truncated);
-    last.map_or(Ahead::Whole, Ahead::To)
+    let newest = list.items.iter().filter_map(time).max();
+    newest.filter(|_| list.truncated).map_or(Ahead::Whole, Ahead::To)
 }
 
 fn back(record: &Record, reached: Timestamp) -> Back {

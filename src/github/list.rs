@@ -145,11 +145,11 @@ impl Client {
                 list.etag = etag(&answer).filter(|_| page == 0 && !is_full);
                 return Ok(conditional(Some(list.finished(false))));
             };
-            let last = list.items.iter().rev().find_map(&time);
-            let last = last.filter(|last| last.as_second() > since.as_second());
-            since = last.unwrap_or(since);
+            let newest = list.items.iter().rev().find_map(&time);
+            let newest = newest.filter(|newest| newest.as_second() > since.as_second());
+            since = newest.unwrap_or(since);
             call = Call {
-                url: last.map_or(Ok(next), &from)?,
+                url: newest.map_or(Ok(next), &from)?,
                 etag: None,
                 ..call
             };

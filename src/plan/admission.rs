@@ -194,7 +194,7 @@ impl<'a> Pass<'a> {
     fn with_a_credential(&mut self, automation: &AgentAutomation, task: &'a AgentTask) -> Verdict {
         let credential = match self.choose(automation, task) {
             Ok(credential) => credential,
-            Err(verdict) => return verdict,
+            Err(verdict) => return *verdict,
         };
         self.waits(task, &credential)
             .or_else(|| self.retried(task))
@@ -407,13 +407,13 @@ impl<'a> Pass<'a> {
     }
 
     /// What it would start with now. Where the Secrets that it names can't be used, a changed spec may name others.
-    fn choose(&self, automation: &AgentAutomation, task: &AgentTask) -> Result<CredentialKey, Verdict> {
+    fn choose(&self, automation: &AgentAutomation, task: &AgentTask) -> Result<CredentialKey, Box<Verdict>> {
         match choice::of_start(self.world, task, |key| self.room.load(key), self.now) {
             Choice::Use(credential) => Ok(credential),
-            Choice::Unread => Err(wait(Reason::Verifying, "its Secret is about to be read")),
+            Choice::Unread => Err(Box::new(wait(Reason::Verifying, "its Secret is about to be read"))),
             Choice::None(why, until) => {
                 let held = Verdict::Hold(Binding { until, ..why.into() });
-                Err(self.anew_or(automation, task, held))
+                Err(Box::new(self.anew_or(automation, task, held)))
             }
         }
     }

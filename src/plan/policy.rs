@@ -378,6 +378,7 @@ pub fn open_windows<'a>(
 }
 
 /// The window that skips what came due at a time, however late that is looked at.
+#[must_use]
 pub fn skipping_window<'a>(
     world: &'a World,
     namespace: &str,

@@ -138,7 +138,7 @@ async fn who_asks_for_a_task_is_who_it_says() {
         (
             "developer",
             desk.task(&approved, &json!({})),
-            "the controller decides trigger, repository",
+            "leave out startBefore",
         ),
         ("portal", request(alice, Some(&portal)), ""),
         ("portal", request(&portal, None), ""),
@@ -240,6 +240,7 @@ async fn who_approves_a_task_is_who_it_says_and_another() {
 
 #[tokio::test]
 async fn who_decides_about_a_task_is_who_it_says() {
+    type Row<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a str>, &'a str);
     let desk = Desk::open().await;
     // A portal that may also change tasks: both roles.
     let (role, account) = (
@@ -255,7 +256,6 @@ async fn who_decides_about_a_task_is_who_it_says() {
         .unwrap();
     let task = format!("agenttask/{asked}");
     let (alice, own) = ("alice@example.com", "-by=system:serviceaccount:");
-    type Row<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a str>, &'a str);
     let table: Vec<Row> = vec![
         ("viewer", "wrong", Some(&developer), None, "forbidden"),
         ("developer", "wrong", None, None, own),

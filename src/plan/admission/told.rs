@@ -18,10 +18,13 @@ pub(super) fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Pl
     match verdict {
         Verdict::Start(admitted) => planned.actions.push(Action::Start(admitted)),
         Verdict::Wait(why, until) => {
-            until.into_iter().for_each(|time| planned.wake_at(time));
+            if let Some(time) = until {
+                planned.wake_at(time);
+            }
             planned.reasons.push(why);
         }
-        Verdict::Line(_, until) => until.into_iter().for_each(|time| planned.wake_at(time)),
+        Verdict::Line(_, Some(time)) => planned.wake_at(time),
+        Verdict::Line(_, None) => {}
         Verdict::Fence => planned.actions.push(write(fence(task, now))),
         Verdict::Hold(binding) => {
             if let Some(until) = binding.until.filter(|until| *until > now) {

@@ -301,6 +301,7 @@ fn each_rule_is_met_by_an_approval_of_its_own() {
 
 #[test]
 fn who_approves_is_told_as_whom_and_why_not() {
+    type Row<'a> = (&'a [(&'a str, &'a str)], Vec<Approval>, &'a str, &'a [&'a str], String);
     let both = |world: &mut World| {
         require(world, approval(&["dave"], &["platform"]));
         require_too(world, approval(&[], &["leads"]));
@@ -312,7 +313,6 @@ fn who_approves_is_told_as_whom_and_why_not() {
         at: at(-60),
     };
     let refused = "you are carol, whose approval does not count for task asked: it needs the approval of";
-    type Row<'a> = (&'a [(&'a str, &'a str)], Vec<Approval>, &'a str, &'a [&'a str], String);
     let table: [Row; 7] = [
         (
             &[],
@@ -385,9 +385,10 @@ fn who_approves_is_told_as_whom_and_why_not() {
 
 #[test]
 fn in_whose_name_a_person_decides_is_written_down() {
+    type Row<'a> = (&'a [(&'a str, &'a str)], Option<(&'a str, Option<&'a str>)>);
     let long = "n".repeat(300);
     let cut = crate::domain::outside::clean_line(&long, 256).text;
-    let table: [(&[(&str, &str)], Option<(&str, Option<&str>)>); 6] = [
+    let table: [Row; 6] = [
         (&[], None),
         (&[("-by", "")], None),
         (&[("-via", "portal")], None),

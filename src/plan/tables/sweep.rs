@@ -76,7 +76,7 @@ fn through(world: &World, seconds: i64) -> Option<(i64, i64)> {
 fn a_repository_is_looked_at_for_who_polls() {
     let day = -86_401;
     let reviews = "pullRequest: {actions: [review_submitted]}";
-    let table = [
+    let table = vec![
         ("nobody is for events", automation("one", 1), "wait".to_owned()),
         ("since it was made", on(POLLED), format!("Sweep since {day}s: record")),
         (

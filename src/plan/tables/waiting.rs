@@ -601,7 +601,7 @@ fn a_changed_spec_frees_a_task_from_what_was_in_the_way_of_the_old_one() {
         task.spec.agent.model = "old".to_owned();
         task
     };
-    let table: [Row; 5] = [
+    let table: Vec<Row> = vec![
         (
             "Held RepositoryCap",
             due("one", "a", 0, None),

@@ -17,6 +17,7 @@ fn source(status: &str) -> WebhookSource {
     ))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands where nothing may be known")]
 fn facts(lack: Option<Lack>, unrepeatable: &[&str]) -> Option<DeliveryFacts> {
     Some(DeliveryFacts {
         checked_at: Some(at(-1)),

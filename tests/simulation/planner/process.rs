@@ -9,7 +9,7 @@ use agent_automation::observe::{Update, apply};
 use agent_automation::plan::queue::Queue;
 use agent_automation::plan::time::{LONGEST_RETRY, add, pending};
 use agent_automation::plan::world::Writing;
-use agent_automation::plan::{Action, CredentialKey, ObjectKey, Planned, Settings, Subject, World, admission, plan};
+use agent_automation::plan::{Action, ObjectKey, Planned, Settings, Subject, World, admission, plan};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
