@@ -135,11 +135,7 @@ async fn who_asks_for_a_task_is_who_it_says() {
             forged.clone(),
             "the controller decides trigger, repository",
         ),
-        (
-            "developer",
-            desk.task(&approved, &json!({})),
-            "leave out startBefore",
-        ),
+        ("developer", desk.task(&approved, &json!({})), "leave out startBefore"),
         ("portal", request(alice, Some(&portal)), ""),
         ("portal", request(&portal, None), ""),
         (
