@@ -20,8 +20,9 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
-    eventually, eventually_eq,
+    eventually,
     fleet::{Controller, Fleet, Team, say},
+    until_none_is_left,
 };
 
 const KILLS: usize = 30;
@@ -212,7 +213,7 @@ async fn verify_at_rest(fleet: &Fleet, team: &Team<'_>) -> Found {
             .map(say)
             .collect::<Vec<_>>()
     };
-    eventually_eq(Vec::new(), busy).await;
+    until_none_is_left(busy).await;
     eventually("every automation sums up", async || {
         let tasks = fleet.tasks().await;
         let all = automations(team).await;

@@ -49,6 +49,15 @@ async fn eventually_eq<T: Debug + PartialEq>(expected: T, mut ask: impl AsyncFnM
     }
 }
 
+/// Asks again for as long as what is left becomes less, however long that takes on this machine.
+async fn until_none_is_left<T: Debug>(mut ask: impl AsyncFnMut() -> Vec<T>) {
+    let mut left = ask().await;
+    while !left.is_empty() {
+        let fewer = within_deadline(async || Some(ask().await).filter(|now| now.len() < left.len())).await;
+        left = fewer.unwrap_or_else(|| panic!("no fewer in {DEADLINE:?}: {left:#?}"));
+    }
+}
+
 async fn within_deadline<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let asking = async {
         loop {
