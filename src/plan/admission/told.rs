@@ -102,6 +102,10 @@ fn told(task: &AgentTask, phase: Phase, binding: &Binding, now: Timestamp) -> Op
     let mut status = before.cloned().unwrap_or_default();
     say(&mut status, phase, binding.why.reason, binding.why.message.clone());
     status.bound_by.clone_from(&binding.bound);
+    // A retry's time stands in its spec and does not move; what else holds a task may pass sooner than it seems.
+    if binding.why.reason == Reason::RetryBackoff {
+        status.not_before = binding.until;
+    }
     Some(write(status))
 }
 

@@ -926,3 +926,21 @@ fn a_pull_request_counts_as_open_until_it_is_merged_or_closed() {
     assert!(!pull(Some("closed"), false).is_open());
     assert!(!pull(Some("closed"), true).is_open());
 }
+
+#[test]
+fn a_retry_says_in_status_when_it_starts_and_another_hold_does_not() {
+    let held = |seconds: i64, spec: &str| {
+        let mut retry = following(due("one", "a", 0, None), "r", FollowsBecause::Retry);
+        retry.spec.start_after = Some(at(seconds));
+        let world = world(vec![retry], |world| {
+            world.put_policy(ruled(spec));
+        });
+        let plans = crate::plan::admission::plan(&world, &Settings::default(), at(0));
+        let [Action::WriteTaskStatus(status)] = plans[0].1.actions.as_slice() else {
+            panic!("{plans:?}")
+        };
+        (status.reason, status.not_before)
+    };
+    assert_eq!(held(30, "{}"), (Some(Reason::RetryBackoff), Some(at(30))));
+    assert_eq!(held(0, "{suspend: true}"), (Some(Reason::PolicySuspended), None));
+}
