@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use crate::domain::repository::Repository;
 use crate::github::models::BranchInfo;
 use crate::github::{AgentConfiguration, BranchRule, Conditional, Error, RefusalKind};
-use crate::observe::{Update, agent_facts, branch_rules};
+use crate::observe::Update;
+use crate::observe::answers::{agent_facts, branch_rules};
 use crate::plan::observed::{GuardrailFacts, Told, Untold};
 use crate::plan::world::{BranchFacts, BranchKey};
 

@@ -1,7 +1,8 @@
 //! The issue or the pull request that work came from, as it is now.
 
 use crate::github::READ_TIMEOUT;
-use crate::observe::{Update, seen_origin};
+use crate::observe::Update;
+use crate::observe::answers::seen_origin;
 use crate::plan::world::{OriginFacts, OriginKey};
 
 use super::github::github_failure;

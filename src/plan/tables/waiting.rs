@@ -935,7 +935,7 @@ fn a_retry_says_in_status_when_it_starts_and_another_hold_does_not() {
         let world = world(vec![retry], |world| {
             world.put_policy(ruled(spec));
         });
-        let plans = crate::plan::admission::plan(&world, &Settings::default(), at(0));
+        let plans = admission::plan(&world, &Settings::default(), at(0));
         let [Action::WriteTaskStatus(status)] = plans[0].1.actions.as_slice() else {
             panic!("{plans:?}")
         };
