@@ -10,6 +10,7 @@ mod following;
 mod mended;
 mod notify;
 mod origin;
+mod policy;
 mod pulls;
 mod queue;
 mod redelivery;

@@ -3,344 +3,46 @@
 //! The shell feeds it (`observe`), the planner reads it. It keeps the newest version of each object by
 //! `resourceVersion`, so that what this process wrote is never hidden by a watch that lags behind.
 
+mod facts;
+mod index;
+mod keys;
+mod reading;
+
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use crate::api::automation::{GuardrailStatus, ScheduleStatus, SecretKeyRef};
+use crate::api::automation::GuardrailStatus;
 use crate::api::policy::TriggerKind;
-use crate::api::task::{CredentialIdentity, Phase, PullRequest, TaskStatus};
-use crate::api::{AgentAutomation, AgentPolicy, AgentTask, Reason, WebhookSource};
-use crate::domain::event::Event;
+use crate::api::{AgentAutomation, AgentPolicy, AgentTask, WebhookSource};
 use crate::domain::repository::Repository;
-use crate::domain::task_state::TaskState;
 
-use super::action::Admitted;
-use super::budget::{self, Ledger};
+use super::Subject;
+use super::budget::Ledger;
 use super::decided::Decisions;
-use super::notify::{self, Sent};
-use super::observed::{GuardrailFacts, ListedTask, Refused, Search, SeenOrigin, SeenPull};
+use super::notify;
 use super::policy::{Labels, Policy};
 use super::redelivery::DeliveryFacts;
-use super::refresh::Refresh;
-use super::walk::{Unseen, Walk};
-use super::{Action, Subject};
+use index::{Graves, Index};
+use reading::{followed, is_counted, started};
 
-/// A namespaced object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ObjectKey {
-    pub namespace: String,
-    pub name: String,
-}
-
-impl ObjectKey {
-    #[must_use]
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-
-    #[must_use]
-    pub fn of(object: &impl ResourceExt) -> Self {
-        Self::new(object.namespace().unwrap_or_default(), object.name_any())
-    }
-}
-
-impl fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-/// A key of a Secret.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CredentialKey {
-    pub namespace: String,
-    pub secret: SecretKeyRef,
-}
-
-impl CredentialKey {
-    /// The first that an automation names.
-    #[must_use]
-    pub fn of_automation(automation: &AgentAutomation) -> Self {
-        Self::new(automation, &automation.spec.credentials.secret_ref)
-    }
-
-    /// All that an automation names, in their order.
-    pub fn all_of(automation: &AgentAutomation) -> impl Iterator<Item = Self> {
-        let secrets = automation.spec.credentials.all();
-        secrets.map(|secret| Self::new(automation, secret))
-    }
-
-    /// All that a task may be started with, in their order.
-    pub fn named_by(task: &AgentTask) -> impl Iterator<Item = Self> {
-        let secrets = task.spec.secret_refs();
-        secrets.map(|secret| Self::new(task, secret))
-    }
-
-    /// The one that a task's newest attempt is made with. Before there is any, the first that it names.
-    #[must_use]
-    pub fn of_task(task: &AgentTask) -> Self {
-        Self::new(task, secret_of(task))
-    }
-
-    /// Those that a task depends on: all that it names while it waits, and then the one that it was started with.
-    #[must_use]
-    pub fn needed_by(task: &AgentTask) -> Vec<Self> {
-        if phase(task).is_waiting() {
-            Self::named_by(task).collect()
-        } else {
-            vec![Self::of_task(task)]
-        }
-    }
-
-    /// The one that a task is about to be started with.
-    #[must_use]
-    pub fn of_start(task: &AgentTask, admitted: &Admitted) -> Self {
-        Self::new(task, admitted.secret_ref.as_ref().unwrap_or(&task.spec.secret_ref))
-    }
-
-    fn new(object: &impl ResourceExt, secret: &SecretKeyRef) -> Self {
-        Self {
-            namespace: object.namespace().unwrap_or_default(),
-            secret: secret.clone(),
-        }
-    }
-}
-
-/// The Secret that a task's newest attempt is made with. Before there is any, the first that it names.
-#[must_use]
-pub fn secret_of(task: &AgentTask) -> &SecretKeyRef {
-    let newest = task.status.as_ref().and_then(|status| status.attempts.last());
-    let stated = newest.and_then(|attempt| attempt.secret_ref.as_ref());
-    stated.unwrap_or(&task.spec.secret_ref)
-}
-
-impl fmt::Display for CredentialKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}[{}]", self.namespace, self.secret.name, self.secret.key)
-    }
-}
-
-/// What is known of a credential. The token itself is not part of it.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Credential {
-    pub secret: Option<SecretState>,
-    /// When the Secret was last read.
-    pub read_at: Option<Timestamp>,
-    /// Whether the Secret has changed since it was looked at.
-    pub has_changed: bool,
-    /// The Secret version that GitHub refused.
-    pub rejected: Option<String>,
-    /// Where GitHub refused a start with it, and let none through since.
-    pub refused_starts: BTreeMap<Repository, RefusedStart>,
-    /// GitHub asked to wait until then.
-    pub limited_until: Option<Timestamp>,
-    /// How often in a row GitHub asked to wait.
-    pub limited_times: u32,
-    /// The next write may leave then.
-    pub next_write: Option<Timestamp>,
-    /// The next look at a repository may begin then.
-    pub next_look: Option<Timestamp>,
-    /// When the user's tasks were last listed.
-    pub polled_at: Option<Timestamp>,
-    /// The Secret version that GitHub was asked about, and whose it is.
-    pub identity: Option<(String, CredentialIdentity)>,
-    /// How its token is refreshed, where that is asked for.
-    pub refresh: Option<Refresh>,
-    /// The Secret version that the API server did not let the controller write, and when that was.
-    pub unwritable: Option<(String, Timestamp)>,
-    /// When the last exchange of its token came to nothing, and how many did in a row.
-    pub postponed: Option<(Timestamp, u32)>,
-}
-
-/// What a look at a Secret found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretState {
-    Missing,
-    /// The API server does not let the controller read it.
-    Forbidden,
-    KeyMissing,
-    /// With what is wrong with the token.
-    Unusable(String),
-    Present {
-        resource_version: String,
-    },
-}
-
-/// That GitHub refused to start a task for want of a right, and started nothing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RefusedStart {
-    pub at: Timestamp,
-    /// The Secret version it was asked with.
-    pub resource_version: String,
-    pub refused: Refused,
-}
-
-/// Whether a credential sees a repository.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verification {
-    pub checked_at: Timestamp,
-    /// The Secret version it was asked with.
-    pub resource_version: String,
-    pub result: Result<(), Refused>,
-}
-
-/// A branch of a repository, as a credential sees it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BranchKey {
-    pub credential: CredentialKey,
-    pub repository: Repository,
-    pub branch: String,
-}
-
-/// What is known of a branch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BranchFacts {
-    pub checked_at: Timestamp,
-    /// The Secret version it was asked with.
-    pub resource_version: String,
-    /// Whether it is there.
-    pub exists: Result<bool, Refused>,
-    pub guardrails: Option<GuardrailFacts>,
-}
-
-/// An issue or a pull request that work came from, as a credential sees it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OriginKey {
-    pub credential: CredentialKey,
-    pub repository: Repository,
-    pub number: u64,
-}
-
-/// What is known of an issue or a pull request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OriginFacts {
-    pub checked_at: Timestamp,
-    /// `None` where GitHub shows none of that number.
-    pub seen: Option<SeenOrigin>,
-}
-
-/// The pull requests of a repository, as a credential sees them.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct PullFacts {
-    pub checked_at: Option<Timestamp>,
-    /// The first time since this process followed any.
-    pub first_checked_at: Option<Timestamp>,
-    /// Those that changed last, by number.
-    pub pulls: BTreeMap<i64, SeenPull>,
-    pub labelled: Option<Labelled>,
-}
-
-/// What happened in a repository, as a credential sees it.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct EventFacts {
-    /// When it was last looked for.
-    pub checked_at: Option<Timestamp>,
-    /// Up to when nothing is missing.
-    pub whole_through: Option<Timestamp>,
-    /// The newest that was seen.
-    pub newest: Option<Timestamp>,
-    /// A walk that goes on with the next look.
-    pub walk: Option<Walk>,
-    /// What the last walk could not see.
-    pub unseen: Option<Unseen>,
-    /// The oldest first.
-    pub events: Vec<Event>,
-    /// Automations that have their tasks for an event, or none to make, by the event's identity.
-    pub settled: BTreeSet<(ObjectKey, String)>,
-}
-
-/// The open pull requests of a repository that have labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Labelled {
-    /// What was labelled after this may be missing.
-    pub asked_at: Timestamp,
-    pub answered_at: Timestamp,
-    /// For each label in lower case, as GitHub tells no case in them, those that have it.
-    pub pulls: BTreeMap<String, Vec<LabelledPull>>,
-}
-
-/// An open pull request that has a label.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LabelledPull {
-    /// GitHub's database id.
-    pub id: i64,
-    pub page: String,
-}
-
-/// What was seen of a task at GitHub since this process started.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct TaskFacts {
-    pub listed: Option<ListedTask>,
-    /// When its details were last read.
-    pub observed_at: Option<Timestamp>,
-    /// When its pull request's details were last read.
-    pub pull_observed_at: Option<Timestamp>,
-    /// The last look for it, while its start is unknown.
-    pub search: Option<Search>,
-    /// What came of the last POST to each receiver.
-    pub sent: BTreeMap<String, Sent>,
-}
-
-/// Something that did not get through, and when it is tried again.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Retry {
-    pub times: u32,
-    pub not_before: Timestamp,
-    /// What was in the way the last time.
-    pub problem: String,
-}
-
-/// A write to GitHub.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Writing {
-    /// What it is made with.
-    pub credential: CredentialKey,
-    /// What a start holds of budgets from its write-ahead on, in billionths of a credit. The specs that this was decided from
-    /// may have changed since.
-    pub reserves: Option<i64>,
-}
-
-impl Writing {
-    /// What an action on a task writes, if it does.
-    #[must_use]
-    pub fn of(task: &AgentTask, action: &Action) -> Option<Self> {
-        match action {
-            Action::Start(admitted) => Some(Self {
-                credential: CredentialKey::of_start(task, admitted),
-                reserves: Some(admitted.reserved_nano_credits),
-            }),
-            Action::HandOver { .. } | Action::ClosePull { .. } | Action::Report(_) => {
-                Some(CredentialKey::of_task(task).into())
-            }
-            _ => None,
-        }
-    }
-}
-
-impl From<CredentialKey> for Writing {
-    fn from(credential: CredentialKey) -> Self {
-        Self {
-            credential,
-            reserves: None,
-        }
-    }
-}
+pub use facts::{
+    BranchFacts, Credential, EventFacts, Labelled, LabelledPull, OriginFacts, PullFacts, RefusedStart, Retry,
+    SecretState, TaskFacts, Verification, Writing,
+};
+pub use keys::{BranchKey, CredentialKey, ObjectKey, OriginKey, secret_of};
+pub use reading::{
+    SameKey, automation_key, closed_pull, counts, folded, in_repository_of, is_collected, is_in_review, open_pull,
+    phase, same_key, version,
+};
 
 /// Where kubectl keeps the whole object once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Caps on starts look back this far.
 pub const RATE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
-/// Gone tasks that are remembered; answers are late by seconds, not by this many deletions.
-const GRAVES: usize = 10_000;
-
 /// The whole of it.
 #[derive(Debug, Default)]
 pub struct World {
@@ -948,159 +650,6 @@ impl World {
     }
 }
 
-/// Objects by something that they name.
-#[derive(Debug)]
-struct Index<K>(BTreeMap<K, BTreeSet<ObjectKey>>);
-
-impl<K> Default for Index<K> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<K: Ord> Index<K> {
-    fn of(&self, key: &K) -> impl Iterator<Item = &ObjectKey> + use<'_, K> {
-        self.0.get(key).into_iter().flatten()
-    }
-
-    fn insert(&mut self, key: K, object: &ObjectKey) {
-        self.0.entry(key).or_default().insert(object.clone());
-    }
-
-    fn remove(&mut self, key: &K, object: &ObjectKey) {
-        if let Some(objects) = self.0.get_mut(key) {
-            objects.remove(object);
-            if objects.is_empty() {
-                self.0.remove(key);
-            }
-        }
-    }
-}
-
-/// The uids of the last objects that went.
-#[derive(Debug, Default)]
-struct Graves {
-    uids: BTreeSet<String>,
-    oldest_first: VecDeque<String>,
-}
-
-impl Graves {
-    fn holds(&self, uid: &str) -> bool {
-        self.uids.contains(uid)
-    }
-
-    fn dig(&mut self, uid: &str) {
-        if !self.uids.insert(uid.to_owned()) {
-            return;
-        }
-        self.oldest_first.push_back(uid.to_owned());
-        if self.oldest_first.len() > GRAVES
-            && let Some(oldest) = self.oldest_first.pop_front()
-        {
-            self.uids.remove(&oldest);
-        }
-    }
-}
-
-/// Namespace, repository and key.
-pub type SameKey = (String, String, String);
-
-/// What a task is about, if its terms say so.
-#[must_use]
-pub fn same_key(task: &AgentTask) -> Option<SameKey> {
-    let terms = task.spec.deduplicate.as_ref()?;
-    let namespace = task.namespace().unwrap_or_default();
-    Some((namespace, folded(&task.spec.repository), terms.key.clone()))
-}
-
-/// The task whose place another is to take.
-fn followed(task: &AgentTask) -> Option<ObjectKey> {
-    let follows = task.spec.follows.as_ref()?;
-    Some(ObjectKey::new(task.namespace().unwrap_or_default(), &*follows.name))
-}
-
-/// Whether a task works in a repository.
-#[must_use]
-pub fn in_repository_of(task: &AgentTask, repository: &Repository) -> bool {
-    task.spec.repository.eq_ignore_ascii_case(repository.as_str())
-}
-
-/// GitHub tells no case in names of repositories.
-#[must_use]
-pub fn folded(repository: &str) -> String {
-    repository.to_ascii_lowercase()
-}
-
-/// Whether a task's pull request waits for people.
-#[must_use]
-pub fn open_pull(task: &AgentTask) -> bool {
-    let pull = task.status.as_ref().and_then(|status| status.pull_request.as_ref());
-    pull.is_some_and(PullRequest::is_open)
-}
-
-/// Whether a task's pull request was closed and not merged: whoever closed it may open it again.
-#[must_use]
-pub fn closed_pull(task: &AgentTask) -> bool {
-    let pull = task.status.as_ref().and_then(|status| status.pull_request.as_ref());
-    pull.is_some_and(|pull| !pull.is_open() && !pull.merged)
-}
-
-/// Whether a task's pull request waits for people, or is about to be opened.
-#[must_use]
-pub fn is_in_review(task: &AgentTask) -> bool {
-    open_pull(task) || counts(task) && task.spec.pull_request.create
-}
-
-fn started(task: &AgentTask) -> Option<Timestamp> {
-    budget::started(task.status.as_ref()?)
-}
-
-/// The automation that a task names.
-#[must_use]
-pub fn automation_key(task: &AgentTask) -> ObjectKey {
-    ObjectKey::new(task.namespace().unwrap_or_default(), task.spec.automation.name.clone())
-}
-
-/// A task's phase; one without a status is pending.
-#[must_use]
-pub fn phase(task: &AgentTask) -> Phase {
-    task.status.as_ref().map_or(Phase::Pending, |status| status.phase)
-}
-
-/// Whether a task counts against caps. One that has ended counts again while somebody has the agent go on with it.
-#[must_use]
-pub fn counts(task: &AgentTask) -> bool {
-    task.status
-        .as_ref()
-        .is_some_and(|status| status.phase.is_active() || goes_on(status))
-}
-
-/// What a person gave up does not count, whatever GitHub says of it.
-fn goes_on(status: &TaskStatus) -> bool {
-    status.phase.is_ended()
-        && status.reason != Some(Reason::Abandoned)
-        && status
-            .task
-            .as_ref()
-            .is_some_and(|task| !TaskState::parse(&task.state).is_terminal())
-}
-
-/// Whether an automation's status says that a task of that time, if one appears, comes too late.
-#[must_use]
-pub fn is_collected(automation: &AgentAutomation, trigger: &str, time: Timestamp) -> bool {
-    schedules(automation, trigger).any(|schedule| schedule.collected_through >= Some(time))
-}
-
-/// Whether an automation's status may count a time as missed.
-fn is_counted(automation: &AgentAutomation, trigger: &str, time: Timestamp) -> bool {
-    schedules(automation, trigger).any(|schedule| schedule.missed_through >= Some(time))
-}
-
-fn schedules<'a>(automation: &'a AgentAutomation, trigger: &str) -> impl Iterator<Item = &'a ScheduleStatus> {
-    let schedules = automation.status.iter().flat_map(|status| &status.schedules);
-    schedules.filter(move |schedule| schedule.trigger == trigger)
-}
-
 fn has_uid(object: &impl ResourceExt, uid: &str) -> bool {
     object.meta().uid.as_deref() == Some(uid)
 }
@@ -1114,15 +663,6 @@ fn is_news<T: ResourceExt>(known: Option<&T>, object: &T) -> bool {
 fn stripped<T: ResourceExt>(mut object: T) -> T {
     object.meta_mut().managed_fields = None;
     object
-}
-
-/// Resource versions of one kind can be compared as numbers (KEP-5504); what is no number counts as the oldest.
-#[must_use]
-pub fn version(object: &impl ResourceExt) -> u64 {
-    object
-        .resource_version()
-        .and_then(|version| version.parse().ok())
-        .unwrap_or(0)
 }
 
 fn set(keys: &mut BTreeSet<ObjectKey>, key: &ObjectKey, member: bool) {

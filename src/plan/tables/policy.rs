@@ -1,0 +1,273 @@
+//! What policies say to a request.
+
+use crate::api::automation::StartPolicy;
+use crate::api::policy::{LabelOperator, LabelRequirement, NamespaceSelector, PolicySpec, PromptSection, TriggerKind};
+use crate::api::{AgentAutomation, AgentPolicy};
+use crate::plan::World;
+use crate::plan::policy::*;
+
+/// Policies, what is different in the request, and what is said.
+type Row = (Vec<AgentPolicy>, fn(&mut Request), &'static str);
+
+fn policy(name: &str, change: impl FnOnce(&mut PolicySpec)) -> AgentPolicy {
+    let mut spec: PolicySpec = serde_saphyr::from_str(
+        "{namespaces: [payments, 'team-*'], repositories: ['acme/*'], baseBranches: [main, 'release/*'],
+          triggers: [Schedule], models: ['*'], customAgents: ['*'], credentials: [github-agent-token],
+          startPolicies: [AtMostOnce]}",
+    )
+    .unwrap();
+    change(&mut spec);
+    AgentPolicy::new(name, spec)
+}
+
+fn say(policies: &[AgentPolicy], change: impl FnOnce(&mut Request)) -> String {
+    let mut request = Request {
+        namespace: "payments".to_owned(),
+        repository: "acme/payments-api",
+        target: Target::NewBranch,
+        base_branch: "main",
+        trigger: TriggerKind::Schedule,
+        model: "",
+        custom_agent: "",
+        secrets: vec!["github-agent-token"],
+        credential_use: None,
+        start_policy: StartPolicy::AtMostOnce,
+        sections: vec![PromptSection::Validation],
+        opens_pull_request: true,
+    };
+    change(&mut request);
+    let mut world = World::default();
+    for policy in policies {
+        world.put_policy(policy.clone());
+    }
+    let labels = [("agents".to_owned(), "yes".to_owned())].into();
+    world.put_namespace("payments", labels);
+    match rule(&world, &request) {
+        Ruling::Allowed => {
+            let names: Vec<_> = world.holding("payments").map(Policy::name).collect();
+            format!("allowed by {}", names.join(", "))
+        }
+        Ruling::Held(refusal) | Ruling::Denied(refusal) => {
+            let rule = refusal
+                .bound
+                .map_or_else(String::new, |bound| format!(" [{}]", bound.rule));
+            format!("{}{rule}", refusal.why.message)
+        }
+    }
+}
+
+#[test]
+fn policies_and_what_they_say() {
+    let one = |change: fn(&mut PolicySpec)| vec![policy("a", change)];
+    let two = |a: fn(&mut PolicySpec), b: fn(&mut PolicySpec)| vec![policy("a", a), policy("b", b)];
+    let plain: fn(&mut Request) = |_| ();
+    let selector = |key: &str, operator, values: &[&str]| NamespaceSelector {
+        match_expressions: vec![LabelRequirement {
+            key: key.to_owned(),
+            operator,
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+        }],
+        ..NamespaceSelector::default()
+    };
+    let by_label = |selector: NamespaceSelector| {
+        vec![policy("a", |p| {
+            p.namespaces.clear();
+            p.namespace_selector = Some(selector);
+        })]
+    };
+    let nobody = "no AgentPolicy holds for this namespace: spec.namespaces or spec.namespaceSelector of a must name \
+                  payments";
+    let table: Vec<Row> = vec![
+        (
+            vec![],
+            plain,
+            "there is no AgentPolicy, and without one nothing starts: create one whose spec.namespaces names payments",
+        ),
+        (one(|_| ()), plain, "allowed by a"),
+        (two(|_| (), |_| ()), plain, "allowed by a, b"),
+        (
+            two(|p| p.namespaces = vec!["team-*".to_owned()], |p| p.namespaces.clear()),
+            plain,
+            "no AgentPolicy holds for this namespace: spec.namespaces or spec.namespaceSelector of a or b must name \
+             payments",
+        ),
+        (
+            ["a", "b", "c", "d", "e"]
+                .map(|name| policy(name, |p| p.namespaces.clear()))
+                .into(),
+            plain,
+            "no AgentPolicy holds for this namespace: spec.namespaces or spec.namespaceSelector of a or b or c or one \
+             of 2 more must name payments",
+        ),
+        (
+            by_label(selector("agents", LabelOperator::In, &["yes"])),
+            plain,
+            "allowed by a",
+        ),
+        (by_label(selector("agents", LabelOperator::In, &["no"])), plain, nobody),
+        (
+            by_label(selector("agents", LabelOperator::NotIn, &["no"])),
+            plain,
+            "allowed by a",
+        ),
+        (
+            by_label(selector("agents", LabelOperator::Exists, &[])),
+            plain,
+            "allowed by a",
+        ),
+        (
+            by_label(selector("agents", LabelOperator::DoesNotExist, &[])),
+            plain,
+            nobody,
+        ),
+        (
+            two(|_| (), |p| p.repositories = vec!["acme/web".to_owned()]),
+            plain,
+            "AgentPolicy b does not allow it: spec.repositories must name acme/payments-api (it has acme/web) \
+             [spec.repositories]",
+        ),
+        (
+            one(|p| p.repositories = vec!["ACME/Payments-API".to_owned()]),
+            plain,
+            "allowed by a",
+        ),
+        (
+            one(|p| p.base_branches.clear()),
+            plain,
+            "AgentPolicy a does not allow it: spec.baseBranches must name main (it is empty and so allows nothing) \
+             [spec.baseBranches]",
+        ),
+        (
+            one(|p| p.models = vec!["gpt-*".to_owned()]),
+            plain,
+            "AgentPolicy a does not allow it: spec.models must name * for GitHub's choice (it has gpt-*) \
+             [spec.models]",
+        ),
+        (
+            one(|p| p.models = vec!["gpt-*".to_owned()]),
+            |r| r.model = "gpt-6",
+            "allowed by a",
+        ),
+        (
+            one(|p| p.custom_agents.clear()),
+            |r| r.custom_agent = "migrator",
+            "AgentPolicy a does not allow it: spec.customAgents must name migrator (it is empty and so allows \
+             nothing) [spec.customAgents]",
+        ),
+        (
+            one(|_| ()),
+            |r| r.secrets = vec!["admin-token"],
+            "AgentPolicy a does not allow it: spec.credentials must name admin-token (it has github-agent-token) \
+             [spec.credentials]",
+        ),
+        (
+            one(|_| ()),
+            |r| r.start_policy = StartPolicy::AtLeastOnce,
+            "AgentPolicy a does not allow it: spec.startPolicies must name AtLeastOnce (it has AtMostOnce) \
+             [spec.startPolicies]",
+        ),
+        (
+            one(|p| p.triggers.clear()),
+            plain,
+            "AgentPolicy a does not allow it: spec.triggers must name Schedule (it is empty and so allows nothing) \
+             [spec.triggers]",
+        ),
+        (
+            one(|p| p.required_prompt_sections = vec![PromptSection::Validation, PromptSection::NonGoals]),
+            plain,
+            "AgentPolicy a requires a section of the prompt: fill in spec.prompt.nonGoals \
+             [spec.requiredPromptSections]",
+        ),
+        (
+            one(|p| p.required_reviewers.teams = vec!["platform".to_owned()]),
+            |r| r.opens_pull_request = false,
+            "AgentPolicy a requires reviewers, and there is nothing to review: set spec.pullRequest.create to \
+             true [spec.requiredReviewers]",
+        ),
+        (
+            one(|p| p.suspend = true),
+            plain,
+            "AgentPolicy a is suspended: nothing starts until its spec.suspend is false [spec.suspend]",
+        ),
+        (
+            one(|p| {
+                p.suspend = true;
+                p.suspend_message = Some("incident 42".to_owned());
+            }),
+            plain,
+            "AgentPolicy a is suspended (incident 42): nothing starts until its spec.suspend is false [spec.suspend]",
+        ),
+        (
+            one(|p| p.time_zone = "Mars/Olympus".to_owned()),
+            plain,
+            "AgentPolicy a, spec.timeZone: \"Mars/Olympus\" is no time zone that is known: write an IANA name such as Europe/Berlin or Etc/UTC: nothing starts \
+             until it is corrected",
+        ),
+        (
+            two(|p| p.suspend = true, |p| p.triggers.clear()),
+            plain,
+            "AgentPolicy b does not allow it: spec.triggers must name Schedule (it is empty and so allows nothing) \
+             [spec.triggers]",
+        ),
+    ];
+    for (policies, change, expected) in table {
+        assert_eq!(say(&policies, change), expected);
+    }
+}
+
+#[test]
+fn an_automation_is_refused_where_none_of_its_triggers_is_allowed() {
+    let fix = "{name: fix, pullRequest: {commands: [/fix], pushTo: PullRequest}}";
+    let look = "{name: look, pullRequest: {commands: [/look]}}";
+    let pushes = "AgentPolicy a does not allow it: spec.headBranches must name branches of pull requests that it pushes \
+                  to (it is empty and so allows nothing)";
+    let unreviewed =
+        "AgentPolicy a requires reviewers, and there is nothing to review: set spec.pullRequest.create to true";
+    let reviewers = "requiredReviewers: {teams: [platform]}";
+    let table = [
+        ("", "", fix.to_owned(), vec![pushes], true),
+        ("headBranches: ['*']", "", fix.to_owned(), vec!["allowed"], false),
+        ("", "", format!("{look}, {fix}"), vec!["allowed", pushes], false),
+        (reviewers, "create: false", look.to_owned(), vec![unreviewed], true),
+        (
+            "headBranches: ['*'], requiredReviewers: {teams: [platform]}",
+            "create: false",
+            fix.to_owned(),
+            vec!["allowed"],
+            false,
+        ),
+        (
+            "headBranches: ['*'], requiredReviewers: {teams: [platform]}",
+            "create: false",
+            format!("{look}, {fix}"),
+            vec![unreviewed, "allowed"],
+            false,
+        ),
+    ];
+    for (rules, pull, triggers, expected, is_refused) in table {
+        let mut world = World::default();
+        let policy: AgentPolicy = serde_saphyr::from_str(&format!(
+            "{{metadata: {{name: a}}, spec: {{namespaces: [payments], repositories: ['acme/*'], baseBranches: ['*'],
+               triggers: [PullRequest], models: ['*'], customAgents: ['*'], credentials: ['*'],
+               startPolicies: [AtMostOnce], {rules}}}}}"
+        ))
+        .unwrap();
+        world.put_policy(policy);
+        let automation: AgentAutomation = serde_saphyr::from_str(&format!(
+            "{{metadata: {{name: one, namespace: payments}}, spec: {{repository: acme/api,
+               branches: {{base: main, allow: [main]}}, triggers: [{triggers}], prompt: {{goal: Go.}},
+               pullRequest: {{{pull}}}, credentials: {{secretRef: {{name: token}}}}}}}}"
+        ))
+        .unwrap();
+        let said = rule_automation(&world, &automation).into_iter();
+        let said: Vec<_> = said
+            .map(|ruling| {
+                ruling
+                    .refusal()
+                    .map_or("allowed".to_owned(), |refusal| refusal.why.message)
+            })
+            .collect();
+        assert_eq!(said, expected, "{rules} {triggers}");
+        assert_eq!(refused(&world, &automation).is_some(), is_refused, "{rules} {triggers}");
+    }
+}
