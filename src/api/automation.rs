@@ -739,15 +739,28 @@ pub struct AutomationStatus {
 pub struct EventsStatus {
     /// What happened up to then has its tasks, or fires nothing.
     pub swept_through: Timestamp,
-    /// What would have fired and was found later than `maxEventAge`, over the automation's life.
+    /// What would have fired and was found later than `maxEventAge`, or while the automation was suspended, over the
+    /// automation's life.
     #[serde(default)]
     pub skipped: i64,
+    /// Tasks for what happened after that and that somebody deleted; the newest hundred. They are not made again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<DeletedTask>,
     /// What would have fired if somebody else had done it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedEvents>,
     /// What GitHub showed no more of when it was looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unseen: Option<UnseenEvents>,
+}
+
+/// A task that is there no more.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletedTask {
+    /// When that happened which caused it.
+    pub time: Timestamp,
+    pub name: String,
 }
 
 /// What happened at GitHub and fires nothing, because of who did it.

@@ -89,7 +89,7 @@ pub const AUTOMATION_LABEL: &str = "agentautomation.dev/automation";
 #[x_kube(
     validation = Rule::new("self == oldSelf").message("a task is a record of what was decided and can't be changed: change the automation, and its next task follows"),
     validation = Rule::new("[has(self.trigger), has(self.repository), has(self.baseBranch), has(self.templateDigest), has(self.secretRef)].all(it, it == has(self.prompt))").message("a task made by hand names its automation, who asks and the inputs; the controller decides the rest: leave out trigger, repository, baseBranch, prompt, templateDigest and secretRef"),
-    validation = Rule::new("has(self.prompt) || ![has(self.startBefore), has(self.startAfter), has(self.retry), has(self.activeDeadlineSeconds), has(self.waitingDeadlineSeconds), has(self.deduplicate), has(self.report), has(self.stalePullRequest), has(self.pushTo), has(self.follows), has(self.policies), has(self.promptSections), has(self.alternateSecretRefs), has(self.credentialUse)].exists(it, it)").message("of a task made by hand the automation says when it may start and with which credentials, its deadlines, retries and what becomes of its pull request: leave out startBefore, startAfter, retry, activeDeadlineSeconds, waitingDeadlineSeconds, deduplicate, report, stalePullRequest, pushTo, follows, policies, promptSections, alternateSecretRefs and credentialUse"),
+    validation = Rule::new("has(self.prompt) || ![has(self.startBefore), has(self.startAfter), has(self.retry), has(self.activeDeadlineSeconds), has(self.waitingDeadlineSeconds), has(self.deduplicate), has(self.report), has(self.stalePullRequest), has(self.pushTo), has(self.follows), has(self.policies), has(self.promptSections), has(self.alternateSecretRefs), has(self.credentialUse), has(self.promptProblem), has(self.notify), !self.pullRequest.create, has(self.pullRequest.reviewers), has(self.pullRequest.labels)].exists(it, it)").message("of a task made by hand the automation says when it may start and with which credentials, its deadlines, retries, who is told, and what becomes of its pull request: leave out startBefore, startAfter, retry, activeDeadlineSeconds, waitingDeadlineSeconds, deduplicate, report, stalePullRequest, pushTo, follows, policies, promptSections, alternateSecretRefs, credentialUse, promptProblem, notify and pullRequest"),
     validation = Rule::new("has(self.prompt) || (self.agent.model == '' && self.agent.customAgent == '' && self.startPolicy == 'AtMostOnce')").message("of a task made by hand the automation says which agent works on it and what a lost answer leads to: leave out agent and startPolicy")
 )]
 pub struct TaskSpec {
@@ -124,6 +124,10 @@ pub struct TaskSpec {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 100_000))]
     pub prompt: String,
+    /// Why the prompt, or the key that tells duplicates, could not be rendered for what happened: it is `Denied`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2_000))]
+    pub prompt_problem: Option<String>,
     /// SHA-256 of the prompt's sections before they were rendered: the same digest, the same template.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub template_digest: String,

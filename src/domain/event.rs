@@ -234,7 +234,10 @@ fn pull_request(payload: &Value, action: PullRequestAction) -> Result<Event, Eve
         read.pull_request.updated_at
     };
     let changed = (action == PullRequestAction::Labeled).then_some(read.label).flatten();
-    let actor = acting(read.sender, &read.pull_request);
+    let actor = match action {
+        PullRequestAction::Synchronize => pushing(read.sender, &read.pull_request),
+        _ => acting(read.sender, &read.pull_request),
+    };
     Ok(Event {
         repository: repository("pull_request", &read.repository)?,
         what: What::PullRequest(action),
@@ -286,9 +289,26 @@ fn acting(sender: User, thing: &Thing) -> Actor {
     }
 }
 
+/// Who pushed. To a fork whoever its owner lets in can push, who is no more to the repository than who asks for the pull.
+fn pushing(sender: User, pull: &Thing) -> Actor {
+    let ends = pull.base.as_ref().zip(pull.head.as_ref());
+    let is_here = ends.is_some_and(|(base, head)| !is_fork(base, head));
+    let of_author = pull.author_association.unwrap_or(Association::None);
+    let actor = acting(sender, pull);
+    Actor {
+        association: if is_here { actor.association } else { of_author },
+        ..actor
+    }
+}
+
+fn is_fork(base: &End, head: &End) -> bool {
+    let name = |end: &End| end.repo.as_ref().map(|repo| repo.full_name.clone());
+    name(head) != name(base)
+}
+
 fn subject(thing: Thing) -> Subject {
     let branches = thing.base.zip(thing.head).map(|(base, head)| Branches {
-        is_fork: head.repo.as_ref().map(|repo| &repo.full_name) != base.repo.as_ref().map(|repo| &repo.full_name),
+        is_fork: is_fork(&base, &head),
         base: base.name,
         head: head.name,
         sha: head.sha,

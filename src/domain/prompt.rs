@@ -25,6 +25,8 @@ pub const MAX_BYTES: usize = 65_536;
 
 /// The most characters of a key.
 const KEY_MAX: usize = 200;
+/// The hexadecimal digits by which a key that was too long is told from others.
+const DIGEST: usize = 32;
 
 /// The sections as they are written in a manifest.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,15 +59,20 @@ pub struct Context<'a> {
 pub struct EventContext<'a> {
     pub is_pull_request: bool,
     pub occurrence: &'a Occurrence,
-    /// What the texts stand in.
-    pub fence: &'a Fence,
+    /// What the texts stand in; nothing where they are compared and not read.
+    pub fence: Option<&'a Fence>,
 }
 
 impl EventContext<'_> {
     /// What the texts see of it: what people wrote stands in the fence.
     fn values(&self) -> Value {
-        let (occurrence, fence) = (self.occurrence, self.fence);
-        let labels: Vec<_> = occurrence.labels.iter().map(|label| fence.line(label)).collect();
+        let occurrence = self.occurrence;
+        let line = |text: &str| self.fence.map_or_else(|| text.to_owned(), |fence| fence.line(text));
+        let block = |of: &str, text: &str| {
+            self.fence
+                .map_or_else(|| text.to_owned(), |fence| fence.block(of, text))
+        };
+        let labels: Vec<_> = occurrence.labels.iter().map(|label| line(label)).collect();
         let (name, kind) = if self.is_pull_request {
             ("pullRequest", "pull request")
         } else {
@@ -73,19 +80,22 @@ impl EventContext<'_> {
         };
         let body = format!("the body of the {kind}, written by {}", occurrence.author);
         let comment = format!("a comment, written by {}", occurrence.sender);
+        // A sentence about one that nobody wrote would be untrue.
+        let said = Some(occurrence.comment.as_str()).filter(|said| !said.is_empty());
+        let said = said.map(|said| block(&comment, said)).unwrap_or_default();
         let subject = minijinja::context! {
             number => occurrence.number,
             url => &occurrence.url,
             author => &occurrence.author,
-            title => fence.line(&occurrence.title),
-            body => fence.block(&body, &occurrence.body),
+            title => line(&occurrence.title),
+            body => block(&body, &occurrence.body),
             labels,
-            head => fence.line(&occurrence.head),
-            base => fence.line(&occurrence.base),
+            head => line(&occurrence.head),
+            base => line(&occurrence.base),
         };
         let shared = minijinja::context! {
             sender => &occurrence.sender,
-            comment => minijinja::context! { body => fence.block(&comment, &occurrence.comment), author => &occurrence.sender },
+            comment => minijinja::context! { body => said, author => &occurrence.sender },
         };
         minijinja::context! { ..Value::from(BTreeMap::from([(name, subject)])), ..shared }
     }
@@ -139,18 +149,35 @@ impl fmt::Display for Section {
     }
 }
 
-/// Renders what makes tasks duplicates of one another.
+/// Renders what makes tasks duplicates of one another. Of the same words it is the same, whichever event they came with: nobody
+/// reads it, so no fence stands around them. What is longer than a key may be ends in a digest of all of it.
 ///
 /// # Errors
-/// When it is no template, uses a name that is not there, or comes to nothing or to more than a line of 200 characters.
+/// When it is no template, uses a name that is not there, or comes to nothing or to more than a line.
 pub fn render_key(source: &str, context: &Context) -> Result<String, PromptError> {
-    let key = Renderer::new(context).text(Section::Key, source)?;
+    let unfenced = context.event.map(|event| EventContext { fence: None, ..event });
+    let context = Context {
+        event: unfenced,
+        ..context.clone()
+    };
+    let key = Renderer::new(&context).text(Section::Key, source)?;
     let key = key.trim();
-    let is_line = (1..=KEY_MAX).contains(&key.chars().count()) && !key.chars().any(char::is_control);
-    is_line.then(|| key.to_owned()).ok_or_else(|| PromptError::Template {
-        section: Section::Key,
-        detail: format!("a key is one line of 1 to {KEY_MAX} characters"),
-    })
+    if key.is_empty() || key.chars().any(char::is_control) {
+        return Err(PromptError::Template {
+            section: Section::Key,
+            detail: "a key is one line, and not empty".to_owned(),
+        });
+    }
+    Ok(shortened(key))
+}
+
+fn shortened(key: &str) -> String {
+    if key.chars().count() <= KEY_MAX {
+        return key.to_owned();
+    }
+    let digest = hex(&Sha256::digest(key)[..DIGEST / 2]);
+    let kept: String = key.chars().take(KEY_MAX - DIGEST - 1).collect();
+    format!("{kept}…{digest}")
 }
 
 impl Sections<'_> {
@@ -161,8 +188,8 @@ impl Sections<'_> {
     pub fn render(&self, context: &Context) -> Result<String, PromptError> {
         let renderer = Renderer::new(context);
         let mut out = String::new();
-        if let Some(event) = context.event {
-            push(&mut out, "Text from outside", &event.fence.notice());
+        if let Some(fence) = context.event.and_then(|event| event.fence) {
+            push(&mut out, "Text from outside", &fence.notice());
         }
         push(&mut out, "Goal", &renderer.text(Section::Goal, self.goal)?);
         push_list(
@@ -394,7 +421,7 @@ mod tests {
             let event = EventContext {
                 is_pull_request,
                 occurrence: &occurrence,
-                fence: &fence,
+                fence: Some(&fence),
             };
             let known =
                 format!("{{{{ {name}.number }}}} {{{{ {name}.title }}}} {{{{ {name}.author }}}} {{{{ subject }}}}");

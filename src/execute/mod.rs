@@ -262,8 +262,16 @@ impl Executor {
     }
 
     fn learn(&self, key: &CredentialKey, version: &str, change: impl FnOnce(&mut Known)) {
+        self.change(key, |known| {
+            if known.version == version {
+                change(known);
+            }
+        });
+    }
+
+    fn change(&self, key: &CredentialKey, change: impl FnOnce(&mut Known)) {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = tokens.get_mut(key).filter(|known| known.version == version) {
+        if let Some(known) = tokens.get_mut(key) {
             change(known);
         }
     }
@@ -271,21 +279,17 @@ impl Executor {
     fn forget(&self, subject: Subject) -> Done {
         match &subject {
             Subject::Credential(key) => self.drop_token(key),
-            Subject::Pulls(key, repository) => {
-                let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(known) = tokens.get_mut(key) {
-                    known.forget_pulls(repository);
-                }
-            }
+            Subject::Pulls(key, repository) => self.change(key, |known| known.forget_pulls(repository)),
+            // Without what it found, "not modified" would hide it.
+            Subject::Events(key, repository) => self.change(key, |known| drop(known.swept.remove(repository))),
+            Subject::Deliveries(key, repository) => self.change(key, |known| drop(known.delivered.remove(repository))),
             Subject::Automation(_)
             | Subject::Task(_)
             | Subject::Repository(..)
             | Subject::Branch(_)
             | Subject::Origin(_)
             | Subject::Notification(..)
-            | Subject::Events(..)
-            | Subject::WebhookSource(_)
-            | Subject::Deliveries(..) => {}
+            | Subject::WebhookSource(_) => {}
         }
         Done::with(Update::Forgotten(subject))
     }

@@ -17,16 +17,21 @@ use crate::domain::repository::Repository;
 const PAGES_MAX: usize = 30;
 const QUERY: &str = "query($owner: String!, $name: String!, $number: Int!, $after: String) { \
     repository(owner: $owner, name: $name) { issueOrPullRequest(number: $number) { __typename \
-    ... on Issue { title closed lastEditedAt } \
-    ... on PullRequest { title closed lastEditedAt isDraft baseRefName headRefName isCrossRepository \
+    ... on Issue { closed lastEditedAt labels(first: 100) { nodes { name } } \
+    timelineItems(itemTypes: [RENAMED_TITLE_EVENT], last: 1) { nodes { ... on RenamedTitleEvent { createdAt } } } } \
+    ... on PullRequest { closed lastEditedAt labels(first: 100) { nodes { name } } \
+    timelineItems(itemTypes: [RENAMED_TITLE_EVENT], last: 1) { nodes { ... on RenamedTitleEvent { createdAt } } } \
+    isDraft baseRefName headRefName isCrossRepository \
     files(first: 100, after: $after) { nodes { path } pageInfo { hasNextPage endCursor } } } } } }";
 
 /// An issue or a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    pub title: String,
     /// When its body was last edited.
     pub edited_at: Option<Timestamp>,
+    /// When its title was last changed.
+    pub renamed_at: Option<Timestamp>,
+    pub labels: Vec<String>,
     pub is_open: bool,
     pub pull: Option<OriginPull>,
 }
@@ -158,14 +163,32 @@ struct Found {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
-    title: String,
     closed: bool,
     last_edited_at: Option<Timestamp>,
+    #[serde(rename = "timelineItems")]
+    renames: Nodes<Rename>,
+    labels: Option<Nodes<Label>>,
     base_ref_name: Option<String>,
     head_ref_name: Option<String>,
     is_cross_repository: Option<bool>,
     is_draft: Option<bool>,
     files: Option<Files>,
+}
+
+#[derive(Deserialize)]
+struct Nodes<T> {
+    nodes: Vec<T>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rename {
+    created_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -211,11 +234,14 @@ impl Page {
 impl From<Page> for Origin {
     fn from(mut page: Page) -> Self {
         let (base, head) = (page.base_ref_name.take(), page.head_ref_name.take());
-        let (title, edited_at, is_open) = (std::mem::take(&mut page.title), page.last_edited_at, !page.closed);
+        let (edited_at, is_open) = (page.last_edited_at, !page.closed);
+        let renamed_at = page.renames.nodes.iter().map(|rename| rename.created_at).max();
+        let labels = page.labels.take().into_iter().flat_map(|labels| labels.nodes);
         let (is_fork, is_draft) = (page.is_cross_repository.unwrap_or(true), page.is_draft.unwrap_or(false));
         Self {
-            title,
             edited_at,
+            renamed_at,
+            labels: labels.map(|label| label.name).collect(),
             is_open,
             pull: base.zip(head).map(|(base, head)| OriginPull {
                 base,

@@ -75,8 +75,9 @@ pub fn seen_pull(pull: &models::PullRequest) -> Option<(i64, SeenPull)> {
 #[must_use]
 pub fn seen_origin(origin: Origin) -> SeenOrigin {
     SeenOrigin {
-        title: origin.title,
         edited_at: origin.edited_at,
+        renamed_at: origin.renamed_at,
+        labels: origin.labels,
         is_open: origin.is_open,
         pull: origin.pull.map(|pull| SeenOriginPull {
             base: pull.base,

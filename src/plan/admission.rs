@@ -180,6 +180,7 @@ impl<'a> Pass<'a> {
             .or_else(|| self.follows(task))
             .or_else(|| self.followed(automation, task))
             .or_else(|| self.surplus(automation, task))
+            .or_else(|| self.unrendered(automation, task))
             .or_else(|| suspended(automation))
             .or_else(|| self.stopped(automation))
             .or_else(|| self.ruled(automation, task))
@@ -285,6 +286,13 @@ impl<'a> Pass<'a> {
         };
         let message = format!("it takes the place of task {}, which has yet to give way", follows.name);
         Some(wait(reason, message))
+    }
+
+    /// Its prompt could not be rendered for what happened. A changed spec may have other texts.
+    fn unrendered(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
+        let problem = task.spec.prompt_problem.clone()?;
+        let denied = end(Phase::Denied, Reason::InvalidTemplate, problem);
+        Some(self.anew_or(automation, task, denied))
     }
 
     /// The task that is to take its place is there already.

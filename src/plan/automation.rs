@@ -37,13 +37,16 @@ use super::world::{
     Credential, CredentialKey, ObjectKey, Retry, SecretState, World, counts as counts_against_cap, phase,
 };
 use super::{
-    Action, Planned, Settings, Subject, Why, budget, credential, event, naming, notify, pulls, request, retry, sweep,
+    Action, Planned, Settings, Subject, Why, budget, credential, event, naming, notify, pulls, request, retry, start,
+    sweep,
 };
 use history::add_pull;
 use standing::stalled_by;
 
 const ACTIVE_SHOWN: usize = 10;
 const RECENT_SHOWN: usize = 5;
+/// What stands for a prompt that could not be rendered: a spec without one is for the controller to decide.
+const NO_PROMPT: &str = "(it could not be rendered)";
 /// The most characters of why a person suspended it.
 const BECAUSE_MAX: usize = 200;
 /// A status that starts under way keep changing is written this often all the same.
@@ -146,19 +149,16 @@ pub fn spec_for(
     let Some(occasion) = occasion(automation, parsed, task)? else {
         return Ok(None);
     };
-    let unrendered = || {
-        Why::new(
-            Reason::InvalidTemplate,
-            "its prompt can't be rendered from the changed spec",
-        )
-    };
-    view.spec(parsed, &occasion).map(Some).ok_or_else(unrendered)
+    view.spec(parsed, &occasion)
+        .map(Some)
+        .map_err(|error| Why::new(Reason::InvalidTemplate, unrendered(&error)))
 }
 
-/// The snapshot of what an automation decides for an occasion.
+/// The snapshot of what an automation decides for an occasion. What its texts come to with what happened can't all be known
+/// before, and so a prompt that can't be rendered is part of the record.
 ///
 /// # Errors
-/// With what is wrong with the spec, or with its texts.
+/// With what is wrong with the spec.
 pub fn snapshot(
     world: &World,
     automation: &AgentAutomation,
@@ -170,13 +170,15 @@ pub fn snapshot(
         .parsed
         .as_ref()
         .map_err(|problems| stalled_by(problems).why().clone())?;
-    let unrendered = || {
-        Why::new(
-            Reason::InvalidTemplate,
-            "its prompt can't be rendered from the automation's spec",
-        )
-    };
-    view.spec(parsed, occasion).ok_or_else(unrendered)
+    let rendered = view.spec(parsed, occasion);
+    Ok(rendered.unwrap_or_else(|error| TaskSpec {
+        prompt_problem: Some(start::bounded(&unrendered(&error))),
+        ..view.without_texts(parsed, occasion)
+    }))
+}
+
+fn unrendered(error: &PromptError) -> String {
+    format!("spec.{}: {error}", error.field())
 }
 
 /// What a task was made for, as the automation's spec is now.
@@ -347,17 +349,26 @@ impl<'a> View<'a> {
     /// The object for one scheduled time. A prompt that does not render for it is told by the automation's condition; the
     /// time stays undecided.
     fn task(&self, parsed: &Parsed, schedule: &ParsedSchedule, time: Timestamp) -> Option<AgentTask> {
-        let spec = self.spec(parsed, &parsed.scheduled(schedule, time))?;
+        let spec = self.spec(parsed, &parsed.scheduled(schedule, time)).ok()?;
         let of = &spec.automation;
         let name = naming::scheduled_task(&of.name, &of.uid, schedule.name, time);
         Some(object(&name, self.automation.namespace(), spec))
     }
 
     /// The snapshot of what is decided for an occasion.
-    fn spec(&self, parsed: &Parsed, occasion: &Occasion) -> Option<TaskSpec> {
+    fn spec(&self, parsed: &Parsed, occasion: &Occasion) -> Result<TaskSpec, PromptError> {
+        Ok(TaskSpec {
+            prompt: parsed.prompt(self.automation, occasion)?,
+            deduplicate: self.deduplication(parsed, occasion)?,
+            ..self.without_texts(parsed, occasion)
+        })
+    }
+
+    /// The same without the texts.
+    fn without_texts(&self, parsed: &Parsed, occasion: &Occasion) -> TaskSpec {
         let spec = &self.automation.spec;
         let deadline = occasion.starting_deadline_seconds;
-        Some(TaskSpec {
+        TaskSpec {
             automation: AutomationRef {
                 name: self.automation.name_any(),
                 uid: self.automation.uid().unwrap_or_default(),
@@ -376,7 +387,8 @@ impl<'a> View<'a> {
             repository: parsed.repository.as_str().to_owned(),
             base_branch: parsed.base.as_str().to_owned(),
             push_to: occasion.push_to,
-            prompt: parsed.prompt(self.automation, occasion).ok()?,
+            prompt: NO_PROMPT.to_owned(),
+            prompt_problem: None,
             template_digest: sections(spec).digest(),
             agent: spec.agent.clone(),
             pull_request: PullRequestRequest {
@@ -393,7 +405,7 @@ impl<'a> View<'a> {
             start_before: deadline.map(|seconds| add(occasion.time, SignedDuration::from_secs(i64::from(seconds)))),
             start_after: None,
             priority: Some(occasion.priority.unwrap_or(spec.priority)),
-            deduplicate: self.deduplication(parsed, occasion).ok()?,
+            deduplicate: None,
             retry: self.retry_terms(),
             active_deadline_seconds: self.active_deadline(),
             waiting_deadline_seconds: spec.waiting_deadline_seconds,
@@ -401,7 +413,7 @@ impl<'a> View<'a> {
             prompt_sections: prompt_sections(self.automation),
             follows: None,
             policies: self.policies().map(Policy::reference).collect(),
-        })
+        }
     }
 
     fn deduplication(&self, parsed: &Parsed, occasion: &Occasion) -> Result<Option<DeduplicationTerms>, PromptError> {
@@ -477,7 +489,14 @@ impl<'a> View<'a> {
     /// Somebody deleted a task. Until status says so, only this process knows of it.
     fn is_at_risk(&self) -> bool {
         let key = ObjectKey::of(self.automation);
-        if self.world.departed(&key).next().is_some() {
+        let told = self
+            .automation
+            .status
+            .iter()
+            .filter_map(|status| status.events.as_ref());
+        let told = || told.clone().flat_map(|events| &events.deleted);
+        let is_untold = |gone| !told().any(|told| told == gone);
+        if self.world.departed(&key).next().is_some() || self.world.deleted_events(&key).any(is_untold) {
             return true;
         }
         let Ok(parsed) = &self.parsed else { return false };

@@ -20,6 +20,7 @@ use crate::domain::condition::{Condition, ConditionError};
 use crate::domain::event::{Event, Subject, What};
 use crate::domain::expression::expression;
 use crate::domain::outside::{Cleaned, clean, clean_line, command};
+use crate::domain::prompt;
 
 use super::spec::{Occasion, Parsed, Problem, parse};
 use super::time::add;
@@ -30,8 +31,10 @@ use super::{Why, automation, naming, origin};
 const LABELS_MAX: usize = 100;
 /// The most characters of a body or a comment that a prompt can hold.
 const TEXT_MAX: usize = 16_384;
+/// The most bytes of one: both leave a quarter of a prompt to the automation's own words.
+const TEXT_BYTES: usize = prompt::MAX_BYTES * 3 / 8;
 /// The most characters of a title, a label or a branch.
-pub(super) const LINE_MAX: usize = 256;
+const LINE_MAX: usize = 256;
 /// Seconds by which two may differ that tell of the same.
 const TOLD_APART: i64 = 5;
 /// What this controller writes into comments, so that it does not answer itself.
@@ -113,7 +116,7 @@ pub fn of_automation(
     // Reading the whole spec costs a hundred times what its filters do, and most events are nothing to most automations.
     let parsed = OnceCell::new();
     let decided = triggers.map(|trigger| {
-        let refused = unheard(trigger, source).or_else(|| refusal(automation, trigger, event, source, now));
+        let refused = unheard(trigger, source).or_else(|| refusal(world, automation, trigger, event, source, now));
         let made = refused.map_or(Ok(()), Err).and_then(|()| {
             let parsed = parsed
                 .get_or_init(|| parse(automation))
@@ -151,7 +154,7 @@ fn create(
     };
     let spec = automation::snapshot(world, automation, &occasion, now).map_err(|why| why.message)?;
     let of = &spec.automation;
-    let name = naming::event_task(&of.name, &of.uid, &trigger.name, &identity);
+    let name = naming::event_task(of, &trigger.name, &spec.repository, &identity);
     Ok(automation::object(&name, automation.namespace(), spec))
 }
 
@@ -171,7 +174,7 @@ fn occurrence(event: &Event) -> Occurrence {
         What::Comment(comment) => comment.body.as_str(),
         What::Issue(_) | What::PullRequest(_) => "",
     };
-    let texts = [&subject.body, comment].map(|text| clean(text, TEXT_MAX));
+    let texts = [&subject.body, comment].map(long_text);
     let branches = subject.branches.as_ref();
     let lines = [
         subject.title.as_str(),
@@ -206,6 +209,15 @@ fn occurrence(event: &Event) -> Occurrence {
     }
 }
 
+fn long_text(text: &str) -> Cleaned {
+    let cleaned = clean(text, TEXT_MAX);
+    if cleaned.text.len() <= TEXT_BYTES {
+        return cleaned;
+    }
+    let ends = cleaned.text.char_indices().map(|(at, letter)| at + letter.len_utf8());
+    clean(text, ends.take_while(|end| *end <= TEXT_BYTES).count())
+}
+
 fn action(what: &What) -> &'static str {
     match what {
         What::Issue(IssueAction::Opened) | What::PullRequest(PullRequestAction::Opened) => "opened",
@@ -219,7 +231,8 @@ fn action(what: &What) -> &'static str {
     }
 }
 
-fn filter(trigger: &Trigger) -> Option<&Filter> {
+/// What a trigger for something at GitHub is for.
+pub(super) fn filter(trigger: &Trigger) -> Option<&Filter> {
     let issue = trigger.issue.as_ref().map(|issue| &issue.filter);
     issue.or(trigger.pull_request.as_ref().map(|pull| &pull.filter))
 }
@@ -232,7 +245,8 @@ pub fn told_twice(world: &World, automation: &AgentAutomation, task: &AgentTask)
     let age = |task: &AgentTask| (task.creation_timestamp(), task.name_any());
     let is_same = |other: &&AgentTask| {
         let same = timed(other).is_some_and(|(other, then)| other == what && (then - at).abs() <= TOLD_APART);
-        same && other.spec.trigger.name == task.spec.trigger.name && other.uid() != task.uid()
+        let is_here = folded(&other.spec.repository) == folded(&task.spec.repository);
+        same && is_here && other.spec.trigger.name == task.spec.trigger.name && other.uid() != task.uid()
     };
     let mut others = world.tasks_of(automation).filter(is_same);
     let first = others.find(|other| !phase(other).is_waiting() || age(other) < age(task))?;
@@ -300,23 +314,31 @@ pub fn commands(automation: &AgentAutomation) -> impl Iterator<Item = &String> {
 
 /// Whether an event would have fired, had it been found in time.
 #[must_use]
-pub fn is_too_old(automation: &AgentAutomation, event: &Event, now: Timestamp) -> bool {
+pub fn is_too_old(world: &World, automation: &AgentAutomation, event: &Event, now: Timestamp) -> bool {
     polled(automation).any(|trigger| {
-        let refused = |now| refusal(automation, trigger, event, Source::Poll, now).is_some();
+        let refused = |now| refusal(world, automation, trigger, event, Source::Poll, now).is_some();
         refused(now) && !refused(event.at)
     })
+}
+
+/// Whether an event would have fired, had nobody suspended its automation or had it been found in time.
+#[must_use]
+pub fn is_skipped(world: &World, automation: &AgentAutomation, event: &Event, now: Timestamp) -> bool {
+    let fires = |trigger| refusal(world, automation, trigger, event, Source::Poll, now).is_none();
+    automation.spec.suspend && polled(automation).any(fires) || is_too_old(world, automation, event, now)
 }
 
 /// What is told of an event that would have fired, had somebody else done it. A trigger's `when` is not asked: it costs too
 /// much for what anybody can do.
 #[must_use]
-pub fn refused(automation: &AgentAutomation, event: &Event, now: Timestamp) -> Option<RefusedEvent> {
+pub fn refused(world: &World, automation: &AgentAutomation, event: &Event, now: Timestamp) -> Option<RefusedEvent> {
     let triggers = automation.spec.triggers.iter();
     let mut polled = triggers.filter(|trigger| unheard(trigger, Source::Poll).is_none());
     let message = polled.find_map(|trigger| {
         let filter = filter(trigger)?;
         let why = unauthorized(filter, event)?;
         let is_wanted = unwanted(automation, trigger, event).is_none()
+            && set_here(world, automation, filter, event).is_none()
             && untimely(automation, filter, event, Source::Poll, now).is_none()
             && unfiltered(filter, event).is_none();
         is_wanted.then(|| format!("trigger {}: {why}", trigger.name))
@@ -372,6 +394,7 @@ fn unheard(trigger: &Trigger, source: Source) -> Option<String> {
 
 /// Why an event is nothing to a trigger.
 fn refusal(
+    world: &World,
     automation: &AgentAutomation,
     trigger: &Trigger,
     event: &Event,
@@ -382,6 +405,7 @@ fn refusal(
     unwanted(automation, trigger, event)
         .or_else(|| untimely(automation, filter, event, source, now))
         .or_else(|| unauthorized(filter, event))
+        .or_else(|| set_here(world, automation, filter, event))
         .or_else(|| unfiltered(filter, event))
         .or_else(|| unless(filter, event))
 }
@@ -548,20 +572,42 @@ fn unauthorized(filter: &Filter, event: &Event) -> Option<String> {
     (!is_known).then(|| "who did it is none of its authors (authors.associations, authors.logins)".to_owned())
 }
 
-fn unfiltered(filter: &Filter, event: &Event) -> Option<String> {
-    let subject = &event.subject;
-    let has = |wanted: &String| subject.labels.iter().any(|label| label.eq_ignore_ascii_case(wanted));
+/// What this controller does at GitHub causes nothing, unless it is named: a label that tells of a task is set by the user
+/// whose token it is, who may be anybody.
+fn set_here(world: &World, automation: &AgentAutomation, filter: &Filter, event: &Event) -> Option<String> {
+    let set = label_set(event)?;
+    let is_set = |label: &String| label.eq_ignore_ascii_case(set);
+    if filter.labels.iter().any(is_set) {
+        return None;
+    }
+    let is_own = |it: &AgentAutomation| {
+        it.spec
+            .report
+            .as_ref()
+            .and_then(|report| report.label.as_ref())
+            .is_some_and(is_set)
+    };
+    let beside = world.automations_in(automation.metadata.namespace.as_deref().unwrap_or_default());
+    let mut here = beside.filter(|(_, it)| folded(&it.spec.repository) == folded(&automation.spec.repository));
+    here.any(|(_, it)| is_own(it))
+        .then(|| format!("an automation sets the label {set} itself (report.label), and its labels do not name it"))
+}
+
+/// The label that was set, where that is what happened.
+fn label_set(event: &Event) -> Option<&String> {
     let is_labelling = matches!(
         event.what,
         What::Issue(IssueAction::Labeled) | What::PullRequest(PullRequestAction::Labeled)
     );
-    let set = |wanted: &&String| {
-        subject
-            .changed
-            .as_ref()
-            .is_some_and(|label| label.eq_ignore_ascii_case(wanted))
-    };
-    if is_labelling && !filter.labels.is_empty() && !filter.labels.iter().any(|wanted| set(&wanted)) {
+    event.subject.changed.as_ref().filter(|_| is_labelling)
+}
+
+fn unfiltered(filter: &Filter, event: &Event) -> Option<String> {
+    let subject = &event.subject;
+    let has = |wanted: &String| subject.labels.iter().any(|label| label.eq_ignore_ascii_case(wanted));
+    let is_among =
+        |set: &String| filter.labels.is_empty() || filter.labels.iter().any(|it| it.eq_ignore_ascii_case(set));
+    if label_set(event).is_some_and(|set| !is_among(set)) {
         return Some("the label that was set is none of its labels".to_owned());
     }
     if let Some(missing) = filter.labels.iter().find(|wanted| !has(wanted)) {

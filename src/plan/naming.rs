@@ -5,6 +5,8 @@ use sha2::{Digest, Sha256};
 
 use crate::api::task::{AutomationRef, Cause};
 
+use super::world::folded;
+
 /// Letters and digits that names may hold, without those that are read as one another.
 const ALPHABET: &[u8; 32] = b"bcdfghjklmnpqrstvwxz2456789aeiou";
 const LENGTH: usize = 8;
@@ -16,10 +18,12 @@ pub fn scheduled_task(automation: &str, uid: &str, trigger: &str, time: Timestam
     hashed(automation, &[uid, trigger, &time.as_second().to_string()])
 }
 
-/// The name of the task that stands for what happened at GitHub, for one trigger of one automation.
+/// The name of the task that stands for what happened at GitHub, for one trigger of one automation. An automation may come
+/// to work in another repository, which has an issue of the same number.
 #[must_use]
-pub fn event_task(automation: &str, uid: &str, trigger: &str, identity: &str) -> String {
-    hashed(automation, &[uid, trigger, "event", identity])
+pub fn event_task(automation: &AutomationRef, trigger: &str, repository: &str, identity: &str) -> String {
+    let parts = [&automation.uid, trigger, "event", &folded(repository), identity];
+    hashed(&automation.name, &parts)
 }
 
 /// The name of a further task for the same cause: a retry, or one made anew from a changed spec.

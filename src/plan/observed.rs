@@ -86,9 +86,11 @@ pub struct SeenPull {
 /// An issue or a pull request that work came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenOrigin {
-    pub title: String,
     /// When its body was last edited.
     pub edited_at: Option<Timestamp>,
+    /// When its title was last changed.
+    pub renamed_at: Option<Timestamp>,
+    pub labels: Vec<String>,
     pub is_open: bool,
     pub pull: Option<SeenOriginPull>,
 }

@@ -1,16 +1,17 @@
 //! The issue or the pull request that a task came from, as it is just before the start: whether it is still open, whether
 //! its text is still the one that somebody vouched for, and what only GitHub can tell of a pull request.
 
+use jiff::Timestamp;
+
 use crate::api::policy::TriggerKind;
 use crate::api::task::{Occurrence, Phase};
-use crate::api::trigger::{PullRequestTrigger, PushTo};
+use crate::api::trigger::{PullRequestTrigger, PushTo, Trigger};
 use crate::api::{AgentAutomation, AgentTask, Reason};
-use crate::domain::outside::clean_line;
 use crate::domain::pattern::{Case, Pattern};
 use crate::domain::repository::Repository;
 
 use super::credential::choice;
-use super::event::LINE_MAX;
+use super::event::filter;
 use super::observed::{SeenOrigin, SeenOriginPull};
 use super::world::{CredentialKey, OriginKey, World};
 use super::{Action, Planned, Subject, Why};
@@ -68,12 +69,12 @@ pub fn was_edited(task: &AgentTask, seen: &SeenOrigin) -> Option<Why> {
     if event.sender == event.author {
         return None;
     }
-    let edited = seen.edited_at.filter(|edited| *edited > cause.scheduled_time);
-    let renamed = clean_line(&seen.title, LINE_MAX).text != event.title;
-    let what = match edited {
-        Some(edited) => format!("its text was edited at {edited}"),
-        None if renamed => "its title was changed".to_owned(),
-        None => return None,
+    // GitHub's times are whole seconds: what has the same may have come after.
+    let after = |time: &Timestamp| *time >= cause.scheduled_time;
+    let what = match (seen.edited_at.filter(after), seen.renamed_at.filter(after)) {
+        (Some(edited), _) => format!("its text was edited at {edited}"),
+        (None, Some(renamed)) => format!("its title was changed at {renamed}"),
+        (None, None) => return None,
     };
     let (kind, number, sender, at) = (kind(task), event.number, &event.sender, cause.scheduled_time);
     Some(Why::new(
@@ -108,10 +109,8 @@ pub fn judge(automation: &AgentAutomation, task: &AgentTask, seen: Option<&SeenO
     let trigger = &task.spec.trigger.name;
     let mut triggers = automation.spec.triggers.iter();
     let terms = triggers.find(|known| known.name == *trigger);
-    let unwanted = terms
-        .and_then(|trigger| trigger.pull_request.as_ref())
-        .zip(seen.pull.as_ref())
-        .and_then(|(terms, pull)| unwanted(terms, task, event, pull));
+    let of_pull = |terms: &Trigger| unwanted(terms.pull_request.as_ref()?, task, event, seen.pull.as_ref()?);
+    let unwanted = terms.and_then(|terms| mislabelled(automation, terms, seen).or_else(|| of_pull(terms)));
     unwanted.map_or(Judgement::Fine, |why| {
         let message = format!("trigger {trigger} is not for {kind} #{number}: {why}");
         Judgement::End(Phase::Skipped, Why::new(Reason::NotWanted, message))
@@ -151,6 +150,19 @@ pub fn unpushable(terms: &PullRequestTrigger, base: &str, is_fork: bool, works_o
 pub fn wrong_draft(terms: &PullRequestTrigger, is_draft: bool) -> Option<String> {
     let wanted = terms.draft.filter(|wanted| *wanted != is_draft)?;
     Some(if wanted { "it is no draft" } else { "it is a draft" }.to_owned())
+}
+
+/// Whoever takes a label off does not want any more what it asked for. The label that tells of a task is set meanwhile.
+fn mislabelled(automation: &AgentAutomation, terms: &Trigger, seen: &SeenOrigin) -> Option<String> {
+    let filter = filter(terms)?;
+    let has = |wanted: &&String| seen.labels.iter().any(|label| label.eq_ignore_ascii_case(wanted));
+    let own = automation.spec.report.as_ref().and_then(|report| report.label.as_ref());
+    let is_own = |label: &&String| own.is_some_and(|own| own.eq_ignore_ascii_case(label));
+    let missing = filter.labels.iter().find(|label| !has(label));
+    let present = filter.labels_absent.iter().find(|label| has(label) && !is_own(label));
+    missing
+        .map(|label| format!("it does not have the label {label} any more"))
+        .or_else(|| present.map(|label| format!("it has the label {label} by now")))
 }
 
 /// A comment tells nothing of these; and no event tells which files a pull request changes.

@@ -21,6 +21,7 @@ pub fn is_lost(world: &World, task: &AgentTask, now: Timestamp) -> bool {
         || task.metadata.deletion_timestamp.is_some()
         || request::cancelled(task).is_some()
         || came_late
+        || task.spec.prompt_problem.is_some()
         || task.spec.is_decided() && (is_skipped() || is_denied())
 }
 

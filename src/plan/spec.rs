@@ -213,7 +213,7 @@ fn render(
         event: event.map(|(occurrence, fence)| EventContext {
             is_pull_request: occasion.kind == TriggerKind::PullRequest,
             occurrence,
-            fence,
+            fence: Some(fence),
         }),
     })
 }
@@ -248,11 +248,31 @@ fn made_up<'a>(
         ..Occasion::new(trigger, kind, time, defaults.clone())
     };
     let happening = events.iter().map(|trigger| Occasion {
-        event: Some(Occurrence::default()),
+        event: Some(some_occurrence()),
         ..somebody(&trigger.name, trigger.kind().unwrap_or(TriggerKind::Issue))
     });
     let by_hand = manual.map(|trigger| somebody(trigger, TriggerKind::Manual));
     timed.chain(happening).chain(by_hand).collect()
+}
+
+/// One in which nothing is empty.
+fn some_occurrence() -> Occurrence {
+    let text = || "some".to_owned();
+    Occurrence {
+        action: text(),
+        number: 1,
+        url: text(),
+        title: text(),
+        body: text(),
+        author: text(),
+        labels: Vec::new(),
+        sender: text(),
+        association: None,
+        comment: text(),
+        head: text(),
+        base: text(),
+        altered: false,
+    }
 }
 
 impl fmt::Display for Problem {

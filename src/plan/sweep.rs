@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::automation::{EventsStatus, RefusedEvents, UnseenEvents};
+use crate::api::automation::{DeletedTask, EventsStatus, RefusedEvents, UnseenEvents};
 use crate::api::trigger::Source;
 use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::event::Event;
@@ -17,12 +17,13 @@ use crate::domain::repository::Repository;
 
 use super::credential::{Usability, choice, limited_until, usability};
 use super::event::{
-    self, Decision, backfills, commands, created, is_too_old, listens, of_automation, wants_record, wants_reviews,
+    self, Decision, backfills, commands, created, is_skipped, is_too_old, listens, of_automation, wants_record,
+    wants_reviews,
 };
 use super::spec::parse;
 use super::time::{add, again, pending};
 use super::walk::{LAG, Unseen, Walk, Wanted};
-use super::world::{CredentialKey, EventFacts, ObjectKey, World, folded};
+use super::world::{CredentialKey, EventFacts, ObjectKey, World, automation_key, folded};
 use super::{Action, Planned, Settings, Subject};
 
 /// Tasks that are made in one go.
@@ -32,6 +33,8 @@ const AT_ONCE: usize = 50;
 const SHARE: SignedDuration = SignedDuration::from_millis(134);
 /// Between two looks with one credential, so that a start, or the end of a limit, makes no burst.
 const APART: SignedDuration = SignedDuration::from_millis(100);
+/// Deleted tasks that a status names: more are known to the process that saw them go.
+const DELETED_KEPT: usize = 100;
 /// Looks that wait for each other come again at so many different times.
 const TURNS: usize = 16;
 
@@ -87,10 +90,11 @@ pub fn plan(
     }
     let walk = listening.iter().map(|(_, automation)| position(automation)).min();
     let walk = walk.map(|since| {
+        let wanted = wanted_by(&listening);
         let begun = facts.and_then(|facts| facts.walk.clone());
         begun
-            .filter(|begun| begun.since <= since)
-            .unwrap_or_else(|| Walk::new(since, wanted_by(&listening), now))
+            .filter(|begun| begun.since <= since && begun.wanted.covers(&wanted))
+            .unwrap_or_else(|| Walk::new(since, wanted, now))
     });
     planned.actions.extend(walk.map(Box::new).map(Action::Sweep));
     planned
@@ -100,6 +104,7 @@ pub fn plan(
 fn wanted_by(listening: &[(&ObjectKey, &AgentAutomation)]) -> Wanted {
     let automations = || listening.iter().map(|(_, automation)| *automation);
     Wanted {
+        by: listening.iter().map(|(name, _)| (*name).clone()).collect(),
         record: automations().any(wants_record),
         commands: automations().flat_map(commands).cloned().collect(),
         reviews: automations().any(wants_reviews),
@@ -149,30 +154,44 @@ pub fn status(world: &World, automation: &AgentAutomation, now: Timestamp) -> Op
     if !listens(automation, Source::Poll) {
         return None;
     }
-    let Some(facts) = facts_of(world, automation) else {
-        return before;
-    };
     let name = ObjectKey::of(automation);
-    let is_settled = |event: &Event| is_settled(facts, &name, event);
-    if facts.walk.is_some() || !facts.events.iter().all(is_settled) {
-        return before;
-    }
+    let facts = facts_of(world, automation).filter(|facts| {
+        let all_settled = facts.events.iter().all(|event| is_settled(facts, &name, event));
+        // What was looked for before this one was made tells nothing of the past that it fires for.
+        let is_for_it = facts.by.contains(&name) && facts.whole_since <= Some(position(automation));
+        is_for_it && facts.walk.is_none() && all_settled
+    });
+    let Some(facts) = facts else {
+        return before.map(|before| EventsStatus {
+            deleted: deleted(world, &name, before.swept_through),
+            ..before
+        });
+    };
     let from = position(automation);
     let through = looked_through(facts).map_or(from, |through| through.max(from));
     let passed = facts
         .events
         .iter()
         .filter(|event| from < event.at && event.at <= through);
-    let skipped = passed.filter(|event| is_too_old(automation, event, now)).count();
-    let refused = refused(facts, automation, before.as_ref(), now);
-    let is_known = before.is_some() || through > from || refused.is_some();
+    let skipped = passed.filter(|event| is_skipped(world, automation, event, now)).count();
+    let refused = refused(world, facts, automation, before.as_ref(), now);
+    let deleted = deleted(world, &name, through);
+    let is_known = before.is_some() || through > from || refused.is_some() || !deleted.is_empty();
     let missed = facts.unseen.filter(|_| through > from);
     is_known.then(|| EventsStatus {
         swept_through: through,
         unseen: unseen(automation, missed, from, before.as_ref()),
         skipped: before.map_or(0, |before| before.skipped) + i64::try_from(skipped).unwrap_or(0),
+        deleted,
         refused,
     })
+}
+
+/// Tasks that are gone and whose cause may be found once more, the newest of them.
+fn deleted(world: &World, automation: &ObjectKey, position: Timestamp) -> Vec<DeletedTask> {
+    let gone = world.deleted_events(automation).filter(|gone| gone.time > position);
+    let gone: Vec<_> = gone.cloned().collect();
+    gone[gone.len().saturating_sub(DELETED_KEPT)..].to_vec()
 }
 
 fn looked_through(facts: &EventFacts) -> Option<Timestamp> {
@@ -182,6 +201,7 @@ fn looked_through(facts: &EventFacts) -> Option<Timestamp> {
 /// What people did who may cause nothing. It does not wait for the position, and is told by the write that moves that where
 /// events keep coming; so strangers make nobody write more often than it is looked.
 fn refused(
+    world: &World,
     facts: &EventFacts,
     automation: &AgentAutomation,
     before: Option<&EventsStatus>,
@@ -190,7 +210,7 @@ fn refused(
     let known = before.and_then(|before| before.refused.clone());
     let after = position(automation).max(known.as_ref().map_or(Timestamp::MIN, |known| known.last.time));
     let new = facts.events.iter().filter(|event| event.at > after);
-    new.filter_map(|event| event::refused(automation, event, now))
+    new.filter_map(|event| event::refused(world, automation, event, now))
         .fold(known, |known, last| {
             let count = known.map_or(0, |known| known.count).saturating_add(1);
             Some(RefusedEvents { count, last })
@@ -241,7 +261,7 @@ pub fn looked(
     if before.walk.as_ref().is_some_and(|begun| begun.began == walk.began) {
         let listening: Vec<_> = listening(world, key, repository).map(|(_, it)| it).collect();
         let earlier = before.events.into_iter();
-        events.extend(earlier.filter(|event| is_of_further_use(&listening, event, at)));
+        events.extend(earlier.filter(|event| is_of_further_use(world, &listening, event, at)));
     }
     events.sort_by_cached_key(|event| (event.at, event.identity()));
     events.dedup_by_key(|event| event.identity());
@@ -261,7 +281,9 @@ pub fn looked(
         };
     }
     EventFacts {
+        whole_since: Some(walk.since),
         whole_through: Some(walk.horizon()),
+        by: walk.wanted.by,
         newest: seen.newest.max(walk.newest),
         unseen: walk.unseen,
         walk: None,
@@ -270,10 +292,10 @@ pub fn looked(
 }
 
 /// Whether an event that an earlier look of a walk found counts at its end: the past may fire for it, or it came too late.
-fn is_of_further_use(listening: &[&AgentAutomation], event: &Event, now: Timestamp) -> bool {
+fn is_of_further_use(world: &World, listening: &[&AgentAutomation], event: &Event, now: Timestamp) -> bool {
     listening.iter().any(|automation| {
         let is_past = event.at < created(automation) && backfills(automation).next().is_some();
-        is_past || is_too_old(automation, event, now)
+        is_past || is_too_old(world, automation, event, now)
     })
 }
 
@@ -299,6 +321,12 @@ fn position(automation: &AgentAutomation) -> Timestamp {
     let before = ages.chain([SignedDuration::from_secs(1)]).max().unwrap_or_default();
     let begins = || created(automation).saturating_sub(before).unwrap_or(Timestamp::MIN);
     events.map_or_else(begins, |events| events.swept_through)
+}
+
+/// Whether what happened then may be found once more.
+#[must_use]
+pub fn may_find(automation: &AgentAutomation, at: Timestamp) -> bool {
+    listens(automation, Source::Poll) && at > position(automation)
 }
 
 /// Whether something is still to be made of an event. Of the past that is decided once all of it is known.
@@ -370,7 +398,11 @@ fn backfill(
 
 fn missing(world: &World, decision: Decision) -> Option<AgentTask> {
     match decision {
-        Decision::Create(task) => world.task(&ObjectKey::of(&*task)).is_none().then_some(*task),
+        Decision::Create(task) => {
+            let mut gone = world.deleted_events(&automation_key(&task));
+            let is_gone = gone.any(|gone| Some(&gone.name) == task.metadata.name.as_ref());
+            (!is_gone && world.task(&ObjectKey::of(&*task)).is_none()).then_some(*task)
+        }
         Decision::Ignore(_) => None,
     }
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::time::add;
+use super::world::ObjectKey;
 
 /// GitHub's lists may show something only a moment after it happened.
 pub const LAG: SignedDuration = SignedDuration::from_secs(60);
@@ -41,6 +42,8 @@ pub struct Walk {
 /// What is looked for besides issues and pull requests that were opened.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanted {
+    /// The automations that a look is for. What an earlier one found is settled for those that it was for.
+    pub by: BTreeSet<ObjectKey>,
     /// Labels, assignments, and what was opened again or is no draft any more.
     pub record: bool,
     /// Comments that begin with one of these.
@@ -86,6 +89,17 @@ pub enum Back {
     To(Timestamp, u32),
     /// Back to then, and GitHub shows no more.
     End(Timestamp),
+}
+
+impl Wanted {
+    /// Whether nothing of that was missed by who looked for this.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.record >= other.record
+            && self.reviews >= other.reviews
+            && self.commands.is_superset(&other.commands)
+            && self.by.is_superset(&other.by)
+    }
 }
 
 impl Walk {

@@ -92,8 +92,9 @@ pub(super) struct Card {
     /// `None`: what the pull request's task is called.
     pub title: Option<String>,
     pub body: Option<String>,
-    /// When title or body were last edited.
+    /// When the body was last edited.
     pub edited_at: Option<Timestamp>,
+    pub renamed_at: Option<Timestamp>,
     pub labels: Vec<String>,
     pub assignees: Vec<Account>,
     pub milestone: Option<String>,
@@ -204,7 +205,7 @@ impl Card {
             CardChange::Title(to) => {
                 let from = self.title.replace(to.clone()).unwrap_or_default();
                 (from != to).then(|| {
-                    self.edited_at = Some(now);
+                    self.renamed_at = Some(now);
                     Happening::Titled { from, to }
                 })
             }

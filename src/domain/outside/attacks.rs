@@ -416,7 +416,7 @@ fn rendered(goal: &str, occurrence: &Occurrence, note: &str) -> (String, String)
         event: Some(EventContext {
             is_pull_request: false,
             occurrence,
-            fence: &fence,
+            fence: Some(&fence),
         }),
     });
     let prompt = prompt.unwrap();

@@ -305,6 +305,11 @@ fn what_happens_to_a_pull_request() {
         });
         payload
     };
+    let pushed_by_another = |head: &str| {
+        let by_stranger = with(pull("synchronize"), "/pull_request/author_association", json!("NONE"));
+        let by_another = with(by_stranger, "/sender/login", json!("bob"));
+        with(by_another, "/pull_request/head/repo/full_name", json!(head))
+    };
     let table: Vec<(&str, &str, &str, Value, &str)> = vec![
         (
             "opened",
@@ -384,6 +389,20 @@ fn what_happens_to_a_pull_request() {
             ),
             "who did it is none of its authors (authors.associations, authors.logins)",
         ),
+        (
+            "somebody else pushed to a stranger's branch of this repository",
+            any,
+            "pull_request",
+            pushed_by_another("acme/api"),
+            "pull request 43 at h1, by bob, key one#43",
+        ),
+        (
+            "whom the stranger lets push to the fork is no more than the stranger",
+            any,
+            "pull_request",
+            pushed_by_another("mallory/api"),
+            "who did it is none of its authors (authors.associations, authors.logins)",
+        ),
         ("an issue", any, "issues", issue("opened"), "it happened to an issue"),
     ];
     for (what, trigger, name, payload, expected) in table {
@@ -452,6 +471,108 @@ fn what_is_longer_than_githubs_own_is_cut() {
     assert_eq!(cause.id.as_deref(), Some(id.as_str()));
     let nobody = with(labeled(), "/sender/login", json!("\u{200b}"));
     assert!(Event::parse("issues", &nobody).is_err(), "nobody asks for it");
+}
+
+/// A whole prompt holds 65,536 bytes, and characters may take four.
+#[test]
+fn texts_leave_room_for_what_the_automation_says() {
+    for letter in ["x", "好", "🦀"] {
+        let long = letter.repeat(60_000);
+        let with_body = with(comment(&format!("/agent fix {long}")), "/issue/body", json!(long));
+        let mut automation = on("issue: {commands: [/agent fix]}");
+        automation.spec.prompt.goal = "{{ issue.title }} {{ issue.body }} {{ comment.body }}".to_owned();
+        let decided = made(automation, "issue_comment", &with_body);
+        let [Decision::Create(task)] = decided.as_slice() else {
+            panic!("{letter}: no task")
+        };
+        assert_eq!(task.spec.prompt_problem, None, "{letter}");
+        assert!(task.spec.trigger.event.as_deref().unwrap().altered, "{letter}");
+    }
+}
+
+/// Nothing that happened is lost because of what an automation's texts come to with it.
+#[test]
+fn what_can_not_be_rendered_is_recorded() {
+    let goal = "{% if issue.labels %}{{ isue.title }}{% endif %}";
+    let table = [
+        (goal, None, "spec.prompt.goal: undefined value"),
+        (
+            "Go.",
+            Some("{{ comment.body }}"),
+            "spec.deduplicate.key: a key is one line, and not empty",
+        ),
+    ];
+    for (goal, key, expected) in table {
+        let automation = || {
+            let mut automation = on(LABELED);
+            automation.spec.prompt.goal = goal.to_owned();
+            if let Some(terms) = automation.spec.deduplicate.as_mut().filter(|_| key.is_some()) {
+                terms.key = key.unwrap_or_default().to_owned();
+            }
+            automation
+        };
+        let decided = made(automation(), "issues", &labeled());
+        let [Decision::Create(task)] = decided.as_slice() else {
+            panic!("{goal}: {decided:?}")
+        };
+        let mut task = (**task).clone();
+        task.metadata.uid = Some("uid-task".to_owned());
+        let world = world(vec![task], |world| {
+            world.put_automation(automation());
+        });
+        let plans = crate::plan::admission::plan(&world, &Settings::default(), at(0));
+        let [Action::WriteTaskStatus(status)] = plans[0].1.actions.as_slice() else {
+            panic!("{plans:?}")
+        };
+        assert_eq!(said(status), "Denied InvalidTemplate");
+        let message = status.message.as_deref().unwrap();
+        assert!(message.starts_with(expected), "{message}");
+    }
+}
+
+#[test]
+fn the_same_words_make_the_same_key_whichever_event_they_came_with() {
+    let key = |template: &str, payload: Value| {
+        let mut automation = on("pullRequest: {actions: [opened, synchronize]}");
+        automation.spec.deduplicate = Some(yaml(&format!("{{key: '{template}'}}")));
+        match made(automation, "pull_request", &payload).as_slice() {
+            [Decision::Create(task)] => task.spec.deduplicate.as_ref().unwrap().key.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let head = "{{ pullRequest.head }}";
+    assert_eq!(key(head, pull("opened")), "fix/flaky");
+    assert_eq!(key(head, pull("synchronize")), "fix/flaky");
+    let titled = |title: String| with(pull("opened"), "/pull_request/title", json!(title));
+    let long = |end: &str| key("{{ pullRequest.title }}", titled("x".repeat(250) + end));
+    assert_eq!(long("a"), long("a"));
+    assert_ne!(long("a"), long("b"), "what is cut off counts");
+    assert_eq!(long("a").chars().count(), 200);
+}
+
+/// The user whose token it is sets it, who may be anybody.
+#[test]
+fn a_label_that_tells_of_a_task_causes_none_unless_it_is_named() {
+    let set = "an automation sets the label agent itself (report.label), and its labels do not name it";
+    let table = [
+        ("issue: {actions: [labeled]}", "agent", set),
+        ("issue: {actions: [labeled]}", "Agent", set),
+        (
+            "issue: {actions: [labeled]}",
+            "at-work",
+            "issue 42 labeled agent 1795327190, by bob, key one#42",
+        ),
+        (
+            LABELED,
+            "agent",
+            "issue 42 labeled agent 1795327190, by bob, key one#42",
+        ),
+    ];
+    for (trigger, label, expected) in table {
+        let mut automation = on(trigger);
+        automation.spec.report = Some(yaml(&format!("{{label: {label}}}")));
+        assert_eq!(say(automation, "issues", &labeled()), expected, "{trigger} {label}");
+    }
 }
 
 #[test]
@@ -536,6 +657,18 @@ fn told_twice_is_one_object_and_another_event_is_another() {
     assert_ne!(first, name(&again), "labelled once more");
     let elsewhere = with(labeled(), "/issue/number", json!(44));
     assert_ne!(first, name(&elsewhere));
+    let mut moved = on(LABELED);
+    moved.spec.repository = "acme/web".to_owned();
+    let there = with(labeled(), "/repository/full_name", json!("acme/web"));
+    let decided = made(moved, "issues", &there);
+    let [Decision::Create(task)] = decided.as_slice() else {
+        panic!("{decided:?}")
+    };
+    assert_ne!(
+        Some(first),
+        task.metadata.name,
+        "another repository has an issue 42 as well"
+    );
 }
 
 #[test]

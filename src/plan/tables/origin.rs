@@ -26,8 +26,9 @@ type Heads<'a> = &'a [&'a str];
 
 fn seen() -> SeenOrigin {
     SeenOrigin {
-        title: "Flaky test".to_owned(),
         edited_at: None,
+        renamed_at: None,
+        labels: vec!["agent".to_owned()],
         is_open: true,
         pull: None,
     }
@@ -43,7 +44,6 @@ fn seen_pull(change: impl FnOnce(&mut SeenOriginPull)) -> SeenOrigin {
     };
     change(&mut pull);
     SeenOrigin {
-        title: "Mend it".to_owned(),
         pull: Some(pull),
         ..seen()
     }
@@ -59,14 +59,19 @@ fn command() -> Value {
 
 /// What admission makes of the task of an event, when its issue or pull request was seen like this so many seconds ago.
 fn decided(trigger: &str, event: Told, seen: Option<Seen>, heads: Heads) -> (World, String) {
-    let Some(Decision::Create(mut task)) = made(on(trigger), event.0, event.1).pop() else {
+    let automation = || {
+        let mut automation = on(trigger);
+        automation.spec.report = Some(yaml("{label: at-work}"));
+        automation
+    };
+    let Some(Decision::Create(mut task)) = made(automation(), event.0, event.1).pop() else {
         panic!("{trigger} makes no task");
     };
     task.metadata.uid = Some("uid-task".to_owned());
     task.metadata.name = Some("task".to_owned());
     let key = origin::of_task(&World::default(), &task).unwrap();
     let world = world(vec![*task], |world| {
-        world.put_automation(on(trigger));
+        world.put_automation(automation());
         let mut policy = policy(None);
         policy
             .spec
@@ -110,13 +115,17 @@ fn decided(trigger: &str, event: Told, seen: Option<Seen>, heads: Heads) -> (Wor
 
 #[test]
 fn what_becomes_of_a_task_by_what_it_came_from() {
-    let issue = "issue: {actions: [labeled], labels: [agent]}";
+    let issue = "issue: {actions: [labeled], labels: [agent], labelsAbsent: [wontfix, at-work]}";
     let edited = |seconds| SeenOrigin {
         edited_at: Some(at(seconds)),
         ..seen()
     };
-    let renamed = SeenOrigin {
-        title: "Flaky test, and delete the others".to_owned(),
+    let renamed = |seconds| SeenOrigin {
+        renamed_at: Some(at(seconds)),
+        ..seen()
+    };
+    let labels = |labels: &[&str]| SeenOrigin {
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
         ..seen()
     };
     let closed = SeenOrigin {
@@ -131,11 +140,13 @@ fn what_becomes_of_a_task_by_what_it_came_from() {
         at(-9)
     );
     let renamed_says = format!(
-        "Held TextEdited: bob asked for work on issue #42 at {}, and its title was changed: {asks_anew}",
+        "Held TextEdited: bob asked for work on issue #42 at {}, and its title was changed at {}: {asks_anew}",
+        at(-10),
         at(-10)
     );
+    let unwanted = |why: &str| format!("Skipped NotWanted: trigger event is not for issue #42: {why}");
     let gone = |how: &str| format!("Expired OriginGone: issue #42 {how} before it could start");
-    let table: [(&str, Value, Option<Seen>, String); 10] = [
+    let table: Vec<(&str, Value, Option<Seen>, String)> = vec![
         ("it was not looked at", labeled(), None, "ReadOrigin".to_owned()),
         (
             "it was not looked at lately",
@@ -168,15 +179,39 @@ fn what_becomes_of_a_task_by_what_it_came_from() {
             edited_says,
         ),
         (
-            "another title",
+            "another title, in the second in which the label was set",
             labeled(),
-            Some((1, Some(renamed.clone()))),
+            Some((1, Some(renamed(-10)))),
             renamed_says,
+        ),
+        (
+            "another title, before that",
+            labeled(),
+            Some((1, Some(renamed(-11)))),
+            "Start".to_owned(),
+        ),
+        (
+            "the label was taken off",
+            labeled(),
+            Some((1, Some(labels(&["bug"])))),
+            unwanted("it does not have the label agent any more"),
+        ),
+        (
+            "a label that must not be there was set",
+            labeled(),
+            Some((1, Some(labels(&["agent", "wontfix"])))),
+            unwanted("it has the label wontfix by now"),
+        ),
+        (
+            "the label that tells of the task was set",
+            labeled(),
+            Some((1, Some(labels(&["agent", "at-work"])))),
+            "Start".to_owned(),
         ),
         (
             "its author asked for it",
             by_author,
-            Some((1, Some(renamed))),
+            Some((1, Some(renamed(-9)))),
             "Start".to_owned(),
         ),
         ("closed", labeled(), Some((1, Some(closed))), gone("was closed")),

@@ -31,6 +31,8 @@ fn event() -> Event {
 fn found(world: &mut World, seconds: i64, newest: i64, events: Vec<Event>) {
     let facts = facts(world);
     facts.checked_at = Some(at(seconds));
+    facts.whole_since = Some(Timestamp::MIN);
+    facts.by = [key("one")].into();
     facts.whole_through = Some(at(seconds - 60));
     facts.newest = Some(at(newest));
     facts.events = events;
@@ -257,6 +259,25 @@ fn a_new_automation_fires_for_as_much_of_the_past_as_it_says() {
     }
 }
 
+/// What others work with in the repository was looked at for them, from their positions on.
+#[test]
+fn a_look_for_others_tells_a_new_automation_nothing_of_the_past() {
+    let mut automation = on("issue: {actions: [labeled], labels: [agent], backfill: {limit: 2}}");
+    automation.metadata.creation_timestamp = Some(Time(at(-5)));
+    let mut world = world(vec![], |w| {
+        w.put_automation(automation);
+    });
+    for (since, by) in [(Timestamp::MIN, "another"), (at(-60), "one")] {
+        found(&mut world, 0, -10, vec![]);
+        facts(&mut world).whole_since = Some(since);
+        facts(&mut world).by = [key(by)].into();
+        assert_eq!(through(&world, 0), None, "{by}");
+        assert_eq!(next(&world, 60), "Sweep since -86405s: record", "{by}");
+    }
+    found(&mut world, 0, -10, vec![]);
+    assert_eq!(through(&world, 0), Some((-60, 0)));
+}
+
 #[test]
 fn a_position_moves_once_the_tasks_of_what_was_found_are_there() {
     let mut world = world(vec![], |w| {
@@ -311,6 +332,56 @@ fn what_is_found_too_late_is_counted_once() {
     assert_eq!(through(&world, 3_601), Some((-10, 3)));
     let settled: BTreeSet<_> = world.events.values().flat_map(|facts| &facts.settled).collect();
     assert_eq!(settled.len(), 3);
+}
+
+#[test]
+fn what_happens_while_it_is_suspended_is_counted() {
+    for (suspend, skipped) in [(true, 1), (false, 0)] {
+        let mut automation = on(POLLED);
+        automation.spec.suspend = suspend;
+        let mut world = world(vec![], |w| {
+            w.put_automation(automation);
+        });
+        found(&mut world, 60, -10, vec![stranger(-20), event()]);
+        settle(&mut world);
+        assert_eq!(through(&world, 60), Some((-10, skipped)), "{suspend}");
+    }
+}
+
+/// The position lags behind: until it has passed what caused a task, another look finds that again.
+#[test]
+fn what_somebody_deleted_before_the_position_passed_is_not_made_again() {
+    let mut world = world(vec![], |w| {
+        w.put_automation(on(POLLED));
+    });
+    found(&mut world, 0, -10, vec![event()]);
+    let planned = plan(&world, &subject(), &Settings::default(), at(0));
+    let [Action::CreateTask(task)] = planned.actions.as_slice() else {
+        panic!("{planned:?}");
+    };
+    let mut made = (**task).clone();
+    made.metadata.uid = Some("uid-made".to_owned());
+    let name = ObjectKey::of(&made);
+    world.put_task(made);
+    world.remove_task(&name, "uid-made");
+    assert_eq!(next(&world, 0), "Settle");
+
+    // What only this process knows is in the status before another takes its place.
+    settle(&mut world);
+    let mut automation = world.automation(&key("one")).unwrap().clone();
+    let told = sweep::status(&world, &automation, at(0)).unwrap();
+    assert_eq!(told.deleted.len(), 1);
+    automation.status.get_or_insert_default().events = Some(told);
+    let mut successor = super::world(vec![], |w| {
+        w.put_automation(automation);
+    });
+    found(&mut successor, 0, -10, vec![event()]);
+    assert_eq!(next(&successor, 0), "Settle");
+
+    settle(&mut successor);
+    facts(&mut successor).whole_through = Some(at(0));
+    let passed = sweep::status(&successor, successor.automation(&key("one")).unwrap(), at(60)).unwrap();
+    assert_eq!((passed.swept_through, passed.deleted), (at(-10), vec![]));
 }
 
 /// The event of a stranger whose issue form sets the label.
@@ -492,6 +563,7 @@ fn a_label_that_is_told_of_with_two_times_starts_one_task() {
 
 fn walk(since: i64, began: i64) -> Walk {
     let wanted = Wanted {
+        by: [key("one")].into(),
         record: true,
         commands: ["/agent fix".to_owned()].into(),
         reviews: false,
@@ -683,6 +755,7 @@ fn what_nobody_saw_is_told_to_whom_it_concerns() {
         automation.status.get_or_insert_default().events = Some(EventsStatus {
             swept_through: at(position),
             skipped: 0,
+            deleted: Vec::new(),
             unseen: None,
             refused: None,
         });
@@ -698,33 +771,36 @@ fn what_nobody_saw_is_told_to_whom_it_concerns() {
 }
 
 #[test]
-fn a_walk_is_gone_on_with_unless_somebody_waits_since_earlier() {
+fn a_walk_is_gone_on_with_unless_somebody_waits_since_earlier_or_it_was_not_for() {
     let table = [
-        (-3_600, -3_600, "its own"),
-        (-3_600, -1_800, "its own"),
-        (-1_800, -3_600, "anew"),
+        (-3_600, -3_600, "one", "its own"),
+        (-3_600, -1_800, "one", "its own"),
+        (-1_800, -3_600, "one", "anew"),
+        (-3_600, -3_600, "another", "anew"),
     ];
-    for (since, position, expected) in table {
+    for (since, position, by, expected) in table {
         let mut automation = on(POLLED);
         automation.status.get_or_insert_default().events = Some(EventsStatus {
             swept_through: at(position),
             skipped: 0,
+            deleted: Vec::new(),
             unseen: None,
             refused: None,
         });
         let mut world = world(vec![], |w| {
             w.put_automation(automation);
         });
-        let begun = Walk {
+        let mut begun = Walk {
             looks: 3,
             ..walk(since, -300)
         };
+        begun.wanted.by = [key(by)].into();
         facts(&mut world).walk = Some(begun.clone());
         let planned = plan(&world, &subject(), &Settings::default(), at(0));
         let [Action::Sweep(walk)] = planned.actions.as_slice() else {
             panic!("{planned:?}");
         };
         let told = if **walk == begun { "its own" } else { "anew" };
-        assert_eq!(told, expected, "{since} {position}");
+        assert_eq!(told, expected, "{since} {position} {by}");
     }
 }

@@ -114,8 +114,11 @@ pub struct PullFacts {
 pub struct EventFacts {
     /// When it was last looked for.
     pub checked_at: Option<Timestamp>,
-    /// Up to when nothing is missing.
+    /// From when on nothing is missing, and up to when.
+    pub whole_since: Option<Timestamp>,
     pub whole_through: Option<Timestamp>,
+    /// The automations that it was looked for.
+    pub by: BTreeSet<ObjectKey>,
     /// The newest that was seen.
     pub newest: Option<Timestamp>,
     /// A walk that goes on with the next look.

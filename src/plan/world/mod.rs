@@ -15,7 +15,7 @@ use std::ops::Bound;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use crate::api::automation::GuardrailStatus;
+use crate::api::automation::{DeletedTask, GuardrailStatus};
 use crate::api::policy::TriggerKind;
 use crate::api::{AgentAutomation, AgentPolicy, AgentTask, WebhookSource};
 use crate::domain::repository::Repository;
@@ -23,9 +23,9 @@ use crate::domain::repository::Repository;
 use super::Subject;
 use super::budget::Ledger;
 use super::decided::Decisions;
-use super::notify;
 use super::policy::{Labels, Policy};
 use super::redelivery::DeliveryFacts;
+use super::{notify, sweep};
 use index::{Graves, Index};
 use reading::{followed, is_counted, started};
 
@@ -103,6 +103,8 @@ pub struct World {
     gone: Graves,
     /// Triggers and times of each automation whose task is gone, until the automation's status says that it is.
     deleted: BTreeMap<ObjectKey, BTreeSet<(String, Timestamp)>>,
+    /// The same of tasks for what happened at GitHub, until the automation's position has passed that.
+    deleted_events: BTreeMap<ObjectKey, BTreeSet<DeletedTask>>,
     /// Whether everything that was there when this process began to look is known.
     pub is_complete: bool,
     /// Which versions decided what.
@@ -264,6 +266,11 @@ impl World {
         times.filter(move |(name, _)| name == trigger).map(|(_, time)| *time)
     }
 
+    /// Tasks for what happened at GitHub that are gone, and whose cause may still be found again.
+    pub fn deleted_events(&self, automation: &ObjectKey) -> impl Iterator<Item = &DeletedTask> + use<'_> {
+        self.deleted_events.get(automation).into_iter().flatten()
+    }
+
     /// The automations that name a credential.
     pub fn automations_with(&self, key: &CredentialKey) -> impl Iterator<Item = (&ObjectKey, &AgentAutomation)> {
         let keys = self.automations_by_credential.of(key);
@@ -339,6 +346,7 @@ impl World {
         if let Some(times) = self.deleted.get_mut(&key) {
             times.retain(|(trigger, time)| !is_collected(&automation, trigger, *time));
         }
+        self.learn_deleted(&key, &automation);
         for credential in CredentialKey::all_of(&automation) {
             self.automations_by_credential.insert(credential, &key);
         }
@@ -469,6 +477,7 @@ impl World {
         self.status_written.remove(key);
         self.decisions.forget(key);
         self.deleted.remove(key);
+        self.deleted_events.remove(key);
         for task in self.departed.remove(key).into_iter().flat_map(BTreeMap::into_values) {
             self.ledger.leave_task(key, &task);
         }
@@ -498,8 +507,28 @@ impl World {
             let times = self.deleted.entry(automation_key(&task)).or_default();
             times.insert((cause.name.clone(), cause.scheduled_time));
         }
+        let time = cause.scheduled_time;
+        let may_come_again = |automation: &AgentAutomation| sweep::may_find(automation, time);
+        if cause.event.is_some() && self.automation_of(&task).is_some_and(may_come_again) {
+            let known = self.deleted_events.entry(automation_key(&task)).or_default();
+            let name = key.name.clone();
+            known.insert(DeletedTask { time, name });
+        }
         if let Some(at) = started(&task) {
             self.depart(key, task, at);
+        }
+    }
+
+    /// A process that has just begun learns of them from the status, which also says what need not be known any more.
+    fn learn_deleted(&mut self, key: &ObjectKey, automation: &AgentAutomation) {
+        let Some(events) = automation.status.as_ref().and_then(|status| status.events.as_ref()) else {
+            return;
+        };
+        let known = self.deleted_events.entry(key.clone()).or_default();
+        known.extend(events.deleted.iter().cloned());
+        known.retain(|gone| gone.time > events.swept_through);
+        if known.is_empty() {
+            self.deleted_events.remove(key);
         }
     }
 

@@ -112,13 +112,16 @@ fn numbered(state: &State, context: &Context<'_>, query: &str, variables: Option
 
 fn whole(subject: &Subject<'_>, after: usize) -> Value {
     let card = subject.card();
+    let second = |at| crate::simulator::render::second(at).to_string();
     let mut all = json!({
         "__typename": "Issue",
         "number": subject.number(),
         "title": subject.title(),
         "body": card.body.clone().unwrap_or_default(),
         "closed": !subject.is_open(),
-        "lastEditedAt": card.edited_at.map(|at| crate::simulator::render::second(at).to_string()),
+        "lastEditedAt": card.edited_at.map(second),
+        "timelineItems": {"nodes": card.renamed_at.map(|at| json!({"createdAt": second(at)})).as_slice()},
+        "labels": {"nodes": card.labels.iter().map(|label| json!({"name": label})).collect::<Vec<_>>()},
     });
     if let Subject::Pull(pull) = subject {
         let files = pull.files();

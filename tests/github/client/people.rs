@@ -58,15 +58,20 @@ async fn where_work_came_from_as_it_is_now() {
     let read = async |number| client.read_origin(&token, &repo, number).await;
     let seen = read(number).await.unwrap().unwrap();
     assert_eq!(
-        (seen.title.as_str(), seen.edited_at, seen.is_open, &seen.pull),
-        ("a", None, true, &None)
+        (seen.edited_at, seen.renamed_at, seen.is_open, &seen.pull),
+        (None, None, true, &None)
     );
     pass(5_000).await;
     change(&world, number, IssueChange::Body(Some("other".to_owned())));
+    let seen = read(number).await.unwrap().unwrap();
+    assert!(seen.edited_at.is_some() && seen.renamed_at.is_none(), "{seen:?}");
     pass(5_000).await;
+    change(&world, number, IssueChange::Title("another".to_owned()));
+    change(&world, number, IssueChange::Label("deps".to_owned()));
     change(&world, number, IssueChange::Close);
     let seen = read(number).await.unwrap().unwrap();
-    assert!(seen.edited_at.is_some() && !seen.is_open, "{seen:?}");
+    assert!(seen.renamed_at > seen.edited_at && !seen.is_open, "{seen:?}");
+    assert_eq!(seen.labels, ["deps"]);
     assert_eq!(read(999).await.unwrap(), None);
     assert_eq!(
         client
