@@ -249,7 +249,23 @@ fn opened(read: &Read, issue: &Issue) -> Option<Told> {
         What::Issue(IssueAction::Opened)
     };
     let author = actor(issue.user.as_ref()?, issue.author_association.as_deref());
-    Some((what, issue.created_at?, author, None, subject(read, issue)))
+    let mut subject = subject(read, issue);
+    subject.draft = began_as_draft(read, issue.number).unwrap_or(subject.draft);
+    Some((what, issue.created_at?, author, None, subject))
+}
+
+/// Whether it was opened as a draft, where it has become one or ceased to be one since.
+fn began_as_draft(read: &Read, number: u64) -> Option<bool> {
+    let turns = read.done.iter().filter_map(|event| {
+        let was_draft = match event.event.as_deref()? {
+            "ready_for_review" => true,
+            "convert_to_draft" => false,
+            _ => return None,
+        };
+        let is_its = event.issue.as_ref().is_some_and(|issue| issue.number == number);
+        is_its.then_some((event.created_at, was_draft))
+    });
+    turns.min_by_key(|(at, _)| *at).map(|(_, was_draft)| was_draft)
 }
 
 /// To what others wrote only who has triage access or more can do it.

@@ -290,14 +290,14 @@ pub fn wants_reviews(automation: &AgentAutomation) -> bool {
     polled(automation).any(|trigger| trigger.pull_request.as_ref().is_some_and(wants))
 }
 
-/// Whether any trigger that polls is for what the record of issue events tells: labels, assignments, and what was opened
-/// again or is no draft any more.
+/// Whether any trigger that polls is for what the record of issue events tells: labels, assignments, what was opened again or
+/// is no draft any more, and so also what was none when it was opened.
 #[must_use]
 pub fn wants_record(automation: &AgentAutomation) -> bool {
     let of_issues = |issue: &IssueTrigger| issue.actions.iter().any(|action| *action != IssueAction::Opened);
     let of_pulls = |pull: &PullRequestTrigger| {
         let recorded = [PullRequestAction::Labeled, PullRequestAction::ReadyForReview];
-        pull.actions.iter().any(|action| recorded.contains(action))
+        pull.draft.is_some() || pull.actions.iter().any(|action| recorded.contains(action))
     };
     polled(automation).any(|trigger| {
         trigger.issue.as_ref().is_some_and(of_issues) || trigger.pull_request.as_ref().is_some_and(of_pulls)

@@ -8,7 +8,9 @@ use std::time::Duration;
 use agent_automation::api::Reason;
 use agent_automation::api::task::Phase;
 use agent_automation::plan::ObjectKey;
-use agent_automation::simulator::{Association, IssueChange, NewHook, NewIssue, Outgoing, Repository, Simulator, Sink};
+use agent_automation::simulator::{
+    Association, IssueChange, NewHook, NewIssue, NewPull, Outgoing, PullChange, Repository, Simulator, Sink,
+};
 use agent_automation::webhook::{Cluster, Delivery, Handler, Outcome};
 use futures::future::join_all;
 use rand::rngs::StdRng;
@@ -231,6 +233,69 @@ async fn text_that_was_edited_after_its_label_waits_until_somebody_asks_anew() {
 }
 
 /// A controller dies at each write that a look and its tasks take, in each way.
+/// What it became since does not make it fire for how it was opened.
+#[tokio::test(start_paused = true)]
+async fn a_draft_that_is_made_ready_before_anybody_looks_fires_once() {
+    let mut stage = stage(1, "Poll").await;
+    let ready = json!({"name": "ready", "pullRequest": {
+        "actions": ["opened", "ready_for_review"], "draft": false, "source": "Poll",
+    }});
+    let team = Team {
+        more: json!({"triggers": [ready]}),
+        ..Team::new("review")
+    };
+    stage.automation(&team).await;
+    stage.until(Duration::from_secs(5)).await;
+    let draft = NewPull {
+        repository: REPOSITORY.to_owned(),
+        by: "alice".to_owned(),
+        title: "Mend it".to_owned(),
+        body: None,
+        head_ref: "mend".to_owned(),
+        head_repository: None,
+        base_ref: None,
+        draft: true,
+        files: Vec::new(),
+    };
+    let number = stage.github.open_pull(draft).unwrap();
+    stage.until(Duration::from_secs(10)).await;
+    stage.github.change_pull(REPOSITORY, number, PullChange::Ready).unwrap();
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(5 * MINUTE)).await;
+    let found = told(&stage);
+    let id = format!("pull request {number} ready ");
+    assert!(found.len() == 1 && found[0].0.starts_with(&id), "{found:?}");
+    process.terminate().await;
+}
+
+/// The others of its repository have been looked for up to now.
+#[tokio::test(start_paused = true)]
+async fn a_new_automation_fires_for_the_past_beside_those_that_are_there() {
+    let mut stage = stage(1, "Poll").await;
+    let numbers: Vec<_> = ["One", "Two", "Three"].map(|title| open(&stage, title)).into();
+    for (number, seconds) in numbers.iter().zip(1..) {
+        stage.until(Duration::from_secs(seconds)).await;
+        change(&stage, *number, "alice", IssueChange::Label("later".to_owned()));
+    }
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(10 * MINUTE)).await;
+    assert_eq!(told(&stage), []);
+    let later = json!({"name": "later", "issue": {
+        "actions": ["labeled"], "labels": ["later"], "source": "Poll", "backfill": {"limit": 2},
+    }});
+    let team = Team {
+        more: json!({"triggers": [later]}),
+        ..Team::new("late")
+    };
+    stage.automation(&team).await;
+    stage.until(Duration::from_secs(20 * MINUTE)).await;
+    let found = told(&stage);
+    let ids: Vec<_> = found.iter().map(|(id, ..)| id.as_str()).collect();
+    assert_eq!(ids.len(), 2, "{found:?}");
+    assert_eq!(broken(&stage), Vec::<String>::new());
+    process.terminate().await;
+}
+
 #[test]
 fn a_controller_that_dies_at_any_write_loses_nothing_and_makes_nothing_twice() {
     let play = |death: Option<(usize, Moment)>| {
