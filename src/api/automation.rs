@@ -498,10 +498,11 @@ pub struct Budget {
 }
 
 /// What becomes of a pull request that nobody deals with.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.after.matches('[1-9][0-9]*(m|h|d)|[1-9][0-9]+s')").message("give people time before a pull request counts as stale: write after as in 72h or 14d, and at least 10s"))]
 pub struct StalePullRequest {
-    /// How long after GitHub last changed it.
+    /// How long after GitHub last changed it: 10 seconds or more.
     pub after: Interval,
     /// What is done then. Default: `Notify`.
     #[serde(default)]

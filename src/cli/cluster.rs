@@ -408,7 +408,7 @@ pub fn said(error: &kube::Error) -> String {
             "the cluster does not know them: install the definitions with kubectl apply -k deploy".to_owned()
         }
         kube::Error::Api(status) if status.code == 403 => {
-            format!("{}: ask for the right to list them", status.message)
+            format!("{}: ask for that right", status.message)
         }
         kube::Error::Api(status) if status.code == 401 => {
             "the cluster does not accept your credentials: log in to it again".to_owned()

@@ -1,7 +1,6 @@
 //! `agent-automation completion`, and what kubectl asks to complete its plugin: what a shell needs to complete the command.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::process::ExitCode;
 
 use clap::{Arg, Args as _, Command, FromArgMatches};
@@ -32,8 +31,9 @@ pub struct Args {
 /// Runs the command, for a command line and the name that it was called by.
 #[must_use]
 pub fn run(args: &Args, mut command: Command, name: &str) -> ExitCode {
-    generate(args.shell, &mut command, name, &mut io::stdout());
-    ExitCode::SUCCESS
+    let mut script = Vec::new();
+    generate(args.shell, &mut command, name, &mut script);
+    print(ExitCode::SUCCESS, |out| out.write_all(&script))
 }
 
 /// Answers kubectl, which gives the words after `kubectl aauto`, the last of which is to be completed.

@@ -11,7 +11,7 @@ use crate::api::policy::TriggerKind;
 use crate::api::task::{Approval, Bound, CredentialIdentity, Intervention, PolicyRef};
 use crate::plan::automation::{credits, seconds_to_review};
 use crate::plan::request::approvals;
-use crate::plan::world::phase;
+use crate::plan::world::{phase, secret_of};
 
 use super::cluster::{self, View};
 use super::table::{Row, dash, print_rows, relative, span};
@@ -57,6 +57,9 @@ pub struct Past {
     pub name: String,
     pub trigger: String,
     pub scheduled_time: Timestamp,
+    /// What happened at GitHub, as `issue 7 labeled agent 1795327190`, and where.
+    pub cause: Option<String>,
+    pub cause_url: Option<String>,
     /// On whose authority it ran: a Kubernetes user, a GitHub login, or `schedule`.
     pub requester: String,
     /// The user that made it for the requester.
@@ -149,6 +152,8 @@ fn past(view: &View, task: &AgentTask) -> Past {
         name: task.name_any(),
         trigger: cause.name.clone(),
         scheduled_time: cause.scheduled_time,
+        cause: cause.event.as_ref().and_then(|_| cause.id.clone()),
+        cause_url: cause.event.as_ref().map(|event| event.url.clone()),
         requester: task.spec.requester.clone().unwrap_or_else(|| "schedule".to_owned()),
         requested_via: task.spec.requested_via.clone(),
         established_by: established_by(cause.kind),
@@ -166,7 +171,7 @@ fn past(view: &View, task: &AgentTask) -> Past {
         started_at: status.started_at,
         ended_at: status.ended_at,
         template_digest: task.spec.template_digest.clone(),
-        secret: task.spec.secret_ref.name.clone(),
+        secret: secret_of(task).name.clone(),
         credential: status.credential,
         allowed_by: status.allowed_by,
         bound_by: status.bound_by,

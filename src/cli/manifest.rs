@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::plan::ObjectKey;
+use crate::plan::policy::Labels;
 
 use self::collector::Collector;
 use self::finding::{Finding, Note};
@@ -38,6 +39,8 @@ pub struct Manifests {
     pub objects: BTreeMap<Identity, Object>,
     /// Secrets by name, with their `resourceVersion` where the file has one. What they hold is not kept.
     pub secrets: BTreeMap<ObjectKey, Option<String>>,
+    /// The labels of namespaces.
+    pub namespaces: BTreeMap<String, Labels>,
     pub findings: Vec<Finding>,
     pub notes: Vec<Note>,
     /// How many objects of this project's kinds there were, decoded or not.
@@ -51,6 +54,7 @@ impl Default for Manifests {
         Self {
             objects: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
             findings: Vec::new(),
             notes: Vec::new(),
             checked: 0,

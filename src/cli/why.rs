@@ -13,11 +13,13 @@ use serde::Serialize;
 use crate::api::automation::{
     GuardrailStatus, RESUMED_BY_ANNOTATION, RefusedEvent, RefusedEvents, SUSPENDED_BY_ANNOTATION,
 };
+use crate::api::policy::WhenFrozen;
 use crate::api::task::Bound;
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::outside::clean_line;
 use crate::plan::automation::{narrowed, outlook};
 use crate::plan::conditions::Standing;
+use crate::plan::policy::open_windows;
 use crate::plan::world::{automation_key, counts, folded, phase};
 use crate::plan::{ObjectKey, Why, guardrails, notify, pulls};
 
@@ -287,6 +289,8 @@ fn of_its_tasks(
         format!("the last to end was {name}: {}, {when}", phase.as_str())
     }));
     lines.extend(narrowed(&view.world, automation, view.now).map(|why| format!("narrowed: {}", why.message)));
+    lines.extend(frozen(view, automation));
+    lines.extend(passed_over(automation));
     lines.extend(degraded(automation));
     lines.extend(signed(automation));
     lines.extend(refused_of(automation, view.now));
@@ -294,6 +298,35 @@ fn of_its_tasks(
     lines.extend(in_the_way_of(waiting, reason));
     lines.extend(tasks.iter().filter_map(|task| refused_for(task)).take(NAMED));
     lines
+}
+
+/// The windows in which nothing of it starts.
+fn frozen(view: &View, automation: &AgentAutomation) -> Vec<String> {
+    let namespace = automation.namespace().unwrap_or_default();
+    let open = open_windows(&view.world, &namespace, view.now).map(|(policy, open)| {
+        let becomes = match open.due {
+            WhenFrozen::Hold => "waits",
+            WhenFrozen::Skip => "is skipped",
+        };
+        let (window, policy, ends) = (open.name, policy.name(), open.ends);
+        format!("frozen: until {ends}, by the window {window} of AgentPolicy {policy}; what comes due {becomes}")
+    });
+    open.collect()
+}
+
+/// What made no task.
+fn passed_over(automation: &AgentAutomation) -> Vec<String> {
+    let Some(status) = &automation.status else {
+        return Vec::new();
+    };
+    let missed = (status.missed_runs > 0).then(|| {
+        let count = status.missed_runs;
+        format!("missed: {count} scheduled times were not run; its Events of the reason RunsMissed say why")
+    });
+    let skipped = status.events.as_ref().map_or(0, |events| events.skipped);
+    let skipped = (skipped > 0)
+        .then(|| format!("skipped: {skipped} events were found later than maxEventAge, or while it was suspended"));
+    missed.into_iter().chain(skipped).collect()
 }
 
 /// Which of several credentials can't be used, as only the cluster tells.
@@ -394,7 +427,7 @@ fn of_task(view: &View, task: &AgentTask) -> Answer {
         kind: "task",
         state: phase(task).as_str().to_owned(),
         happened: story::story(task, &status),
-        remedy: remedy::of_task(&view.world, task, why.reason),
+        remedy: remedy::of_task(&view.world, task, why.reason, view.now),
         reason: why.reason,
         message: why.message,
         bound_by: bound,

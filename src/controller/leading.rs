@@ -127,6 +127,14 @@ impl<'a> Leading<'a> {
             _ = timeout_at(until, drained) => {}
             () = renewing(kept) => {}
         }
+        self.uncount();
+    }
+
+    /// The tasks are for the next leader to tell of, and this process may lead again.
+    fn uncount(&self) {
+        for (_, task) in self.world.tasks() {
+            self.metrics().moved(Some(Seen::of(task)), None);
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use minijinja::value::{Object, Value};
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::value::{Object, ObjectRepr, Value};
+use minijinja::{Environment, UndefinedBehavior, escape_formatter};
 use sha2::{Digest, Sha256};
 
 use super::inputs::Values;
@@ -22,6 +22,10 @@ use crate::api::task::Occurrence;
 const FUEL: u64 = 50_000;
 /// The most bytes of a rendered prompt, under what a custom resource and GitHub's form can hold.
 pub const MAX_BYTES: usize = 65_536;
+
+/// Stands for a text from outside that a template does not write as it is. No text holds it: private characters are taken out
+/// of those from outside.
+const ALTERED: char = '\u{10FFFD}';
 
 /// The most characters of a key.
 const KEY_MAX: usize = 200;
@@ -67,10 +71,14 @@ impl EventContext<'_> {
     /// What the texts see of it: what people wrote stands in the fence.
     fn values(&self) -> Value {
         let occurrence = self.occurrence;
-        let line = |text: &str| self.fence.map_or_else(|| text.to_owned(), |fence| fence.line(text));
+        let outside = |text: String| Value::from_object(Outside(text));
+        let line = |text: &str| {
+            let fenced = self.fence.map(|fence| outside(fence.line(text)));
+            fenced.unwrap_or_else(|| Value::from(text))
+        };
         let block = |of: &str, text: &str| {
-            self.fence
-                .map_or_else(|| text.to_owned(), |fence| fence.block(of, text))
+            let fenced = self.fence.map(|fence| outside(fence.block(of, text)));
+            fenced.unwrap_or_else(|| Value::from(text))
         };
         let labels: Vec<_> = occurrence.labels.iter().map(|label| line(label)).collect();
         let (name, kind) = if self.is_pull_request {
@@ -82,7 +90,7 @@ impl EventContext<'_> {
         let comment = format!("a comment, written by {}", occurrence.sender);
         // A sentence about one that nobody wrote would be untrue.
         let said = Some(occurrence.comment.as_str()).filter(|said| !said.is_empty());
-        let said = said.map(|said| block(&comment, said)).unwrap_or_default();
+        let said = said.map_or_else(|| Value::from(""), |said| block(&comment, said));
         let subject = minijinja::context! {
             number => occurrence.number,
             url => &occurrence.url,
@@ -268,6 +276,10 @@ impl Renderer {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
+        environment.set_formatter(|out, state, value| match value.downcast_object_ref::<Outside>() {
+            Some(outside) => out.write_str(&outside.0).map_err(minijinja::Error::from),
+            None => escape_formatter(out, state, value),
+        });
         let values = minijinja::context! {
             automation => minijinja::context! { name => context.automation, namespace => context.namespace },
             trigger => minijinja::context! { name => context.trigger, kind => context.trigger_kind },
@@ -285,12 +297,18 @@ impl Renderer {
     }
 
     fn text(&self, section: Section, source: &str) -> Result<String, PromptError> {
-        self.environment
+        let failed = |detail: String| PromptError::Template { section, detail };
+        let text = self
+            .environment
             .render_str(source, &self.context)
-            .map_err(|error| PromptError::Template {
-                section,
-                detail: one_line(&error),
-            })
+            .map_err(|error| failed(one_line(&error)))?;
+        if text.contains(ALTERED) {
+            return Err(failed(
+                "text from outside can only be written as it is, in its fence: leave out what changes it or takes a part of it"
+                    .to_owned(),
+            ));
+        }
+        Ok(text)
     }
 
     fn list(&self, section: fn(usize) -> Section, items: &[String]) -> Result<Vec<String>, PromptError> {
@@ -311,6 +329,26 @@ fn one_line(error: &minijinja::Error) -> String {
     let line = error.line().map_or_else(String::new, |line| format!(" in line {line}"));
     let detail = error.detail().map_or_else(String::new, |detail| format!(": {detail}"));
     format!("{}{detail}{line}", error.kind())
+}
+
+/// Text from outside in its fence. What a template makes of it (another case, a part, a list of lines) would leave the fence
+/// behind, and comes to nothing but a sign that it was tried.
+struct Outside(String);
+
+impl Object for Outside {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{ALTERED}")
+    }
+}
+
+impl fmt::Debug for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{ALTERED}")
+    }
 }
 
 /// Prints as `owner/name` and has both as attributes.
@@ -404,6 +442,54 @@ mod tests {
                     assert!(said.starts_with(start), "{text}: {said}");
                 }
                 (got, _) => panic!("{text}: {got:?}"),
+            }
+        }
+    }
+
+    /// A reader of the prompt takes what stands outside of the fence for the automation's own words.
+    #[test]
+    fn text_from_outside_is_written_in_its_fence_or_not_at_all() {
+        let occurrence = Occurrence {
+            number: 7,
+            title: "Crash".to_owned(),
+            body: "One\nTwo".to_owned(),
+            labels: vec!["bug".to_owned()],
+            ..Occurrence::default()
+        };
+        let fence = Fence::new(&["uid"], &occurrence.texts());
+        let event = EventContext {
+            is_pull_request: false,
+            occurrence: &occurrence,
+            fence: Some(&fence),
+        };
+        let rendered = |text: &str| with(Some(event), &goal(text));
+        for text in [
+            "{{ issue.title }}",
+            "{{ issue.body }}",
+            "{% for label in issue.labels %}{{ label }}{% endfor %}",
+        ] {
+            assert!(rendered(text).unwrap().contains("<outside-"), "{text}");
+        }
+        for text in [
+            "{{ (issue.body | lines)[2] }}",
+            "{{ issue.body | lines | join(' ') }}",
+            "{{ issue.body[3:] }}",
+            "{{ issue.title | upper }}",
+            "{{ (issue.title | upper)[:1] }}",
+            "{{ issue.title ~ '!' }}",
+            "{{ issue.title | replace('C', 'D') }}",
+            "{{ issue.title | string }}",
+            "{{ issue.title | list }}",
+            "{{ issue.labels }}",
+            "{{ issue.labels | join(', ') }}",
+            "{{ issue }}",
+            "{{ issue.title | length }}",
+            "{% set t = issue.title %}{{ t | trim }}",
+            "{{ '%s' | format(issue.title) }}",
+        ] {
+            match rendered(text) {
+                Ok(prompt) => panic!("{text}: {prompt}"),
+                Err(error) => assert_eq!(error.field(), "prompt.goal", "{text}"),
             }
         }
     }

@@ -149,9 +149,15 @@ pub fn spec_for(
     let Some(occasion) = occasion(automation, parsed, task)? else {
         return Ok(None);
     };
-    view.spec(parsed, &occasion)
-        .map(Some)
-        .map_err(|error| Why::new(Reason::InvalidTemplate, unrendered(&error)))
+    view.spec(parsed, &occasion).map(Some).map_err(|error| {
+        // With what the automation itself gives its texts can be rendered.
+        let reason = if task.spec.is_decided() {
+            Reason::InvalidTemplate
+        } else {
+            Reason::InvalidInput
+        };
+        Why::new(reason, unrendered(&error))
+    })
 }
 
 /// The snapshot of what an automation decides for an occasion. What its texts come to with what happened can't all be known

@@ -276,7 +276,9 @@ fn corrected_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) 
 /// A person says that what counts is over, though GitHub does not say so, or nobody can ask it.
 fn given_up(task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Option<TaskStatus> {
     let because = task.annotations().get(ABANDON_ANNOTATION)?;
-    if !counts(task) || adopted(task).is_some() {
+    // Of the two annotations the id counts, unless GitHub has none of that id and this was told.
+    let is_wrong = is_named(status) && not_there(status).is_none();
+    if !counts(task) || adopted(task).is_some() && !is_wrong {
         return None;
     }
     let mut next = status.clone();

@@ -21,6 +21,8 @@ use crate::plan::{ObjectKey, World};
 
 use super::{Delivery, Handler, Outcome};
 
+/// The most reasons that an answer gives.
+const TOLD: usize = 20;
 /// The most writes at once for one event.
 const WRITES: usize = 16;
 
@@ -159,7 +161,12 @@ fn why(error: &kube::Error) -> String {
 fn why_nothing(reasons: &[String]) -> String {
     match reasons {
         [] => "no automation in this namespace has a trigger for it".to_owned(),
-        [first] => first.clone(),
-        [first, rest @ ..] => format!("{first}; and {} more automations", rest.len()),
+        reasons => {
+            let told = reasons.iter().take(TOLD).cloned().collect::<Vec<_>>().join("; ");
+            match reasons.len().saturating_sub(TOLD) {
+                0 => told,
+                more => format!("{told}; and {more} more"),
+            }
+        }
     }
 }

@@ -107,6 +107,14 @@ fn objects_and_what_becomes_of_them() {
             "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: payments}}\ndata: {{token: eA==}}\n"
         )
     };
+    let labelled = || {
+        POLICY.replace(
+            "namespaces: [payments]",
+            "namespaceSelector: {matchLabels: {agents: allowed}}",
+        )
+    };
+    let namespace =
+        |labels: &str| format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: payments, labels: {{{labels}}}}}\n");
     let status = |text: &str| format!("status: {text}\n");
     let decided = "schedules: [{trigger: weekly, decidedThrough: 2026-03-30T04:00:00Z}]";
     let cases = [
@@ -129,6 +137,33 @@ fn objects_and_what_becomes_of_them() {
             expected: vec![
                 "weekly-deps [CreateTask] missed 0 next 2026-04-06T04:00:00Z PolicyDenied",
                 "weekly-deps-* [Deny] Denied PolicyDenied",
+            ],
+        },
+        Case {
+            what: "a policy that selects the namespace by its labels",
+            documents: vec![weekly(), labelled(), namespace("agents: allowed")],
+            expected: vec![
+                "weekly-deps [CreateTask] missed 0 next 2026-04-06T04:00:00Z Ready",
+                "weekly-deps-* [Start] Starting Starting",
+            ],
+        },
+        Case {
+            what: "a namespace with other labels",
+            documents: vec![weekly(), labelled(), namespace("agents: none")],
+            expected: vec![
+                "weekly-deps [CreateTask] missed 0 next 2026-04-06T04:00:00Z PolicyDenied",
+                "weekly-deps-* [Deny] Denied PolicyDenied",
+            ],
+        },
+        Case {
+            what: "more than a policy allows is told beside that it is ready",
+            documents: vec![
+                automation("weekly-deps", "  concurrency: {maxActive: 3}\n"),
+                POLICY.replace("repositories:", "maxActive: 2, repositories:"),
+            ],
+            expected: vec![
+                "weekly-deps [CreateTask] missed 0 next 2026-04-06T04:00:00Z Ready+PolicyNarrows",
+                "weekly-deps-* [Start] Starting Starting",
             ],
         },
         Case {

@@ -80,11 +80,18 @@ pub(super) fn ask(args: &Args, cluster: &cluster::Args, lines: &mut [Line]) -> R
 
 async fn left(client: &kube::Client, github: &GitHub, line: &Line) -> Result<Left, String> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &line.namespace);
-    let secret = api.get(&line.secret).await.map_err(|error| error.to_string())?;
+    let secret = api.get(&line.secret).await.map_err(|error| unread(&error))?;
     let value = secret.data.as_ref().and_then(|data| data.get(&line.key));
     let text = value.and_then(|value| str::from_utf8(&value.0).ok());
     let text = text.ok_or_else(|| format!("it has no key {}", line.key))?;
     let token = Token::parse(text).map_err(|error| error.to_string())?;
     let rate = github.rate_limit(&token).await.map_err(|error| error.to_string())?;
     Ok(rate.into())
+}
+
+fn unread(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => "it is not there: create it".to_owned(),
+        error => cluster::said(error),
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::api::GROUP;
 use crate::plan::ObjectKey;
+use crate::plan::policy::Labels;
 
 use super::finding::{Fault, Finding, Note, Noticed};
 use super::kind::{Kind, Rules};
@@ -15,6 +16,8 @@ use super::path::{Path, Step};
 use super::source::Unreadable;
 use super::{DEFAULT_NAMESPACE, Identity, Manifests};
 
+/// <https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name>
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// The only version of the kinds.
 const API_VERSION: &str = "agentautomation.dev/v1alpha1";
 
@@ -39,6 +42,10 @@ impl Collector {
             Ok(Recognized::Secret) => {
                 let version = metadata(node, "resourceVersion").map(str::to_owned);
                 self.manifests.secrets.insert(about.key(), version);
+            }
+            Ok(Recognized::Namespace) => {
+                let name = about.name.unwrap_or_default().to_owned();
+                self.manifests.namespaces.insert(name, labels(node));
             }
             Ok(Recognized::List) => {
                 let items = node.get("items").map_or(&[][..], Node::items);
@@ -226,8 +233,19 @@ fn metadata<'a>(node: &'a Node, field: &str) -> Option<&'a str> {
     node.get("metadata")?.get(field)?.text()
 }
 
+/// The API server gives each namespace its name as a label.
+fn labels(namespace: &Node) -> Labels {
+    let labels = namespace.get("metadata").and_then(|metadata| metadata.get("labels"));
+    let labels = labels.and_then(|labels| serde_json::from_value(labels.to_json()).ok());
+    let mut labels: Labels = labels.unwrap_or_default();
+    let name = metadata(namespace, "name").unwrap_or_default();
+    labels.insert(NAME_LABEL.to_owned(), name.to_owned());
+    labels
+}
+
 enum Recognized {
     Ours(Kind),
+    Namespace,
     Secret,
     List,
     Others,
@@ -246,6 +264,7 @@ fn recognize(node: &Node) -> Result<Recognized, Fault> {
         return ours(version, kind);
     }
     match (version, kind) {
+        ("v1", "Namespace") => Ok(Recognized::Namespace),
         ("v1", "Secret") => Ok(Recognized::Secret),
         ("v1", "List") => Ok(Recognized::List),
         (_, kind) if Kind::parse(kind).is_some() => Err(wrong_version(version)),

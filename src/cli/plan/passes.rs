@@ -47,7 +47,11 @@ fn plan_automation(world: &mut World, key: &ObjectKey, settings: &Settings, now:
         .map(|automation| automation::outlook(world, automation, now));
     let (missed_runs, next_schedule_time) = outlook.unwrap_or_default();
     let first = automation::plan(world, key, settings, now);
-    let reasons = first.reasons.clone().into_iter().map(Because::from).collect();
+    let narrowed = world
+        .automation(key)
+        .and_then(|automation| automation::narrowed(world, automation, now));
+    let reasons = first.reasons.iter().cloned().chain(narrowed);
+    let reasons = reasons.map(Because::from).collect();
     let mut actions = carry_out_all(world, key, first);
     for _ in 1..PASSES {
         let next = automation::plan(world, key, settings, now);

@@ -165,7 +165,7 @@ impl Report {
             }
             match automation.next_schedule_time {
                 Some(time) => writeln!(out, "  next: {time}")?,
-                None => writeln!(out, "  next: never")?,
+                None => writeln!(out, "  next: nothing happens by the passing of time alone")?,
             }
         }
         for task in &self.tasks {

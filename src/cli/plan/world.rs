@@ -24,7 +24,11 @@ const SOME_VERSION: &str = "0";
 /// The world as of `now`.
 #[must_use]
 pub fn build(manifests: Manifests, now: Timestamp) -> World {
-    assemble(sort(manifests.objects.into_values()), &manifests.secrets, now)
+    let objects = Objects {
+        namespaces: manifests.namespaces.into_iter().collect(),
+        ..sort(manifests.objects.into_values())
+    };
+    assemble(objects, &manifests.secrets, now)
 }
 
 /// Objects, wherever they are from.

@@ -1,17 +1,28 @@
 //! What would change a decision, for each reason.
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::automation::StaleAction;
 use crate::api::task::{Phase, PullRequest};
 use crate::api::{AgentTask, Reason};
+use crate::plan::automation::standing;
 use crate::plan::world::{counts, phase};
 use crate::plan::{World, pulls, retry};
 
 /// What a person does about a task, in a sentence or two.
 #[must_use]
-pub fn of_task(world: &World, task: &AgentTask, reason: Reason) -> String {
+pub fn of_task(world: &World, task: &AgentTask, reason: Reason, now: Timestamp) -> String {
     let said = match reason {
+        Reason::AutomationCap
+        | Reason::PolicyCap
+        | Reason::RepositoryCap
+        | Reason::ReviewQueue
+        | Reason::BudgetExhausted
+            if is_roomless(world, task, now) =>
+        {
+            remedy(Reason::NoRoom).to_owned()
+        }
         Reason::AutomationGone if !task.spec.is_decided() => {
             format!(
                 "create the automation, or cancel the task: kubectl aauto cancel {}",
@@ -25,6 +36,12 @@ pub fn of_task(world: &World, task: &AgentTask, reason: Reason) -> String {
         reason => remedy(reason).to_owned(),
     };
     said + &freeing(task)
+}
+
+/// Whether what is in its way is none of those that run: it waits for ever.
+fn is_roomless(world: &World, task: &AgentTask, now: Timestamp) -> bool {
+    let automation = world.automation_of(task);
+    automation.is_some_and(|automation| standing(world, automation, now).why().reason == Reason::NoRoom)
 }
 
 /// How the place of a task is freed that counts although nobody may be at work on it any more.
@@ -167,19 +184,19 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::RepositoryCap => "wait for a task in the repository to end, or have the platform team raise the cap",
         Reason::ReviewQueue => "review, merge or close pull requests, beginning with the oldest",
         Reason::StartRate => "wait until an hour has passed since one of the starts",
-        Reason::NoRoom => "raise the cap or the budget that the message names, or lower spec.budget.estimatePerTask",
+        Reason::NoRoom => "raise the cap or the budget that the message names: as it is, no task can ever start",
         Reason::BudgetExhausted => {
             "wait for the next window or for running tasks to cost less than is held for them, or raise the budget"
         }
         Reason::GuardrailNotMet => {
-            "set up what is missing in the repository; GitHub is asked again within a minute or so"
+            "set up what the message names, in the repository or in the policy; GitHub is asked again within a minute or so"
         }
         Reason::FailureThreshold => {
-            "mend what fails, then change the automation's spec or set its annotation agentautomation.dev/resume to a new value"
+            "mend what fails, then change the automation's spec, or have it go on: kubectl aauto resume AUTOMATION"
         }
         Reason::RetryBackoff => "wait for its time",
         Reason::Duplicate => {
-            "nothing has to change: what it asks for is under way; spec.deduplicate says what counts as the same"
+            "nothing has to change: what it asks for is under way or was done lately; spec.deduplicate says what counts as the same"
         }
         Reason::Replaced => "nothing has to change: a newer task does it",
         Reason::SpecChanged => {
@@ -202,7 +219,7 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::CancelledByPerson => "make another task, if it is wanted after all",
         Reason::OriginGone => "nothing has to change: open it again and ask anew, if the work is wanted after all",
         Reason::TextEdited => "read the text as it is now, then ask anew (set the label again), or cancel the task",
-        Reason::NotWanted => "nothing has to change: the trigger's fields say which pull requests it is for",
+        Reason::NotWanted => "nothing has to change: the trigger's fields say which issues and pull requests it is for",
         Reason::Undelivered => {
             "mend what the message names: the receiver, the Secret with the signing key, or a policy's notifyHosts"
         }

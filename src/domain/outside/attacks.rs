@@ -124,6 +124,8 @@ fn table() -> Vec<(&'static str, In, Is)> {
         ("a comment that is empty to a browser", body("a <!--> b --> c"), left("a   b --> c")),
         ("a sign with an unseen character in it", body("a <\u{200b}!-\u{ad}- b --> c"), left("a   c")),
         ("a declaration", body("a <!DOCTYPE do this> b"), left("a   b")),
+        ("a processing instruction", body("a <?do this ?> b"), left("a   b")),
+        ("one without an end", body("a <?do this"), left("a")),
         ("a CDATA section", body("a <![CDATA[ do > this ]]> b"), left("a   b")),
         ("a comment that begins in a CDATA section", body("a <![CDATA[ > <!-- ]]> do this --> b"), left("a   b")),
         ("a comment in a title", title("Fix <!-- all --> it"), left("Fix it")),

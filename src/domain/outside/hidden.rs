@@ -32,7 +32,7 @@ pub fn without_characters(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Leaves a space for each comment, declaration and CDATA section, so that what stood on both sides of it opens no new
+/// Leaves a space for each comment, declaration, processing instruction and CDATA section, so that what stood on both sides of it opens no new
 /// one. Browsers and Markdown disagree about where some of them end; the last end is taken, and without one all is hidden.
 pub fn without_comments(text: &str) -> String {
     let mut out = String::new();
@@ -47,7 +47,7 @@ pub fn without_comments(text: &str) -> String {
 }
 
 fn split_at_comment(text: &str) -> Option<(&str, &str)> {
-    let mut opened = text.match_indices("<!").map(|(at, _)| text.split_at(at));
+    let mut opened = text.match_indices(['<']).map(|(at, _)| text.split_at(at));
     let (before, comment) = opened.find(|(_, rest)| closing(rest).is_some())?;
     Some((before, after(comment)))
 }
@@ -70,6 +70,9 @@ const COMMENT_END: &str = "-->";
 
 /// How what begins here ends.
 fn closing(text: &str) -> Option<&'static str> {
+    if text.starts_with("<?") {
+        return Some("?>");
+    }
     let inside = text.strip_prefix("<!")?;
     if inside.starts_with("--") {
         return Some(COMMENT_END);

@@ -280,6 +280,18 @@ fn a_person_corrects_what_was_named_and_is_not_there() {
         "{message}"
     );
     assert_eq!(task::not_there(&told), None, "it is told once");
+    // Whoever named the wrong one may give it up, once it is known that it is wrong.
+    for (status, expected) in [(&named, "Observe"), (&told, "Failed Abandoned"), (&seen, "Observe")] {
+        let mut object = due("one", "a", 0, Some(status.clone()));
+        let said = [
+            ("agentautomation.dev/adopt", "wrong"),
+            ("agentautomation.dev/abandon", ""),
+        ];
+        object.metadata.annotations = Some(said.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        let world = world(vec![object], |_| ());
+        let planned = task::plan(&world, &key("a"), &Settings::default(), at(0));
+        assert_eq!(decision(&planned), expected);
+    }
 }
 
 #[test]
