@@ -607,9 +607,12 @@ pub struct ReportStatus {
     /// Since when a first comment may have been written whose id is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trying_since: Option<Timestamp>,
-    /// What GitHub said to it; it is not tried again.
+    /// What GitHub said to the comment where it refused it; it is not tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// The same of the label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_refused: Option<String>,
 }
 
 /// An approval, as it counted.

@@ -28,29 +28,45 @@ const KEPT_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// The most characters of a sentence in a comment.
 const SENTENCE_MAX: usize = 500;
 
-/// What is to be said.
+/// What is to be said: one call, and what comes of it is written down before the next, so that a refusal of the one takes
+/// nothing from the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
+    /// Of the issue or the pull request.
     pub number: u64,
+    pub what: What,
+}
+
+/// A comment or a label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    Comment(Comment),
+    Label {
+        name: String,
+        /// Whether it has to be there.
+        is_wanted: bool,
+    },
+}
+
+/// How a task stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
     /// The comment that says it so far.
-    pub comment: Option<i64>,
+    pub id: Option<i64>,
     /// Whether there may be one that is not known.
     pub look: bool,
-    pub body: Option<String>,
-    /// The label, and whether it has to be there.
-    pub label: Option<(String, bool)>,
+    pub body: String,
     pub phase: Phase,
 }
 
 /// Says it when that is due.
 pub fn plan(world: &World, task: &AgentTask, now: Timestamp, planned: &mut Planned) {
-    let Some(said) = due(task) else { return };
-    let known = report(task).cloned().unwrap_or_default();
-    if let Some(time) = not_before(&known, &said).filter(|time| *time > now) {
-        planned.wake_at(time);
-        return;
+    for (said, not_before) in due(task) {
+        match not_before.filter(|time| *time > now) {
+            Some(time) => planned.wake_at(time),
+            None => return when_it_may_write(world, task, now, planned, Action::Report(Box::new(said))),
+        }
     }
-    when_it_may_write(world, task, now, planned, Action::Report(Box::new(said)));
 }
 
 /// Whether something is still to be said of a task that has ended; not for ever.
@@ -58,35 +74,33 @@ pub fn plan(world: &World, task: &AgentTask, now: Timestamp, planned: &mut Plann
 pub fn keeps(task: &AgentTask, now: Timestamp) -> bool {
     let ended = task.status.as_ref().and_then(|status| status.ended_at);
     let is_recent = ended.is_some_and(|ended| add(ended, KEPT_FOR) > now);
-    is_recent && due(task).is_some()
+    is_recent && !due(task).is_empty()
 }
 
 /// The status before a first comment is written.
 #[must_use]
 pub fn trying(status: &TaskStatus, now: Timestamp) -> TaskStatus {
     let known = status.report.clone().unwrap_or_default();
-    TaskStatus {
-        report: Some(ReportStatus {
-            trying_since: Some(now),
-            ..known
-        }),
-        ..status.clone()
-    }
+    let report = ReportStatus {
+        trying_since: Some(now),
+        ..known
+    };
+    with(status, report)
 }
 
-/// The status after it was said, or after GitHub refused.
+/// The status after a comment was written, or after GitHub refused it.
 #[must_use]
-pub fn told(status: &TaskStatus, said: &Said, outcome: Result<Option<i64>, String>, now: Timestamp) -> TaskStatus {
+pub fn commented(status: &TaskStatus, comment: &Comment, outcome: Result<i64, String>, now: Timestamp) -> TaskStatus {
     let known = status.report.clone().unwrap_or_default();
     let report = match outcome {
-        Ok(comment) => ReportStatus {
-            comment_id: comment.or(known.comment_id),
-            said: said.body.as_deref().map(digest),
+        Ok(id) => ReportStatus {
+            comment_id: Some(id),
+            said: Some(digest(&comment.body)),
             said_at: Some(now),
-            said_of: Some(said.phase),
-            labelled: said.label.as_ref().is_some_and(|(_, there)| *there),
+            said_of: Some(comment.phase),
             trying_since: None,
             refused: None,
+            ..known
         },
         Err(refused) => ReportStatus {
             refused: Some(bounded(&refused)),
@@ -94,10 +108,24 @@ pub fn told(status: &TaskStatus, said: &Said, outcome: Result<Option<i64>, Strin
             ..known
         },
     };
-    TaskStatus {
-        report: Some(report),
-        ..status.clone()
-    }
+    with(status, report)
+}
+
+/// The status after a label was set or removed, or after GitHub refused that.
+#[must_use]
+pub fn labelled(status: &TaskStatus, is_there: bool, outcome: Result<(), String>) -> TaskStatus {
+    let known = status.report.clone().unwrap_or_default();
+    let report = match outcome {
+        Ok(()) => ReportStatus {
+            labelled: is_there,
+            ..known
+        },
+        Err(refused) => ReportStatus {
+            label_refused: Some(bounded(&refused)),
+            ..known
+        },
+    };
+    with(status, report)
 }
 
 /// The line by which a task's comment is found again; nobody sees it.
@@ -109,33 +137,59 @@ pub fn marker(task: &AgentTask) -> String {
     )
 }
 
-/// What differs from what was said.
-fn due(task: &AgentTask) -> Option<Said> {
-    let (terms, event) = (task.spec.report.as_ref()?, task.spec.trigger.event.as_ref()?);
+/// What differs from what was said, and when it may be said: the comment first.
+fn due(task: &AgentTask) -> Vec<(Said, Option<Timestamp>)> {
     let known = report(task).cloned().unwrap_or_default();
+    let (Some(terms), Some(event)) = (task.spec.report.as_ref(), task.spec.trigger.event.as_ref()) else {
+        return Vec::new();
+    };
     // A start is under way: what comes of it is said.
-    if known.refused.is_some() || phase(task) == Phase::Starting || task.status.is_none() {
-        return None;
+    if phase(task) == Phase::Starting || task.status.is_none() {
+        return Vec::new();
     }
-    let body = terms.comment.then(|| body(task));
-    let is_news = body.as_deref().map(digest) != known.said;
-    let wanted = phase(task).is_waiting() || counts(task);
-    let label = terms.label.as_ref().filter(|_| wanted != known.labelled);
-    (is_news || label.is_some()).then(|| Said {
-        number: u64::try_from(event.number).unwrap_or_default(),
-        comment: known.comment_id,
+    let number = u64::try_from(event.number).unwrap_or_default();
+    let comment = terms.comment.then(|| comment(task, &known)).flatten();
+    let comment = comment.map(|comment| {
+        let not_before = not_before(&known, comment.phase);
+        (What::Comment(comment), not_before)
+    });
+    let label = terms.label.as_deref().and_then(|name| label(task, &known, name));
+    let due = comment.into_iter().chain(label.map(|label| (label, None)));
+    due.map(|(what, not_before)| (Said { number, what }, not_before))
+        .collect()
+}
+
+fn comment(task: &AgentTask, known: &ReportStatus) -> Option<Comment> {
+    let body = body(task);
+    let is_news = known.said.as_ref() != Some(&digest(&body));
+    (is_news && known.refused.is_none()).then(|| Comment {
+        id: known.comment_id,
         look: known.trying_since.is_some(),
         body,
-        label: terms.label.clone().map(|label| (label, wanted)),
         phase: phase(task),
     })
 }
 
-fn not_before(known: &ReportStatus, said: &Said) -> Option<Timestamp> {
-    let same_phase = known.said_of == Some(said.phase);
+fn label(task: &AgentTask, known: &ReportStatus, name: &str) -> Option<What> {
+    let is_wanted = phase(task).is_waiting() || counts(task);
+    (is_wanted != known.labelled && known.label_refused.is_none()).then(|| What::Label {
+        name: name.to_owned(),
+        is_wanted,
+    })
+}
+
+fn not_before(known: &ReportStatus, phase: Phase) -> Option<Timestamp> {
+    let same_phase = known.said_of == Some(phase);
     let paced = known.said_at.filter(|_| same_phase).map(|at| add(at, PACE));
     let shown = known.trying_since.map(|since| add(since, SHOWN_AFTER));
     paced.max(shown)
+}
+
+fn with(status: &TaskStatus, report: ReportStatus) -> TaskStatus {
+    TaskStatus {
+        report: Some(report),
+        ..status.clone()
+    }
 }
 
 fn report(task: &AgentTask) -> Option<&ReportStatus> {

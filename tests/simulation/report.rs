@@ -142,6 +142,49 @@ async fn what_github_refuses_is_written_down_and_not_tried_for_ever() {
     process.terminate().await;
 }
 
+/// Refuses these calls as for want of a permission.
+fn refuse(stage: &Stage, on: &[Operation]) {
+    stage.github.add_fault(Fault {
+        on: on.to_vec(),
+        when: When::Always,
+        effect: Effect::Refuse {
+            status: 403,
+            message: "Resource not accessible by personal access token".to_owned(),
+        },
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_label_leaves_the_comment_told_to_the_end() {
+    let (mut stage, number) = asked().await;
+    refuse(&stage, &[Operation::AddLabels]);
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(10 * MINUTE)).await;
+    assert_eq!(wrong(&stage, number), None);
+    let report = stage.tasks()[0].status.clone().unwrap().report.unwrap();
+    assert_eq!((report.refused, report.labelled), (None, false));
+    let refused = report.label_refused.unwrap();
+    assert!(refused.contains("403"), "{refused}");
+    process.terminate().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_comment_leaves_the_label_set_and_removed() {
+    let (mut stage, number) = asked().await;
+    refuse(&stage, &[Operation::CreateComment]);
+    let process = stage.process(Network::new(None));
+    let at_work = "agent-at-work".to_owned();
+    stage.until(Duration::from_secs(30)).await;
+    assert!(seen(&stage, number).1.contains(&at_work));
+    stage.until(Duration::from_secs(10 * MINUTE)).await;
+    let (comments, labels) = seen(&stage, number);
+    assert_eq!(comments.len(), 0);
+    assert!(!labels.contains(&at_work), "{labels:?}");
+    let report = stage.tasks()[0].status.clone().unwrap().report.unwrap();
+    assert_eq!((report.refused.is_some(), report.label_refused), (true, None));
+    process.terminate().await;
+}
+
 #[test]
 fn a_controller_that_dies_at_any_write_says_it_once() {
     let play = |death: Option<(usize, Moment)>| {

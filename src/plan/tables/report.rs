@@ -3,7 +3,7 @@
 use crate::api::automation::Report;
 use crate::api::policy::TriggerKind;
 use crate::api::task::{GitHubTask, Occurrence, ReportStatus};
-use crate::plan::report::{self, Said, marker, told};
+use crate::plan::report::{self, Comment, Said, What, commented, labelled, marker};
 
 use super::*;
 
@@ -40,6 +40,25 @@ fn next(task: &AgentTask, seconds: i64) -> Result<Said, String> {
         Some(Action::Report(said)) => Ok(*said),
         None => Err(decision(&planned)),
         Some(other) => panic!("{other:?}"),
+    }
+}
+
+fn comment(task: &AgentTask, seconds: i64) -> Comment {
+    match next(task, seconds).map(|said| said.what) {
+        Ok(What::Comment(comment)) => comment,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same in words.
+fn told(task: &AgentTask, seconds: i64) -> String {
+    match next(task, seconds).map(|said| said.what) {
+        Err(waits) => waits,
+        Ok(What::Comment(Comment { look: true, .. })) => "look".to_owned(),
+        Ok(What::Comment(Comment { id: Some(id), .. })) => format!("edit {id}"),
+        Ok(What::Comment(_)) => "comment".to_owned(),
+        Ok(What::Label { is_wanted: true, .. }) => "set label".to_owned(),
+        Ok(What::Label { .. }) => "remove label".to_owned(),
     }
 }
 
@@ -88,81 +107,94 @@ fn what_a_comment_says() {
     for (status, expected) in table {
         let task = asked(status);
         let expected = format!("{expected}\n\n{by}\n\n{}", marker(&task));
-        assert_eq!(next(&task, 0).unwrap().body.unwrap(), expected);
+        assert_eq!(comment(&task, 0).body, expected);
     }
 }
 
 #[test]
 fn when_it_is_said() {
     let held = in_state(Phase::Held, Reason::AutomationCap, "1 of 1 tasks are under way");
-    let task = asked(held.clone());
-    let first = next(&task, 0).unwrap();
-    assert_eq!(
-        (first.comment, first.look, first.label.clone()),
-        (None, false, Some(("agent-at-work".to_owned(), true)))
-    );
-    let done = |said: &Said, status: &TaskStatus| told(status, said, Ok(Some(5)), at(0));
-    let known = done(&first, &held);
-    let after = |phase, reason, message: &str| TaskStatus {
-        report: known.report.clone(),
-        ..in_state(phase, reason, message)
+    let no = || "403 no".to_owned();
+    let first = comment(&asked(held.clone()), 0);
+    let commented = |status: &TaskStatus| commented(status, &first, Ok(5), at(0));
+    let refused = report::commented(&held, &first, Err(no()), at(0));
+    let unlabelled = commented(&held);
+    let known = labelled(&unlabelled, true, Ok(()));
+    let then = |before: &TaskStatus, phase, reason| TaskStatus {
+        report: before.report.clone(),
+        ..in_state(phase, reason, "m")
     };
+    let after = |phase, reason| then(&known, phase, reason);
     let ahead = TaskStatus {
         report: Some(ReportStatus {
             trying_since: Some(at(0)),
+            labelled: true,
             ..ReportStatus::default()
         }),
         ..held.clone()
     };
-    let refused = told(&held, &first, Err("403".to_owned()), at(0));
+    let label_refused = labelled(&unlabelled, true, Err(no()));
+    let failed = after(Phase::Failed, Reason::SessionFailed);
+    let retold = report::commented(&failed, &comment(&asked(failed.clone()), 1), Ok(5), at(1));
+    let refused_at_the_end = labelled(&retold, false, Err(no()));
     let table = [
+        ("nothing is said", held.clone(), 0, "comment"),
+        ("it has its comment", unlabelled, 1, "set label"),
         ("it is said", known.clone(), 1, "wait"),
         (
             "another reason soon after",
-            after(Phase::Held, Reason::PolicyCap, "m"),
+            after(Phase::Held, Reason::PolicyCap),
             1,
             "wait 60s",
         ),
         (
             "another reason later",
-            after(Phase::Held, Reason::PolicyCap, "m"),
+            after(Phase::Held, Reason::PolicyCap),
             60,
             "edit 5",
         ),
-        (
-            "another phase",
-            after(Phase::Running, Reason::InProgress, "m"),
-            1,
-            "edit 5",
-        ),
+        ("another phase", after(Phase::Running, Reason::InProgress), 1, "edit 5"),
         (
             "a start is on its way",
-            after(Phase::Starting, Reason::Starting, "m"),
+            after(Phase::Starting, Reason::Starting),
             1,
             "wait",
         ),
-        (
-            "it has ended, and the label goes",
-            after(Phase::Failed, Reason::SessionFailed, "m"),
-            1,
-            "edit 5, no label",
-        ),
+        ("it has ended", failed, 1, "edit 5"),
+        ("that is said, and the label goes", retold, 1, "remove label"),
         ("an answer was lost", ahead.clone(), 74, "wait 75s"),
         ("it may be there by now", ahead, 75, "look"),
-        ("GitHub refused", refused, 600, "wait"),
+        ("GitHub refused the comment", refused.clone(), 600, "set label"),
+        ("and took the label", labelled(&refused, true, Ok(())), 600, "wait"),
+        ("GitHub refused the label", label_refused.clone(), 600, "wait"),
+        (
+            "it goes on without the label",
+            then(&label_refused, Phase::Running, Reason::InProgress),
+            600,
+            "edit 5",
+        ),
+        ("it may not be removed", refused_at_the_end, 600, "wait"),
     ];
     for (what, status, seconds, expected) in table {
-        let said = match next(&asked(status), seconds) {
-            Err(waits) => waits,
-            Ok(Said { look: true, .. }) => "look".to_owned(),
-            Ok(said) => {
-                let label = said.label.filter(|(_, there)| !there).map_or("", |_| ", no label");
-                format!("edit {}{label}", said.comment.unwrap())
-            }
-        };
-        assert_eq!(said, expected, "{what}");
+        assert_eq!(told(&asked(status), seconds), expected, "{what}");
     }
     let mut by_schedule = asked(held);
     by_schedule.spec.trigger.event = None;
     assert_eq!(next(&by_schedule, 0), Err("wait".to_owned()));
+}
+
+#[test]
+fn a_refusal_of_the_one_takes_nothing_from_the_other() {
+    let held = in_state(Phase::Held, Reason::AutomationCap, "m");
+    let first = comment(&asked(held.clone()), 0);
+    let status = commented(&held, &first, Ok(5), at(0));
+    let report = labelled(&status, true, Err("403 no".to_owned())).report.unwrap();
+    assert_eq!((report.comment_id, report.refused), (Some(5), None));
+    assert_eq!(report.label_refused.as_deref(), Some("403 no"));
+    let status = labelled(&held, true, Ok(()));
+    let report = commented(&status, &first, Err("403 no".to_owned()), at(0))
+        .report
+        .unwrap();
+    assert_eq!((report.labelled, report.label_refused), (true, None));
+    assert_eq!(report.refused.as_deref(), Some("403 no"));
 }
