@@ -7,7 +7,7 @@ use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::repository::Repository;
 use crate::plan::world::{automation_key, closed_pull, open_pull};
 use crate::plan::{
-    CredentialKey, ObjectKey, Subject, World, event, guardrails, notify, origin, redelivery, retry, sweep,
+    CredentialKey, ObjectKey, Subject, World, event, guardrails, notify, origin, redelivery, report, retry, sweep,
 };
 
 pub(super) fn about_task(world: &World, task: &AgentTask) -> Vec<Subject> {
@@ -31,6 +31,7 @@ pub(super) fn about_task(world: &World, task: &AgentTask) -> Vec<Subject> {
     let own = of_task.filter(|branch| !of_automation.contains(branch));
     subjects.extend(own.map(Subject::Branch));
     subjects.extend(origin::all_of_task(task).into_iter().map(Subject::Origin));
+    subjects.extend(report::labels_left_to(world, task).cloned().map(Subject::Task));
     let follows = task.spec.follows.as_ref();
     let namespace = || ObjectKey::of(task).namespace;
     subjects.extend(follows.map(|follows| Subject::Task(ObjectKey::new(namespace(), &*follows.name))));

@@ -1,5 +1,5 @@
 //! Back to where the work came from: one comment on the issue or the pull request that says how the task stands, edited in
-//! place, and a label for as long as it waits or is at work.
+//! place, and a label for as long as it waits or is at work. The label is the issue's: whoever needs it last removes it.
 //!
 //! GitHub has no key by which a comment would be written once. So it is written down first that one is about to be, and after
 //! an answer that was lost the comment is looked for by its marker before another is written.
@@ -16,7 +16,7 @@ use crate::domain::prompt::hex;
 use super::pulls::when_it_may_write;
 use super::start::bounded;
 use super::time::add;
-use super::world::{World, counts, phase};
+use super::world::{ObjectKey, World, counts, phase};
 use super::{Action, Planned};
 
 /// Between two edits that tell of the same phase.
@@ -61,7 +61,7 @@ pub struct Comment {
 
 /// Says it when that is due.
 pub fn plan(world: &World, task: &AgentTask, now: Timestamp, planned: &mut Planned) {
-    for (said, not_before) in due(task) {
+    for (said, not_before) in due(world, task) {
         match not_before.filter(|time| *time > now) {
             Some(time) => planned.wake_at(time),
             None => return when_it_may_write(world, task, now, planned, Action::Report(Box::new(said))),
@@ -71,10 +71,17 @@ pub fn plan(world: &World, task: &AgentTask, now: Timestamp, planned: &mut Plann
 
 /// Whether something is still to be said of a task that has ended; not for ever.
 #[must_use]
-pub fn keeps(task: &AgentTask, now: Timestamp) -> bool {
+pub fn keeps(world: &World, task: &AgentTask, now: Timestamp) -> bool {
     let ended = task.status.as_ref().and_then(|status| status.ended_at);
     let is_recent = ended.is_some_and(|ended| add(ended, KEPT_FOR) > now);
-    is_recent && !due(task).is_empty()
+    is_recent && !due(world, task).is_empty()
+}
+
+/// The tasks that leave their label where it is for this one.
+pub fn labels_left_to<'a>(world: &'a World, task: &AgentTask) -> impl Iterator<Item = &'a ObjectKey> {
+    let beside = world.labelling_beside(task);
+    let is_left = |other: &AgentTask| !wants_label(other) && report(other).is_some_and(|known| known.labelled);
+    beside.filter_map(move |(key, other)| is_left(other).then_some(key))
 }
 
 /// The status before a first comment is written.
@@ -138,7 +145,7 @@ pub fn marker(task: &AgentTask) -> String {
 }
 
 /// What differs from what was said, and when it may be said: the comment first.
-fn due(task: &AgentTask) -> Vec<(Said, Option<Timestamp>)> {
+fn due(world: &World, task: &AgentTask) -> Vec<(Said, Option<Timestamp>)> {
     let known = report(task).cloned().unwrap_or_default();
     let (Some(terms), Some(event)) = (task.spec.report.as_ref(), task.spec.trigger.event.as_ref()) else {
         return Vec::new();
@@ -153,7 +160,7 @@ fn due(task: &AgentTask) -> Vec<(Said, Option<Timestamp>)> {
         let not_before = not_before(&known, comment.phase);
         (What::Comment(comment), not_before)
     });
-    let label = terms.label.as_deref().and_then(|name| label(task, &known, name));
+    let label = terms.label.as_deref().and_then(|name| label(world, task, &known, name));
     let due = comment.into_iter().chain(label.map(|label| (label, None)));
     due.map(|(what, not_before)| (Said { number, what }, not_before))
         .collect()
@@ -170,12 +177,27 @@ fn comment(task: &AgentTask, known: &ReportStatus) -> Option<Comment> {
     })
 }
 
-fn label(task: &AgentTask, known: &ReportStatus, name: &str) -> Option<What> {
-    let is_wanted = phase(task).is_waiting() || counts(task);
-    (is_wanted != known.labelled && known.label_refused.is_none()).then(|| What::Label {
+fn label(world: &World, task: &AgentTask, known: &ReportStatus, name: &str) -> Option<What> {
+    let is_wanted = wants_label(task);
+    let is_news = is_wanted != known.labelled && known.label_refused.is_none();
+    (is_news && (is_wanted || !others_want(world, task, name))).then(|| What::Label {
         name: name.to_owned(),
         is_wanted,
     })
+}
+
+fn wants_label(task: &AgentTask) -> bool {
+    phase(task).is_waiting() || counts(task)
+}
+
+/// GitHub tells no case in names of labels.
+fn others_want(world: &World, task: &AgentTask, name: &str) -> bool {
+    let is_same = |other: &AgentTask| {
+        let label = other.spec.report.as_ref().and_then(|terms| terms.label.as_deref());
+        label.is_some_and(|label| label.eq_ignore_ascii_case(name))
+    };
+    let mut beside = world.labelling_beside(task);
+    beside.any(|(_, other)| wants_label(other) && is_same(other))
 }
 
 fn not_before(known: &ReportStatus, phase: Phase) -> Option<Timestamp> {

@@ -15,6 +15,11 @@ const MINUTE: u64 = 60;
 
 /// A stage with an issue whose label asks for work that is told of.
 async fn asked() -> (Stage, u64) {
+    asked_of(&["fix"]).await
+}
+
+/// The same with these automations.
+async fn asked_of(automations: &[&str]) -> (Stage, u64) {
     let stage = Stage::new(1);
     stage.policy_with(json!({"triggers": ["Issue"]})).await;
     stage.secret().await;
@@ -32,11 +37,13 @@ async fn asked() -> (Stage, u64) {
         "triggers": [{"name": "label", "issue": {"actions": ["labeled"], "labels": ["agent"]}}],
         "report": {"comment": true, "label": "agent-at-work"},
     });
-    let team = Team {
-        more,
-        ..Team::new("fix")
-    };
-    stage.automation(&team).await;
+    for name in automations {
+        let team = Team {
+            more: more.clone(),
+            ..Team::new(name)
+        };
+        stage.automation(&team).await;
+    }
     stage.until(Duration::from_secs(5)).await;
     let issue = NewIssue {
         repository: REPOSITORY.to_owned(),
@@ -139,6 +146,35 @@ async fn what_github_refuses_is_written_down_and_not_tried_for_ever() {
     let refused = status.report.unwrap().refused.unwrap();
     assert!(refused.contains("403"), "{refused}");
     assert_eq!(seen(&stage, number).0.len(), 0);
+    process.terminate().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_label_stays_until_the_last_task_of_the_issue_has_ended() {
+    let (mut stage, number) = asked_of(&["fix", "review"]).await;
+    // One after the other.
+    stage.change_policy(json!({"maxActive": 1})).await;
+    let process = stage.process(Network::new(None));
+    let is_labelled = |stage: &Stage| seen(stage, number).1.contains(&"agent-at-work".to_owned());
+    stage.until(Duration::from_secs(30)).await;
+    let mut looks = 0;
+    loop {
+        let phases: Vec<_> = stage
+            .tasks()
+            .iter()
+            .filter_map(|task| Some(task.status.as_ref()?.phase))
+            .collect();
+        assert_eq!(phases.len(), 2);
+        if phases.iter().all(|phase| phase.is_ended()) {
+            break;
+        }
+        assert!(is_labelled(&stage), "{phases:?}");
+        looks += usize::from(phases.iter().any(|phase| phase.is_ended()));
+        stage.until(Duration::from_secs(2)).await;
+    }
+    assert!(looks > 0, "they ended at the same time");
+    stage.until(Duration::from_secs(MINUTE)).await;
+    assert!(!is_labelled(&stage));
     process.terminate().await;
 }
 

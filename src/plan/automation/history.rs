@@ -122,7 +122,7 @@ impl<'a> View<'a> {
         !counts_against_cap(task)
             && !open_pull(task)
             && self.remembered_until(task).is_none()
-            && !report::keeps(task, self.now)
+            && !report::keeps(self.world, task, self.now)
             && !notify::keeps(task)
             && (cause.kind != TriggerKind::Schedule || self.is_past(&cause.name, cause.scheduled_time, schedules))
     }

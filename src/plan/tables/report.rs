@@ -33,7 +33,11 @@ fn in_state(phase: Phase, reason: Reason, message: &str) -> TaskStatus {
 
 /// What is to be said now, or when it is.
 fn next(task: &AgentTask, seconds: i64) -> Result<Said, String> {
-    let world = world(vec![task.clone()], |_| {});
+    next_beside(task, None, seconds)
+}
+
+fn next_beside(task: &AgentTask, other: Option<AgentTask>, seconds: i64) -> Result<Said, String> {
+    let world = world(other.into_iter().chain([task.clone()]).collect(), |_| {});
     let mut planned = Planned::default();
     report::plan(&world, task, at(seconds), &mut planned);
     match planned.actions.pop() {
@@ -51,8 +55,8 @@ fn comment(task: &AgentTask, seconds: i64) -> Comment {
 }
 
 /// The same in words.
-fn told(task: &AgentTask, seconds: i64) -> String {
-    match next(task, seconds).map(|said| said.what) {
+fn told(next: Result<Said, String>) -> String {
+    match next.map(|said| said.what) {
         Err(waits) => waits,
         Ok(What::Comment(Comment { look: true, .. })) => "look".to_owned(),
         Ok(What::Comment(Comment { id: Some(id), .. })) => format!("edit {id}"),
@@ -176,7 +180,7 @@ fn when_it_is_said() {
         ("it may not be removed", refused_at_the_end, 600, "wait"),
     ];
     for (what, status, seconds, expected) in table {
-        assert_eq!(told(&asked(status), seconds), expected, "{what}");
+        assert_eq!(told(next(&asked(status), seconds)), expected, "{what}");
     }
     let mut by_schedule = asked(held);
     by_schedule.spec.trigger.event = None;
@@ -197,4 +201,72 @@ fn a_refusal_of_the_one_takes_nothing_from_the_other() {
         .unwrap();
     assert_eq!((report.labelled, report.label_refused), (true, None));
     assert_eq!(report.refused.as_deref(), Some("403 no"));
+}
+
+/// The label is the issue's, and not the task's that set it.
+#[test]
+fn who_ends_last_removes_the_label() {
+    let ended = in_state(Phase::Failed, Reason::SessionFailed, "m");
+    let ended = commented(&ended, &comment(&asked(ended.clone()), 0), Ok(5), at(0));
+    let task = asked(labelled(&ended, true, Ok(())));
+    let beside = |phase, change: fn(&mut AgentTask)| {
+        let mut other = asked(in_state(phase, Reason::InProgress, "m"));
+        other.metadata.name = Some("fix-2".to_owned());
+        other.metadata.uid = Some("uid-fix-2".to_owned());
+        other.spec.automation.name = "two".to_owned();
+        change(&mut other);
+        Some(other)
+    };
+    let table = [
+        ("it is alone", None, "remove label"),
+        ("another is at work", beside(Phase::Running, |_| {}), "wait"),
+        ("another waits", beside(Phase::Held, |_| {}), "wait"),
+        (
+            "another has just been made",
+            beside(Phase::Pending, |other| other.status = None),
+            "wait",
+        ),
+        (
+            "of another namespace",
+            beside(Phase::Running, |other| {
+                other.metadata.namespace = Some("billing".to_owned())
+            }),
+            "wait",
+        ),
+        ("another has ended", beside(Phase::Succeeded, |_| {}), "remove label"),
+        (
+            "another sets another label",
+            beside(Phase::Running, |other| {
+                other.spec.report.as_mut().unwrap().label = Some("agent".to_owned());
+            }),
+            "remove label",
+        ),
+        (
+            "another writes it otherwise",
+            beside(Phase::Running, |other| {
+                other.spec.report.as_mut().unwrap().label = Some("Agent-At-Work".to_owned());
+            }),
+            "wait",
+        ),
+        (
+            "another sets none",
+            beside(Phase::Running, |other| other.spec.report.as_mut().unwrap().label = None),
+            "remove label",
+        ),
+        (
+            "on another issue",
+            beside(Phase::Running, |other| {
+                other.spec.trigger.event.as_mut().unwrap().number = 43
+            }),
+            "remove label",
+        ),
+        (
+            "in another repository",
+            beside(Phase::Running, |other| other.spec.repository = "acme/web".to_owned()),
+            "remove label",
+        ),
+    ];
+    for (what, other, expected) in table {
+        assert_eq!(told(next_beside(&task, other, 60)), expected, "{what}");
+    }
 }

@@ -27,7 +27,7 @@ use super::policy::{Labels, Policy};
 use super::redelivery::DeliveryFacts;
 use super::{notify, sweep};
 use index::{Graves, Index};
-use reading::{followed, is_counted, started};
+use reading::{followed, is_counted, labels_on, started};
 
 pub use facts::{
     BranchFacts, Credential, EventFacts, Labelled, LabelledPull, OriginFacts, PullFacts, RefusedStart, Retry,
@@ -57,6 +57,8 @@ pub struct World {
     tasks_by_key: Index<SameKey>,
     /// Tasks that are to take another's place, by that other.
     followers: Index<ObjectKey>,
+    /// Tasks that set a label, by the issue or the pull request.
+    labelling: Index<(String, i64)>,
     /// Tasks that wait, or whose pull request is open or may be opened again.
     followed_by_repository: Index<(CredentialKey, String)>,
     automations_by_credential: Index<CredentialKey>,
@@ -192,6 +194,14 @@ impl World {
     /// Tasks that are to take the place of another.
     pub fn followers_of(&self, followed: &ObjectKey) -> impl Iterator<Item = &AgentTask> {
         self.entries(self.followers.of(followed)).map(|(_, task)| task)
+    }
+
+    /// Other tasks, of any namespace, that set a label on the issue or the pull request where this one does.
+    pub fn labelling_beside(&self, task: &AgentTask) -> impl Iterator<Item = (&ObjectKey, &AgentTask)> {
+        let place = labels_on(task);
+        let keys = place.into_iter().flat_map(|place| self.labelling.of(&place));
+        let this = ObjectKey::of(task);
+        self.entries(keys).filter(move |(key, _)| **key != this)
     }
 
     /// Tasks in a repository that wait, or whose pull requests are open or may be opened again.
@@ -378,6 +388,9 @@ impl World {
         }
         if let Some(followed) = followed(&task) {
             self.followers.insert(followed, &key);
+        }
+        if let Some(place) = labels_on(&task) {
+            self.labelling.insert(place, &key);
         }
         if phase(&task).is_waiting() {
             self.waiting.insert(automation_key(&task), &key);
@@ -666,6 +679,9 @@ impl World {
             }
             if let Some(followed) = followed(known) {
                 self.followers.remove(&followed, key);
+            }
+            if let Some(place) = labels_on(known) {
+                self.labelling.remove(&place, key);
             }
             if let Some(at) = started(known) {
                 self.starts.remove(&(at, key.clone()));

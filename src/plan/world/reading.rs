@@ -28,6 +28,13 @@ pub(super) fn followed(task: &AgentTask) -> Option<ObjectKey> {
     Some(ObjectKey::new(task.namespace().unwrap_or_default(), &*follows.name))
 }
 
+/// The issue or the pull request on which a task sets a label: its repository and number.
+pub(super) fn labels_on(task: &AgentTask) -> Option<(String, i64)> {
+    task.spec.report.as_ref()?.label.as_ref()?;
+    let event = task.spec.trigger.event.as_ref()?;
+    Some((folded(&task.spec.repository), event.number))
+}
+
 /// Whether a task works in a repository.
 #[must_use]
 pub fn in_repository_of(task: &AgentTask, repository: &Repository) -> bool {
