@@ -295,9 +295,50 @@ impl Executor {
     }
 }
 
-/// Asking again would not help: the request is at fault, or the token lacks the permission.
+/// Asking again would not help: the request is at fault, the token lacks the permission, or what it is about was deleted or
+/// moved, and a task keeps the name that it was made with.
 pub(super) fn is_final(error: &Error) -> bool {
-    use crate::github::RefusalKind::{BadRequest, Invalid, NotFound, PermissionMissing};
-    let refusal = error.refusal();
-    refusal.is_some_and(|refusal| matches!(refusal.kind, BadRequest | Invalid | NotFound | PermissionMissing))
+    use crate::github::RefusalKind::{
+        BadCredentials, BadRequest, Gone, Invalid, Moved, NotFound, PermissionMissing, RateLimited, SingleSignOn,
+    };
+    error.refusal().is_some_and(|refusal| match refusal.kind {
+        BadRequest | Invalid | NotFound | Gone | Moved { .. } | PermissionMissing => true,
+        BadCredentials | SingleSignOn | RateLimited(_) => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::github::{Refusal, RefusalKind, RetryAfter};
+
+    #[test]
+    fn what_asking_again_would_not_help() {
+        let refused = |kind, status| Error::Refused {
+            operation: "create_comment",
+            refusal: Refusal {
+                kind,
+                status,
+                message: String::new(),
+            },
+        };
+        let server = |status| Error::Server {
+            operation: "create_comment",
+            status,
+        };
+        let table = [
+            (refused(RefusalKind::PermissionMissing, 403), true),
+            (refused(RefusalKind::NotFound, 404), true),
+            (refused(RefusalKind::Gone, 410), true),
+            (refused(RefusalKind::Moved { to: None }, 301), true),
+            (refused(RefusalKind::Invalid, 422), true),
+            (refused(RefusalKind::BadCredentials, 401), false),
+            (refused(RefusalKind::SingleSignOn, 403), false),
+            (refused(RefusalKind::RateLimited(RetryAfter::Unstated), 429), false),
+            (server(502), false),
+        ];
+        for (error, expected) in table {
+            assert_eq!(is_final(&error), expected, "{error}");
+        }
+    }
 }

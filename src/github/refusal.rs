@@ -1,7 +1,7 @@
 //! Answers by which GitHub declines a request without having acted on it.
 //!
-//! Only these prove that a start did not happen. A server error does not: GitHub ends a request after ten seconds with
-//! one, whatever became of it.
+//! Only these, but for *gone*, prove that a start did not happen. A server error does not: GitHub ends a request after ten
+//! seconds with one, whatever became of it.
 
 use std::fmt;
 
@@ -38,6 +38,8 @@ pub enum RefusalKind {
     SingleSignOn,
     /// 404: no such thing, or none that the token may see.
     NotFound,
+    /// 410: the issue was deleted. GitHub's description has it for what is written on issues, and not for starts.
+    Gone,
     /// 3xx: the repository was renamed or moved.
     Moved {
         /// The new API address, when GitHub gives one.
@@ -79,6 +81,7 @@ impl RefusalKind {
             Self::PermissionMissing => "permission_missing",
             Self::SingleSignOn => "single_sign_on",
             Self::NotFound => "not_found",
+            Self::Gone => "gone",
             Self::Moved { .. } => "moved",
             Self::Invalid => "invalid",
             Self::RateLimited(_) => "rate_limited",
@@ -94,6 +97,7 @@ impl RefusalKind {
             Self::PermissionMissing => "grant the token the permission, or ask the organization to allow its use",
             Self::SingleSignOn => "authorize the token for the organization's single sign-on",
             Self::NotFound => "check the name, and that the token may see it",
+            Self::Gone => "nothing more can be done with it",
             Self::Moved { .. } => "write the repository's new name",
             Self::Invalid => "correct what GitHub names",
             Self::RateLimited(_) => "wait, or spread the work over more users' tokens",
@@ -122,6 +126,7 @@ pub(super) fn judge(answer: &Response<Bytes>, token: &Token) -> Verdict {
         StatusCode::UNAUTHORIZED => RefusalKind::BadCredentials,
         StatusCode::FORBIDDEN => forbidden(headers, &message),
         StatusCode::NOT_FOUND => RefusalKind::NotFound,
+        StatusCode::GONE => RefusalKind::Gone,
         StatusCode::UNPROCESSABLE_ENTITY => RefusalKind::Invalid,
         StatusCode::TOO_MANY_REQUESTS => RefusalKind::RateLimited(RetryAfter::from_headers(headers)),
         status if is_move(status) => RefusalKind::Moved {
@@ -221,7 +226,7 @@ mod tests {
         let to = |to: &str| Moved {
             to: Some(to.to_owned()),
         };
-        let table: [(u16, Headers, &str, Option<RefusalKind>); 26] = [
+        let table: [(u16, Headers, &str, Option<RefusalKind>); 27] = [
             (400, &[], "{}", Some(BadRequest)),
             (401, &[], r#"{"message":"Bad credentials"}"#, Some(BadCredentials)),
             (403, &[], forbidden, Some(PermissionMissing)),
@@ -251,6 +256,7 @@ mod tests {
                 Some(PermissionMissing),
             ),
             (404, &[], "", Some(NotFound)),
+            (410, &[], r#"{"message":"This issue was deleted"}"#, Some(Gone)),
             (422, &[], "{}", Some(Invalid)),
             (429, &[], "{}", Some(RateLimited(RetryAfter::Unstated))),
             (429, &[("retry-after", "60")], "<html>", Some(minute)),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::client::{Call, Client, decode};
 use super::models::Task;
-use super::refusal::{Refusal, Verdict};
+use super::refusal::{Refusal, RefusalKind, Verdict};
 use super::token::Token;
 use super::transport::TransportError;
 use crate::domain::repository::Repository;
@@ -83,6 +83,8 @@ fn conclude(call: &Call<'_>, body: &[u8], verdict: Verdict) -> StartOutcome {
                 reason: error.to_string(),
             },
         },
+        // Nothing says when GitHub would answer a start so.
+        Verdict::Refused(refusal) if refusal.kind == RefusalKind::Gone => unknown_status(refusal.status),
         Verdict::Refused(refusal) => StartOutcome::Refused(refusal),
         Verdict::Undecided(status) => unknown_status(status),
         Verdict::NotModified => unknown_status(304),

@@ -230,7 +230,7 @@ pub fn refused(refusal: &Refusal, now: Timestamp) -> Refused {
     let reason = match &refusal.kind {
         RefusalKind::BadCredentials => Reason::CredentialRejected,
         RefusalKind::PermissionMissing | RefusalKind::SingleSignOn => Reason::PermissionDenied,
-        RefusalKind::NotFound => Reason::RepositoryNotFound,
+        RefusalKind::NotFound | RefusalKind::Gone => Reason::RepositoryNotFound,
         RefusalKind::Moved { .. } => Reason::RepositoryMoved,
         RefusalKind::BadRequest | RefusalKind::Invalid => Reason::StartRejected,
         RefusalKind::RateLimited(_) => Reason::RateLimited,

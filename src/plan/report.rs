@@ -23,8 +23,14 @@ use super::{Action, Planned};
 const PACE: SignedDuration = SignedDuration::from_secs(60);
 /// A comment is on its way for so long at most, and shown in lists by then.
 const SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(75);
+/// A first comment that does not get through is tried this many times more often than the age of its task, each time with a
+/// write ahead, and at least once in an hour.
+const AGE_PER_TRY: i32 = 4;
+const TRIES_AT_MOST_APART: SignedDuration = SignedDuration::from_hours(1);
 /// What is still to be said of a task that has ended keeps its object for so long.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(1);
+/// What could not be said for so long after a task's end is not said any more: nothing is tried for ever.
+const TRIED_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// The most characters of a sentence in a comment.
 const SENTENCE_MAX: usize = 500;
 
@@ -61,12 +67,25 @@ pub struct Comment {
 
 /// Says it when that is due.
 pub fn plan(world: &World, task: &AgentTask, now: Timestamp, planned: &mut Planned) {
+    if is_over(task, now) {
+        return;
+    }
     for (said, not_before) in due(world, task) {
         match not_before.filter(|time| *time > now) {
             Some(time) => planned.wake_at(time),
             None => return when_it_may_write(world, task, now, planned, Action::Report(Box::new(said))),
         }
     }
+}
+
+/// Whether a task ended so long ago that nobody waits to hear of it. One that goes on has no end.
+fn is_over(task: &AgentTask, now: Timestamp) -> bool {
+    let Some(status) = task.status.as_ref().filter(|_| !wants_label(task)) else {
+        return false;
+    };
+    let changed = status.task.as_ref().and_then(|task| task.updated_at);
+    let ended = status.ended_at.max(changed);
+    ended.is_some_and(|ended| add(ended, TRIED_FOR) <= now)
 }
 
 /// Whether something is still to be said of a task that has ended; not for ever.
@@ -157,7 +176,7 @@ fn due(world: &World, task: &AgentTask) -> Vec<(Said, Option<Timestamp>)> {
     let number = u64::try_from(event.number).unwrap_or_default();
     let comment = terms.comment.then(|| comment(task, &known)).flatten();
     let comment = comment.map(|comment| {
-        let not_before = not_before(&known, comment.phase);
+        let not_before = not_before(task, &known, comment.phase);
         (What::Comment(comment), not_before)
     });
     let label = terms.label.as_deref().and_then(|name| label(world, task, &known, name));
@@ -200,10 +219,14 @@ fn others_want(world: &World, task: &AgentTask, name: &str) -> bool {
     beside.any(|(_, other)| wants_label(other) && is_same(other))
 }
 
-fn not_before(known: &ReportStatus, phase: Phase) -> Option<Timestamp> {
+fn not_before(task: &AgentTask, known: &ReportStatus, phase: Phase) -> Option<Timestamp> {
     let same_phase = known.said_of == Some(phase);
     let paced = known.said_at.filter(|_| same_phase).map(|at| add(at, PACE));
-    let shown = known.trying_since.map(|since| add(since, SHOWN_AFTER));
+    let made = task.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let shown = known.trying_since.map(|since| {
+        let age = since.duration_since(made.unwrap_or(since)) / AGE_PER_TRY;
+        add(since, age.clamp(SHOWN_AFTER, TRIES_AT_MOST_APART))
+    });
     paced.max(shown)
 }
 

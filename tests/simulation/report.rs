@@ -8,8 +8,8 @@ use agent_automation::simulator::{
 };
 use serde_json::json;
 
-use crate::network::{Moment, Network};
-use crate::stage::{REPOSITORY, Stage, TOKEN, Team, alone};
+use crate::network::{Moment, Network, Sent};
+use crate::stage::{Process, REPOSITORY, Stage, TOKEN, Team, alone};
 
 const MINUTE: u64 = 60;
 
@@ -178,22 +178,53 @@ async fn the_label_stays_until_the_last_task_of_the_issue_has_ended() {
     process.terminate().await;
 }
 
-/// Refuses these calls as for want of a permission.
-fn refuse(stage: &Stage, on: &[Operation]) {
+/// Refuses these calls.
+fn refuse(stage: &Stage, on: &[Operation], status: u16) {
     stage.github.add_fault(Fault {
         on: on.to_vec(),
         when: When::Always,
         effect: Effect::Refuse {
-            status: 403,
-            message: "Resource not accessible by personal access token".to_owned(),
+            status,
+            message: "no".to_owned(),
         },
     });
+}
+
+/// What is sent to the API server and to GitHub in so many minutes, but for the upkeep.
+async fn sent(stage: &Stage, process: &Process, minutes: u64) -> Vec<Sent> {
+    let before = process.network.requests().len();
+    stage.until(Duration::from_secs(minutes * MINUTE)).await;
+    let mut sent = process.network.requests().split_off(before);
+    sent.retain(|sent| sent.is_write && sent.what != "leases");
+    sent
+}
+
+/// An issue that was deleted, or moved to another repository.
+#[tokio::test(start_paused = true)]
+async fn where_the_issue_is_gone_nothing_is_tried_again() {
+    for status in [410, 301] {
+        let (mut stage, _) = asked().await;
+        let writes = [Operation::CreateComment, Operation::AddLabels, Operation::RemoveLabel];
+        refuse(&stage, &writes, status);
+        let process = stage.process(Network::new(None));
+        stage.until(Duration::from_secs(10 * MINUTE)).await;
+        let report = stage.tasks()[0].status.clone().unwrap().report.unwrap();
+        let expected = status.to_string();
+        for refused in [report.refused, report.label_refused] {
+            assert!(
+                refused.as_ref().is_some_and(|said| said.contains(&expected)),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(sent(&stage, &process, 30).await, Vec::<Sent>::new());
+        process.terminate().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_label_leaves_the_comment_told_to_the_end() {
     let (mut stage, number) = asked().await;
-    refuse(&stage, &[Operation::AddLabels]);
+    refuse(&stage, &[Operation::AddLabels], 403);
     let process = stage.process(Network::new(None));
     stage.until(Duration::from_secs(10 * MINUTE)).await;
     assert_eq!(wrong(&stage, number), None);
@@ -207,7 +238,7 @@ async fn a_refused_label_leaves_the_comment_told_to_the_end() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_comment_leaves_the_label_set_and_removed() {
     let (mut stage, number) = asked().await;
-    refuse(&stage, &[Operation::CreateComment]);
+    refuse(&stage, &[Operation::CreateComment], 403);
     let process = stage.process(Network::new(None));
     let at_work = "agent-at-work".to_owned();
     stage.until(Duration::from_secs(30)).await;

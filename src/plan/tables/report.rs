@@ -270,3 +270,64 @@ fn who_ends_last_removes_the_label() {
         assert_eq!(told(next_beside(&task, other, 60)), expected, "{what}");
     }
 }
+
+#[test]
+fn nothing_is_tried_for_ever() {
+    const HOUR: i64 = 3_600;
+    let expired = TaskStatus {
+        ended_at: Some(at(0)),
+        ..in_state(Phase::Expired, Reason::OriginGone, "m")
+    };
+    let with_report = |status: &TaskStatus, report: ReportStatus| TaskStatus {
+        report: Some(report),
+        ..status.clone()
+    };
+    let trying_since = |seconds| ReportStatus {
+        trying_since: Some(at(seconds)),
+        ..ReportStatus::default()
+    };
+    let tried = |seconds| with_report(&expired, trying_since(seconds));
+    let github = |state: &str, updated_at| -> GitHubTask {
+        yaml(&format!(
+            "{{id: id, shortId: id, state: {state}, updatedAt: '{}'}}",
+            at(updated_at)
+        ))
+    };
+    let labelled = ReportStatus {
+        labelled: true,
+        refused: Some("403".to_owned()),
+        ..ReportStatus::default()
+    };
+    let finished = |state, updated_at| TaskStatus {
+        phase: Phase::Succeeded,
+        task: Some(github(state, updated_at)),
+        ..with_report(&expired, labelled.clone())
+    };
+    let waiting = with_report(
+        &in_state(Phase::Held, Reason::AutomationCap, "m"),
+        trying_since(48 * HOUR),
+    );
+    let table = [
+        ("it has just ended", expired.clone(), 0, "comment"),
+        ("a day later", expired.clone(), 24 * HOUR, "wait"),
+        ("a try soon after the end", tried(0), 74, "wait 75s"),
+        ("a try an hour later", tried(HOUR), HOUR + 899, "wait 4500s"),
+        ("and the next", tried(HOUR), HOUR + 900, "look"),
+        ("a try much later", tried(20 * HOUR), 21 * HOUR, "look"),
+        ("a day after the end", tried(20 * HOUR), 24 * HOUR, "wait"),
+        ("a label is left", finished("completed", 0), 23 * HOUR, "remove label"),
+        ("a day after the end", finished("completed", 0), 24 * HOUR, "wait"),
+        (
+            "it went on and ended again",
+            finished("completed", 30 * HOUR),
+            31 * HOUR,
+            "remove label",
+        ),
+        ("what waits has no end", waiting, 49 * HOUR, "look"),
+    ];
+    for (what, status, seconds, expected) in table {
+        let mut task = asked(status);
+        task.metadata.creation_timestamp = Some(Time(at(0)));
+        assert_eq!(told(next(&task, seconds)), expected, "{what}");
+    }
+}

@@ -136,7 +136,7 @@ async fn each_read_fails_in_a_category() {
         (Ok(answer(301, &[("location", "/repositories/1")], "{}")), "moved"),
         (Ok(answer(429, &[], "{}")), "rate_limited"),
         (Ok(answer(304, &[], "")), "server"),
-        (Ok(answer(410, &[], "")), "server"),
+        (Ok(answer(410, &[], "")), "gone"),
         (Ok(answer(500, &[], "")), "server"),
         (Ok(answer(200, &[], "")), "undecodable"),
         (Ok(answer(200, &[], r#""ghp_secret""#)), "undecodable"),

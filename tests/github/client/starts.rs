@@ -79,6 +79,7 @@ async fn only_a_proof_is_believed() {
         (405, &[], "{}", "unknown"),
         (408, &[], "{}", "unknown"),
         (409, &[], "{}", "unknown"),
+        (410, &[], "{}", "unknown"),
         (500, &[], r#"{"message":"Server Error"}"#, "unknown"),
         (500, &[], task, "unknown"),
         (502, &[], "<html>", "unknown"),
