@@ -100,7 +100,7 @@ impl RefusalKind {
             Self::Gone => "nothing more can be done with it",
             Self::Moved { .. } => "write the repository's new name",
             Self::Invalid => "correct what GitHub names",
-            Self::RateLimited(_) => "wait, or spread the work over more users' tokens",
+            Self::RateLimited(_) => "wait; who shares this user's tokens shares the limit, and more tokens to exceed it are against GitHub's terms",
         }
     }
 }
@@ -328,6 +328,13 @@ mod tests {
             panic!("long")
         };
         assert_eq!(refusal.message.chars().count(), 500);
+    }
+
+    /// GitHub Terms of Service, *API Terms*.
+    #[test]
+    fn a_limit_is_waited_for() {
+        let advice = RefusalKind::RateLimited(RetryAfter::Unstated).advice();
+        assert!(advice.starts_with("wait") && !advice.contains("spread"), "{advice}");
     }
 
     #[test]
