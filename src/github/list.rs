@@ -71,6 +71,14 @@ pub struct List<T> {
 /// The size of a page that is asked for.
 pub(super) const PAGE_SIZE: usize = 100;
 
+/// What comes after a page.
+enum Next {
+    Nothing,
+    Page(String),
+    /// More, at an address that can't be asked.
+    Elsewhere,
+}
+
 /// How much of a list to read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pages(usize);
@@ -138,18 +146,26 @@ impl Client {
                 return Ok(Conditional::NotModified);
             };
             list.extend(&call, &answer)?;
-            let next = next_page(answer.headers()).filter(|next| self.base.owns(next));
-            let Some(next) = next else {
-                // What comes after a full page leaves its tag as it was.
-                let is_full = list.items.len() + list.undecodable >= PAGE_SIZE;
-                list.etag = etag(&answer).filter(|_| page == 0 && !is_full);
-                return Ok(conditional(Some(list.finished(false))));
+            let next = match self.next(&call, &answer) {
+                Next::Nothing => {
+                    // What comes after a full page leaves its tag as it was.
+                    let is_full = list.items.len() + list.undecodable >= PAGE_SIZE;
+                    list.etag = etag(&answer).filter(|_| page == 0 && !is_full);
+                    return Ok(conditional(Some(list.finished(false))));
+                }
+                Next::Page(next) => Some(next),
+                Next::Elsewhere => None,
             };
             let newest = list.items.iter().rev().find_map(&time);
             let newest = newest.filter(|newest| newest.as_second() > since.as_second());
             since = newest.unwrap_or(since);
+            let url = match (newest, next) {
+                (Some(newest), _) => from(newest)?,
+                (None, Some(next)) => next,
+                (None, None) => break,
+            };
             call = Call {
-                url: newest.map_or(Ok(next), &from)?,
+                url,
                 etag: None,
                 ..call
             };
@@ -187,21 +203,39 @@ impl Client {
             if page == 0 {
                 list.etag = etag(&answer);
             }
-            let next = next_page(answer.headers()).filter(|_| !list.items.last().is_some_and(&enough));
-            let Some(next) = next else {
+            if list.items.last().is_some_and(&enough) {
                 return Ok(Some(list.finished(false)));
-            };
-            if !self.base.owns(&next) {
-                break;
             }
-            list.rest = Some(next.clone());
+            let url = match self.next(&call, &answer) {
+                Next::Nothing => return Ok(Some(list.finished(false))),
+                Next::Page(url) => url,
+                Next::Elsewhere => {
+                    list.rest = None;
+                    break;
+                }
+            };
+            list.rest = Some(url.clone());
             call = Call {
-                url: next,
+                url,
                 etag: None,
                 ..call
             };
         }
         Ok(Some(list.finished(true)))
+    }
+
+    /// The token goes to the API's own address only. Behind a proxy that does not rewrite links, a link leads past it: then
+    /// what it asks for is asked for where the page before was.
+    fn next(&self, call: &Call<'_>, answer: &Response<Bytes>) -> Next {
+        let Some(link) = next_page(answer.headers()) else {
+            return Next::Nothing;
+        };
+        if self.base.owns(&link) {
+            return Next::Page(link);
+        }
+        let path = call.url.split('?').next().unwrap_or_default();
+        link.split_once('?')
+            .map_or(Next::Elsewhere, |(_, query)| Next::Page(format!("{path}?{query}")))
     }
 }
 

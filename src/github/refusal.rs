@@ -100,7 +100,9 @@ impl RefusalKind {
             Self::Gone => "nothing more can be done with it",
             Self::Moved { .. } => "write the repository's new name",
             Self::Invalid => "correct what GitHub names",
-            Self::RateLimited(_) => "wait; who shares this user's tokens shares the limit, and more tokens to exceed it are against GitHub's terms",
+            Self::RateLimited(_) => {
+                "wait; who shares this user's tokens shares the limit, and more tokens to exceed it are against GitHub's terms"
+            }
         }
     }
 }

@@ -111,20 +111,34 @@ async fn a_list_without_end_is_cut_and_says_so() {
     assert_eq!(list.etag, None);
 }
 
+/// A proxy may leave GitHub's own address in links.
 #[tokio::test]
-async fn the_token_goes_to_no_other_host() {
+async fn the_token_goes_to_no_other_host_and_nothing_is_lost() {
     for link in [
-        r#"<https://acme.example/agents/tasks?page=2>; rel="next""#,
+        r#"<https://acme.example/repositories/1/tasks?page=2>; rel="next""#,
         r#"<http://api.github.com/agents/tasks?page=2>; rel="next""#,
         r#"<https://api.github.com@acme.example/?page=2>; rel="next""#,
+        r#"</agents/tasks?page=2>; rel="next""#,
     ] {
-        let (list, targets) = list(vec![page(&["1"], &[("link", link)])]).await;
-        assert_eq!(
-            (ids(&list), targets.len(), list.truncated),
-            (vec!["1"], 1, true),
-            "{link}"
-        );
+        let transport = Scripted::answering([page(&["1"], &[("link", link)]), page(&["2"], &[])]);
+        let Listed::Tasks(list) = transport.client().list_tasks(&token(), QUERY, None).await.unwrap() else {
+            panic!("{link}")
+        };
+        assert_eq!((ids(&list), list.is_whole()), (vec!["1", "2"], true), "{link}");
+        assert_eq!(transport.targets()[1], "/agents/tasks?page=2");
+        for (request, _) in transport.requests() {
+            assert_eq!(request.uri().host(), Some("api.github.com"), "{link}");
+            assert_eq!(request.uri().scheme_str(), Some("https"), "{link}");
+        }
     }
+}
+
+#[tokio::test]
+async fn a_list_that_goes_on_nobody_knows_where_is_cut_and_says_so() {
+    let link = r#"<https://acme.example/agents/tasks>; rel="next""#;
+    let (list, targets) = list(vec![page(&["1"], &[("link", link)])]).await;
+    assert_eq!((ids(&list), targets.len(), list.truncated), (vec!["1"], 1, true));
+    assert_eq!(list.rest, None);
 }
 
 #[tokio::test]

@@ -242,27 +242,51 @@ async fn the_record_is_read_in_parts_as_far_as_it_is_shown() {
 /// A list that moves while it is read: each page begins where the one before ended, not at a number.
 #[tokio::test(start_paused = true)]
 async fn what_changes_while_a_list_is_read_hides_nothing() {
-    let page = |numbers: std::ops::Range<u64>, more: bool| {
+    let start = at("2026-11-22T06:00:00Z");
+    let page = |numbers: std::ops::Range<u64>, next: &str| {
         let issues: Vec<_> = numbers
             .map(|number| {
-                let updated = at("2026-11-22T06:00:00Z") + SignedDuration::from_secs(i64::try_from(number).unwrap());
+                let updated = start + SignedDuration::from_secs(i64::try_from(number).unwrap());
                 serde_json::json!({"id": number, "number": number, "updated_at": updated.to_string()})
             })
             .collect();
-        let next = "<https://api.github.com/repositories/1/issues?page=2>; rel=\"next\"";
-        let link = if more { vec![("link", next)] } else { vec![] };
-        answer(200, &link, &serde_json::to_string(&issues).unwrap())
+        let link = format!("<{next}>; rel=\"next\"");
+        let links = [("link", link.as_str())];
+        let links = if next.is_empty() { &[] } else { &links[..] };
+        answer(200, links, &serde_json::to_string(&issues).unwrap())
     };
-    let scripted = Scripted::answering([page(0..100, true), page(99..150, false)]);
-    let client = scripted.client();
-    let start = at("2026-11-22T06:00:00Z");
-    let (issues, tag) = fresh(client.list_issues(&token(), &repo(), start, None).await.unwrap());
-    assert_eq!((issues.len(), tag), (151, None));
-    let asked = scripted.targets();
-    assert!(
-        asked[1].contains("since=2026-11-22T06%3A01%3A39Z") && !asked[1].contains("page=2"),
-        "{asked:?}"
-    );
+    // The second is what a proxy leaves of a link that it does not rewrite.
+    for host in ["https://api.github.com", "https://acme.example"] {
+        let next = format!("{host}/repositories/1/issues?page=2");
+        let scripted = Scripted::answering([page(0..100, &next), page(99..150, "")]);
+        let (issues, tag) = fresh(
+            scripted
+                .client()
+                .list_issues(&token(), &repo(), start, None)
+                .await
+                .unwrap(),
+        );
+        assert_eq!((issues.len(), tag), (151, None), "{host}");
+        let asked = scripted.targets();
+        assert!(
+            asked[1].contains("since=2026-11-22T06%3A01%3A39Z") && !asked[1].contains("page=2"),
+            "{asked:?}"
+        );
+    }
+    // Of one time, the next page alone goes on; where nobody can ask for it, the list says that there is more.
+    let table = [
+        ("https://acme.example/issues?page=2", vec![page(1..2, "")], (2, false)),
+        ("https://acme.example/issues", vec![], (1, true)),
+    ];
+    for (next, rest, expected) in table {
+        let answers = [page(0..1, next)].into_iter().chain(rest);
+        let scripted = Scripted::answering(answers);
+        let listed = scripted.client().list_issues(&token(), &repo(), start, None).await;
+        let Conditional::Fresh { value, .. } = listed.unwrap() else {
+            panic!("{next}")
+        };
+        assert_eq!((value.items.len(), value.truncated), expected, "{next}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
