@@ -15,7 +15,7 @@ use crate::domain::pattern::{Case, Pattern};
 use crate::domain::repository::Repository;
 
 use super::conditions::condition;
-use super::credential::{Usability, usability};
+use super::credential::{Usability, choice, usability};
 use super::redelivery::{self, DeliveryFacts, Lack};
 use super::world::{CredentialKey, ObjectKey, World};
 use super::{Action, Planned, Subject, Why};
@@ -106,7 +106,7 @@ fn concerned(world: &World, source: &WebhookSource) -> BTreeSet<(CredentialKey, 
     let automations = world.automations_in(&namespace).map(|(_, automation)| automation);
     let wanted = automations.filter(|automation| redelivery::is_wanted_by(automation));
     let of = wanted.filter_map(|automation| {
-        let key = CredentialKey::of_automation(automation);
+        let key = choice::reader(world, automation);
         let repository = Repository::parse(&automation.spec.repository).ok()?;
         let is_usable = !matches!(usability(&key, world.credentials.get(&key)), Usability::Unusable(_));
         let is_taken = patterns.iter().any(|pattern| pattern.matches(repository.as_str()));

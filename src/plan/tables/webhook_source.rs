@@ -4,6 +4,7 @@ use crate::api::WebhookSource;
 use crate::domain::repository::Repository;
 use crate::plan::plan;
 use crate::plan::redelivery::{Attempt, DeliveryFacts, Lack};
+use crate::plan::world::Verification;
 
 use super::event::on;
 use super::*;
@@ -163,4 +164,40 @@ fn a_credential_that_can_t_be_used_is_told_elsewhere_and_many_repositories_are_c
         many.contains("acme/r2") && !many.contains("acme/r3") && many.ends_with("; and 2 more"),
         "{many}"
     );
+}
+
+/// Deliveries are listed with the credential that reads.
+#[test]
+fn where_another_credential_reads_its_word_is_told() {
+    let fine = "Redelivery=True Ready: what does not arrive is asked for again";
+    let unseen = "Redelivery=False PermissionDenied: the token in Secret token-1 may not see the webhooks of acme/api: give \
+                  it \"Webhooks: read and write\"";
+    let table = [
+        ("the first reads, and nothing is known of it", true, None, "nothing"),
+        ("the other reads", false, None, fine),
+        ("the other may not", false, Some(Lack::Read), unseen),
+    ];
+    for (what, first_works, lack, expected) in table {
+        let said = told_in("null", |w| {
+            let mut automation = on(HEARD);
+            automation.spec.credentials.alternates = vec![credential(1).secret];
+            w.put_automation(automation);
+            let repository = Repository::parse("acme/api").unwrap();
+            for index in [0, 1] {
+                let verification = Verification {
+                    checked_at: at(0),
+                    resource_version: "7".to_owned(),
+                    result: Ok(()),
+                };
+                w.repositories
+                    .insert((credential(index), repository.clone()), verification);
+            }
+            if !first_works {
+                w.credentials.get_mut(&credential(0)).unwrap().secret = Some(SecretState::Missing);
+            }
+            w.deliveries
+                .insert((credential(1), repository), facts(lack, &[]).unwrap());
+        });
+        assert_eq!(said, expected, "{what}");
+    }
 }
