@@ -62,7 +62,8 @@ pub(super) struct Receiving {
     /// The largest body of a webhook: 1MiB, or a number of bytes; up to 25MiB, which is GitHub's own limit.
     #[arg(long, default_value = "1MiB", value_parser = size, value_name = "SIZE")]
     webhook_max_body: usize,
-    /// Webhooks that are received at once; further ones are told to come again.
+    /// Webhooks that are handled at once; further ones are told to come again. Together, bodies take no more than so many of
+    /// the largest.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..), value_name = "NUMBER")]
     webhook_max_concurrent: u16,
 }

@@ -5,7 +5,7 @@
 //! and can deliver again; a task's name follows from its cause, so that doing it twice makes one task.
 //!
 //! A request comes from anyone until its signature has been checked. Until then nothing of it is parsed, looked up beyond
-//! the source it names, or told back, and what it may take is bounded: bytes, time, and how many of it there are at once.
+//! the source it names, or told back, and what it may take is bounded: bytes, time, and room among others.
 //!
 //! The [`receiver`] goes through a request in order; [`serve`] has the connections and [`tls`] their certificate;
 //! [`signature`], [`limits`], [`sources`] and [`secrets`] are the steps on the way; [`cluster`] is what an event comes to.

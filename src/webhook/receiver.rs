@@ -15,7 +15,7 @@ use crate::domain::outside::{MAX_DEPTH, PayloadError, parse_payload};
 use crate::domain::repository::Repository;
 use crate::plan::ObjectKey;
 
-use super::limits::{Unread, let_pass, read};
+use super::limits::{Held, Unread, let_pass, read};
 use super::metrics::Metrics;
 use super::signature::Signature;
 use super::sources::Source;
@@ -31,7 +31,10 @@ pub struct Receiver<H> {
     sources: Arc<Sources>,
     handler: Arc<H>,
     pub(super) limits: Limits,
-    room: Semaphore,
+    /// For bodies, in bytes.
+    bodies: Semaphore,
+    /// For events that are handled.
+    events: Semaphore,
     metrics: Metrics,
 }
 
@@ -56,7 +59,8 @@ impl<H: Handler> Receiver<H> {
         Self {
             sources,
             handler,
-            room: Semaphore::new(limits.concurrent),
+            bodies: limits.room(),
+            events: Semaphore::new(limits.concurrent),
             limits,
             metrics,
         }
@@ -73,11 +77,6 @@ impl<H: Handler> Receiver<H> {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let Ok(_room) = self.room.try_acquire() else {
-            let busy = unavailable("too many requests at once", "busy");
-            self.metrics.answered(None, busy.result, std::time::Duration::ZERO);
-            return busy.response();
-        };
         let (began, mut known) = (Instant::now(), None);
         self.metrics.in_flight.inc();
         let answer = timeout(self.limits.whole, self.judge(request, &mut known)).await;
@@ -93,10 +92,15 @@ impl<H: Handler> Receiver<H> {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        match self.verify(request, known).await {
-            Ok((source, delivery)) => self.decide(&source, delivery, known).await,
-            Err(answer) => answer,
-        }
+        let (source, delivery) = match self.verify(request, known).await {
+            Ok(verified) => verified,
+            Err(answer) => return answer,
+        };
+        // Who can't sign keeps nobody from this.
+        let Ok(_room) = self.events.try_acquire() else {
+            return busy();
+        };
+        self.decide(&source, delivery, known).await
     }
 
     /// Everything that is done before the body is parsed.
@@ -104,7 +108,7 @@ impl<H: Handler> Receiver<H> {
         &self,
         request: Request<B>,
         known: &mut Option<Known>,
-    ) -> Result<(Arc<Source>, (Delivery, Bytes)), Answer>
+    ) -> Result<(Arc<Source>, (Delivery, Held<'_>)), Answer>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -136,10 +140,10 @@ impl<H: Handler> Receiver<H> {
                 "media_type",
             ));
         }
-        let bytes = match read(&mut body, &self.limits).await {
-            Ok(bytes) => bytes,
+        let held = match read(&mut body, &self.limits, &self.bodies).await {
+            Ok(held) => held,
             Err(unread) => {
-                if unread == Unread::TooLarge {
+                if matches!(unread, Unread::TooLarge | Unread::NoRoom) {
                     let_pass(&mut body).await;
                 }
                 return Err(self.unread(unread));
@@ -148,7 +152,7 @@ impl<H: Handler> Receiver<H> {
         let Some(signature) = Signature::of(&head.headers) else {
             return Err(unsigned());
         };
-        let signed = self.sources.signed(&source, &signature, &bytes).await;
+        let signed = self.sources.signed(&source, &signature, &held.bytes).await;
         let signed = signed.map_err(|_| unavailable("the webhook's secret can't be read now", "no_secret"))?;
         let accepted = signed.ok_or_else(unsigned)?;
         let event = one(&head.headers, "x-github-event", is_event).ok_or_else(|| {
@@ -171,13 +175,13 @@ impl<H: Handler> Receiver<H> {
             id,
             action: None,
         });
-        Ok((accepted, (delivery, bytes)))
+        Ok((accepted, (delivery, held)))
     }
 
     async fn decide(
         &self,
         source: &Source,
-        (mut delivery, bytes): (Delivery, Bytes),
+        (mut delivery, held): (Delivery, Held<'_>),
         known: &mut Option<Known>,
     ) -> Answer {
         if delivery.event == "ping" {
@@ -188,11 +192,11 @@ impl<H: Handler> Receiver<H> {
                 result: "ping",
             };
         }
-        delivery.payload = match parse(&bytes) {
+        delivery.payload = match parse(&held.bytes) {
             Ok(payload) => payload,
             Err(problem) => return refused(StatusCode::BAD_REQUEST, problem, "not_json"),
         };
-        drop(bytes);
+        drop(held);
         let action = delivery.payload.get("action").and_then(Value::as_str);
         if let Some(known) = known {
             known.action = action.filter(|action| is_event(action)).map(str::to_owned);
@@ -231,6 +235,7 @@ impl<H: Handler> Receiver<H> {
             ),
             Unread::TooSlow => refused(StatusCode::REQUEST_TIMEOUT, "the body took too long", "too_slow"),
             Unread::CutShort => refused(StatusCode::BAD_REQUEST, "the body ends too early", "cut_short"),
+            Unread::NoRoom => busy(),
         }
     }
 }
@@ -267,6 +272,10 @@ fn unsigned() -> Answer {
 
 fn unavailable(reason: &str, result: &'static str) -> Answer {
     refused(StatusCode::SERVICE_UNAVAILABLE, reason, result)
+}
+
+fn busy() -> Answer {
+    unavailable("too many requests at once", "busy")
 }
 
 fn nothing(reason: &str) -> Answer {

@@ -139,6 +139,25 @@ async fn how_many_at_once() {
     assert_eq!(recorder.heard(), 3);
 }
 
+/// Bodies that come slowly, or never, from whom nobody knows.
+#[tokio::test]
+async fn who_sends_slowly_keeps_nobody_out() {
+    let limits = Limits {
+        concurrent: 2,
+        ..Limits::default()
+    };
+    let (stage, recorder) = recorded(limits).await;
+    let head = format!("{}Content-Length: 40\r\n\r\n{{\"action\"", event(100).head());
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(stage.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    assert_eq!(stage.send(&event(100)).await.status, 202);
+    assert_eq!(recorder.heard(), 1);
+}
+
 #[tokio::test]
 async fn what_is_under_way_is_ended_before_it_stops() {
     let (mut stage, recorder) = recorded(Limits::default()).await;
