@@ -1,5 +1,6 @@
 //! A request, step by step. What is cheap and tells nothing comes first; nothing of a body is parsed before its signature
-//! has been checked; a source that is not there and a signature that is wrong are answered alike.
+//! has been checked; a source that is not there and a signature that is wrong are answered alike, for as long as the
+//! source's secrets can be read.
 
 use std::sync::Arc;
 

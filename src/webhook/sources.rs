@@ -108,7 +108,8 @@ impl Sources {
     }
 
     /// The source, if there is one and one of its secrets made the signature. Work is done for one that is not there, too,
-    /// so that nobody learns which there are.
+    /// so that little is learned of which there are. While a secret can't be read that can't be hidden: who signed rightly
+    /// has to hear that it is no fault of the signature.
     pub async fn signed(
         &self,
         key: &ObjectKey,
