@@ -3,7 +3,8 @@
 //!
 //! A new pair is known to nobody else, so it is written for as long as the refresh token that it came from is in the
 //! Secret, whoever leads meanwhile: the claim makes this process the one that may. What a person has put there instead
-//! stays.
+//! stays. Where the API server forbids it, the automations are told, and the credential does not wait for it: the Secret's
+//! watch tells when the pair is there.
 
 mod exchange;
 
@@ -16,6 +17,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use crate::github::{Grant, Pair, RefreshOutcome, Token};
 use crate::observe::Update;
@@ -61,17 +63,29 @@ impl Executor {
             Err(done) => return done,
         };
         self.wrote_beside(&key, claimed.resource_version());
+        let (forbidden, is_forbidden) = oneshot::channel();
+        let spent = claim.refresh_token.clone();
         let exchange = Exchange {
             github: self.github.clone(),
             clock: self.clock.clone(),
             credential: key.to_string(),
             api,
             claim,
+            forbidden: Some(forbidden),
         };
         // It goes on by itself when the term of leadership that it began in ends: the answer comes once.
-        match tokio::spawn(exchange.run(grant, claimed)).await {
-            Ok((outcome, settled)) => self.conclude(&key, outcome, settled),
-            Err(_) => Done::failed(Failure::Credential),
+        let mut exchanged = tokio::spawn(exchange.run(grant, claimed.clone()));
+        tokio::select! {
+            biased;
+            ended = &mut exchanged => match ended {
+                Ok((outcome, settled)) => self.conclude(&key, outcome, settled),
+                Err(_) => Done::failed(Failure::Credential),
+            },
+            Ok(()) = is_forbidden => {
+                let mut updates = self.take_secret(&key, Some(&claimed));
+                updates.push(Update::Unwritten(key, spent));
+                Done { updates, failure: None }
+            }
         }
     }
 

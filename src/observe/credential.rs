@@ -41,6 +41,10 @@ pub(super) fn about(world: &mut World, update: Update) -> Vec<Subject> {
             world.credentials.entry(key.clone()).or_default().unwritable = Some((version, at));
             (key, true)
         }
+        Update::Unwritten(key, spent) => {
+            world.credentials.entry(key.clone()).or_default().unwritten = Some(spent);
+            (key, true)
+        }
         Update::Postponed(key, at) => {
             let credential = world.credentials.entry(key.clone()).or_default();
             let times = credential.postponed.map_or(0, |(_, times)| times);

@@ -56,6 +56,8 @@ pub enum Update {
     Refresh(CredentialKey, Option<Box<Refresh>>),
     /// The API server does not let the controller write this version of the Secret.
     Unwritable(CredentialKey, String, Timestamp),
+    /// This process has the successor of the refresh token of this digest, and may not write it into the Secret.
+    Unwritten(CredentialKey, String),
     /// An exchange came to nothing: it was certainly not sent, or GitHub asked to wait.
     Postponed(CredentialKey, Timestamp),
     /// The token of one version of the Secret was exchanged for that of another.
@@ -294,6 +296,7 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
         Update::Secret(..)
         | Update::Refresh(..)
         | Update::Unwritable(..)
+        | Update::Unwritten(..)
         | Update::Postponed(..)
         | Update::Renewed(..)
         | Update::Rejected(..)

@@ -174,6 +174,14 @@ pub fn stalled(key: &CredentialKey, credential: &Credential) -> Option<Why> {
                      {CLIENT_SECRET}, or {again}"
                 ),
             )),
+            None if credential.unwritten.as_ref() == Some(&claim.refresh_token) => Some(Why::new(
+                Reason::RefreshForbidden,
+                format!(
+                    "the controller holds the next token of Secret {name} and may not write it there: {}; it is lost if the \
+                     controller's pod ends before that, and then {again}",
+                    patch(name)
+                ),
+            )),
             None if under_way(credential).is_some() => None,
             None => Some(Why::new(
                 Reason::RefreshOutcomeUnknown,
@@ -200,11 +208,18 @@ pub fn stalled(key: &CredentialKey, credential: &Credential) -> Option<Why> {
     }
     unwritable(credential, refresh).map(|_| {
         let message = format!(
-            "the controller may not write Secret {name}, and so can't refresh its token: in a Role of this namespace, grant \
-             its ServiceAccount {{apiGroups: [\"\"], resources: [secrets], resourceNames: [{name}], verbs: [patch]}}"
+            "the controller may not write Secret {name}, and so can't refresh its token: {}",
+            patch(name)
         );
         Why::new(Reason::RefreshForbidden, message)
     })
+}
+
+fn patch(name: &str) -> String {
+    format!(
+        "in a Role of this namespace, grant its ServiceAccount {{apiGroups: [\"\"], resources: [secrets], resourceNames: \
+         [{name}], verbs: [patch]}}"
+    )
 }
 
 /// What may come of a token that GitHub refused, that has expired, or that is not there yet.

@@ -50,6 +50,8 @@ pub enum Mishap {
     Late(Duration),
     /// The API server says that it is too busy.
     Busy,
+    /// The API server forbids it.
+    Forbidden,
 }
 
 /// Decides about each request, in order.
@@ -230,7 +232,8 @@ impl Service<Request<Body>> for ApiServer {
                 Box::pin(pending())
             }
             Fate::Mishap(Mishap::Refused) => failed("connection refused"),
-            Fate::Mishap(Mishap::Busy) => Box::pin(async { Ok(busy()) }),
+            Fate::Mishap(Mishap::Busy) => Box::pin(async { Ok(declined(429, "TooManyRequests")) }),
+            Fate::Mishap(Mishap::Forbidden) => Box::pin(async { Ok(declined(403, "Forbidden")) }),
             Fate::Mishap(Mishap::AnswerLost) => Box::pin(async move {
                 drop(service.call(request).await);
                 Err(BoxError::from("connection reset"))
@@ -318,7 +321,7 @@ fn carried(
             unheard(delay, async move { drop(deed.await) });
             Box::pin(pending())
         }
-        Fate::Mishap(Mishap::Refused | Mishap::Busy) => {
+        Fate::Mishap(Mishap::Refused | Mishap::Busy | Mishap::Forbidden) => {
             Box::pin(async { Err(TransportError::NeverSent("connection refused".to_owned())) })
         }
         Fate::Mishap(Mishap::AnswerLost) => Box::pin(async move {
@@ -351,14 +354,14 @@ fn failed(reason: &'static str) -> Answered {
     Box::pin(async move { Err(BoxError::from(reason)) })
 }
 
-fn busy() -> Response<ResponseBody> {
+fn declined(code: u16, reason: &str) -> Response<ResponseBody> {
     use http_body_util::{BodyExt, Full};
-    let status = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"TooManyRequests","code":429,"message":"too many requests"}"#;
-    let body = Full::new(Bytes::from_static(status.as_bytes()))
-        .map_err(BoxError::from)
-        .boxed_unsync();
+    let status = format!(
+        r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"{reason}","code":{code},"message":"no"}}"#
+    );
+    let body = Full::new(Bytes::from(status)).map_err(BoxError::from).boxed_unsync();
     Response::builder()
-        .status(429)
+        .status(code)
         .header("content-type", "application/json")
         .body(body)
         .unwrap()

@@ -379,6 +379,31 @@ async fn a_new_pair_is_written_by_who_has_it_whoever_leads() {
     new.terminate().await;
 }
 
+/// Between the claim and the write somebody took the right away. Who has the pair says so, and writes it once it may.
+#[tokio::test(start_paused = true)]
+async fn a_new_pair_that_may_not_be_written_is_told_of_and_not_lost() {
+    let mut stage = stage().await;
+    let (is_let, tries) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (may, tried, mut has_claimed) = (is_let.clone(), tries.clone(), false);
+    let process = stage.process(Network::in_weather(Box::new(move |sent: &Sent| {
+        has_claimed |= sent.what == "sign-in";
+        let is_forbidden = has_claimed && sent.is_write && sent.what == "secrets" && !may.load(Ordering::Relaxed);
+        tried.fetch_add(usize::from(is_forbidden), Ordering::Relaxed);
+        is_forbidden.then_some(Mishap::Forbidden)
+    })));
+    until_standing(&stage, "False RefreshForbidden").await;
+    stage.until(60 * MINUTE).await;
+    assert_eq!(standing(&stage), "False RefreshForbidden", "{:#?}", stage.trace());
+    assert_eq!((sent(&stage), is_live(&stage)), ((1, 1), false));
+    let tries = tries.load(Ordering::Relaxed);
+    assert!((10..80).contains(&tries), "{tries} tries");
+    is_let.store(true, Ordering::Relaxed);
+    until_standing(&stage, "True Ready").await;
+    assert_eq!(sent(&stage), (1, 1));
+    assert!(is_live(&stage), "{:#?}", stage.trace());
+    process.terminate().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_person_puts_there_stays() {
     let mut stage = stage().await;

@@ -5,14 +5,15 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
-use crate::execute::kubernetes::failure;
+use crate::execute::kubernetes::{failure, is};
 use crate::execute::{Clock, Failure, span};
 use crate::github::{Client as GitHub, Grant, RefreshOutcome};
 use crate::plan::refresh::{self, Claim, TOKEN};
-use crate::plan::time::add;
+use crate::plan::time::{add, backoff};
 
-use super::{WRITE_RETRY, claim_of, claim_patch, holds, pair_patch, write};
+use super::{claim_of, claim_patch, holds, pair_patch, write};
 
 /// What is no new pair is tried for this long.
 const TRIED_FOR: SignedDuration = SignedDuration::from_mins(10);
@@ -25,6 +26,8 @@ pub(super) struct Exchange {
     pub credential: String,
     pub api: Api<Secret>,
     pub claim: Claim,
+    /// Told when the API server forbids to write a new pair.
+    pub forbidden: Option<oneshot::Sender<()>>,
 }
 
 /// What became of what an answer changes in the Secret.
@@ -42,9 +45,15 @@ struct Change {
     is_precious: bool,
 }
 
+/// Something is in the way of a write: it is told of once, and waited for ever longer.
+struct Hindered<'a> {
+    credential: &'a str,
+    times: u32,
+}
+
 impl Exchange {
     /// Sends the request once, and writes what follows from its answer.
-    pub async fn run(self, grant: Grant, claimed: Secret) -> (RefreshOutcome, Settled) {
+    pub async fn run(mut self, grant: Grant, claimed: Secret) -> (RefreshOutcome, Settled) {
         let outcome = self.send(&grant).await;
         let settled = match self.change(&outcome) {
             Some(change) => self.settle(claimed, &change).await,
@@ -88,30 +97,50 @@ impl Exchange {
         Some(Change { patch, is_precious })
     }
 
-    async fn settle(&self, claimed: Secret, change: &Change) -> Settled {
+    async fn settle(&mut self, claimed: Secret, change: &Change) -> Settled {
         let until = add((self.clock)(), TRIED_FOR);
+        let mut forbidden = self.forbidden.take().filter(|_| change.is_precious);
         let mut secret = claimed;
+        let mut hindered = Hindered {
+            credential: &self.credential,
+            times: 0,
+        };
         loop {
-            let failed = match write(&self.api, &secret, &change.patch).await {
+            let error = match write(&self.api, &secret, &change.patch).await {
                 Ok(written) => return Settled::Written(written),
-                Err(error) => failure(&error),
+                Err(error) => error,
             };
+            let failed = failure(&error);
             if !change.is_precious && (self.clock)() > until {
                 return Settled::GivenUp(failed);
             }
+            if let Some(forbidden) = forbidden.take_if(|_| is(&error, 403)) {
+                let _ = forbidden.send(());
+            }
             if failed != Failure::Conflict {
-                tracing::warn!(credential = self.credential, error = %failed, "the outcome of a refresh can't be written yet");
-                tokio::time::sleep(WRITE_RETRY).await;
+                hindered.wait(&failed).await;
             }
             match self.api.get_opt(&secret.name_any()).await {
                 Ok(Some(newer)) if change.concerns(&newer, &self.claim) => secret = newer,
                 Ok(Some(newer)) if change.is_made(&newer) => return Settled::Written(newer),
                 Ok(other) => return Settled::Overtaken(other),
-                Err(error) => {
-                    tracing::warn!(credential = self.credential, error = %failure(&error), "the Secret can't be read");
-                }
+                Err(error) => hindered.wait(&failure(&error)).await,
             }
         }
+    }
+}
+
+impl Hindered<'_> {
+    async fn wait(&mut self, by: &Failure) {
+        if self.times == 0 {
+            tracing::warn!(
+                credential = self.credential,
+                error = %by,
+                "the outcome of a refresh can't be written yet; it is tried until it is"
+            );
+        }
+        tokio::time::sleep(span(backoff(self.times))).await;
+        self.times = self.times.saturating_add(1);
     }
 }
 

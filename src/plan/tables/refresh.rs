@@ -198,6 +198,37 @@ fn a_token_is_exchanged_ahead_of_its_end_by_one_and_once() {
             Some("RefreshOutcomeUnknown"),
         ),
         (
+            "the new pair may not be written",
+            |credential, terms, claim| {
+                credential.unwritten = Some(terms.refresh_token.clone());
+                *claim = Some(claimed(20));
+            },
+            "wait 20s",
+            "usable",
+            Some("RefreshForbidden"),
+        ),
+        (
+            "the new pair could still not be written",
+            |credential, terms, claim| {
+                credential.unwritten = Some(terms.refresh_token.clone());
+                credential.rejected = Some("7".to_owned());
+                *claim = Some(claimed(-5));
+            },
+            soon,
+            "RefreshForbidden",
+            Some("RefreshForbidden"),
+        ),
+        (
+            "another pair could not be written, before a person replaced it",
+            |credential, _, claim| {
+                credential.unwritten = Some("01".to_owned());
+                *claim = Some(claimed(-5));
+            },
+            rested,
+            "usable",
+            Some("RefreshOutcomeUnknown"),
+        ),
+        (
             "another's clock is a day ahead",
             |_, _, claim| *claim = Some(claimed(24 * HOUR)),
             rested,

@@ -43,6 +43,8 @@ pub struct Credential {
     pub refresh: Option<Refresh>,
     /// The Secret version that the API server did not let the controller write, and when that was.
     pub unwritable: Option<(String, Timestamp)>,
+    /// The digest of the refresh token whose successor this process has, and may not write.
+    pub unwritten: Option<String>,
     /// When the last exchange of its token came to nothing, and how many did in a row.
     pub postponed: Option<(Timestamp, u32)>,
 }
