@@ -689,7 +689,7 @@ fn who_may_see_one_namespace_sees_it_and_is_told_what_is_missing() {
     assert_eq!((code, out.as_str()), (2, ""));
     assert_eq!(
         err,
-        "error: can't list agentautomations: you may not: ask for the right to list them\n"
+        "error: can't list agentautomations: you may not: ask for that right\n"
     );
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::api::AgentTask;
 use crate::api::task::TaskStatus;
+use crate::api::{AgentTask, Reason};
 use crate::plan::world::phase;
 use crate::plan::{Action, ObjectKey, Planned, Settings, Subject, World, admission, automation, start, task};
 
@@ -47,9 +47,10 @@ fn plan_automation(world: &mut World, key: &ObjectKey, settings: &Settings, now:
         .map(|automation| automation::outlook(world, automation, now));
     let (missed_runs, next_schedule_time) = outlook.unwrap_or_default();
     let first = automation::plan(world, key, settings, now);
-    let narrowed = world
-        .automation(key)
-        .and_then(|automation| automation::narrowed(world, automation, now));
+    // What can't run at all has more to mend than that.
+    let runs = first.reasons.iter().all(|why| why.reason == Reason::Ready);
+    let automation = world.automation(key).filter(|_| runs);
+    let narrowed = automation.and_then(|automation| automation::narrowed(world, automation, now));
     let reasons = first.reasons.iter().cloned().chain(narrowed);
     let reasons = reasons.map(Because::from).collect();
     let mut actions = carry_out_all(world, key, first);

@@ -38,7 +38,7 @@ fn summary(outcome: &StartOutcome) -> String {
 #[tokio::test]
 async fn only_a_proof_is_believed() {
     let task = r#"{"id":"t-1","state":"queued","created_at":"2026-01-01T00:00:00Z"}"#;
-    let table: [(u16, Headers, &str, &str); 31] = [
+    let table: [(u16, Headers, &str, &str); 32] = [
         (201, &[], task, "created t-1 queued"),
         (200, &[], task, "created t-1 queued"),
         (202, &[], r#"{"id":17,"state":"paused"}"#, "created 17 paused"),
