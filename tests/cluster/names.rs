@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use agent_automation::plan::naming;
 use harness::control_plane::{CONTROLLER_ACCOUNT, CONTROLLER_NAMESPACE, ControlPlane, shared, stdout_of};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::eventually;
@@ -158,6 +160,41 @@ async fn who_asks_for_a_task_is_who_it_says() {
         assert!(
             said.contains(told) && said.is_empty() == told.is_empty(),
             "{who}: {task}: {said}"
+        );
+    }
+}
+
+/// Anybody can work out what the controller will call a task.
+#[tokio::test]
+async fn nobody_else_gives_a_task_a_name_that_the_controller_gives() {
+    let desk = Desk::open().await;
+    let scheduled = naming::scheduled_task("fix", "uid", "tick", Timestamp::UNIX_EPOCH);
+    let of_an_event = naming::event_task("weekly-deps", "uid", "new", "issue 7 opened");
+    let taken = "ends as the names do that the controller gives: write metadata.generateName: fix-";
+    let table = [
+        ("developer", "name", scheduled.as_str(), taken),
+        ("developer", "name", of_an_event.as_str(), taken),
+        ("developer", "name", "fix-incident", taken),
+        ("developer", "generateName", "fix-bcd", taken),
+        ("portal", "name", scheduled.as_str(), taken),
+        ("developer", "generateName", "fix-", ""),
+        ("developer", "generateName", "weekly-deps-", ""),
+        ("developer", "name", "fix", ""),
+        ("developer", "name", "fix-20261122", ""),
+        ("developer", "name", "fix-update-package", ""),
+        ("portal", "name", "fix-550e8400-e29b-41d4-a716-446655440000", ""),
+        ("controller", "name", scheduled.as_str(), ""),
+    ];
+    for (who, field, name, told) in table {
+        let mut task = match who {
+            "controller" => desk.task(&decided(), &json!({})),
+            _ => desk.request(&desk.user(who), None),
+        };
+        task["metadata"] = json!({field: name});
+        let said = desk.create(who, &task, true).await.err().unwrap_or_default();
+        assert!(
+            said.contains(told) && said.is_empty() == told.is_empty(),
+            "{who}: {field} {name}: {said}"
         );
     }
 }
