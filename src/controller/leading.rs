@@ -501,12 +501,14 @@ impl<'a> Leading<'a> {
     }
 }
 
-/// In their order. Where one fails, others of its kind are left for the next time.
+/// In their order. Where one fails for what concerns others too, those of its kind are left for the next time.
 async fn carry_out(executor: Arc<Executor>, subject: Subject, said: Option<Said>, steps: Vec<Step>) -> Ended {
     let mut all: Vec<(&'static str, Done)> = Vec::new();
     for step in steps {
         let name = step.action.name();
-        if all.iter().any(|(tried, done)| *tried == name && done.failure.is_some()) {
+        let failed =
+            |(tried, done): &(&str, Done)| *tried == name && done.failure.as_ref().is_some_and(Failure::is_common);
+        if all.iter().any(failed) {
             continue;
         }
         all.push((name, Box::pin(executor.carry_out(step)).await));

@@ -18,7 +18,7 @@ use crate::api::{AgentAutomation, AgentTask, WebhookSource};
 use crate::github::Token;
 use crate::observe::Update;
 use crate::plan::world::SecretState;
-use crate::plan::{CredentialKey, ObjectKey};
+use crate::plan::{CredentialKey, ObjectKey, naming};
 
 use super::refresh::read_refresh;
 use super::{Done, Executor, Failure};
@@ -38,8 +38,11 @@ impl Executor {
             Ok(created) => Done::with(Update::TaskWritten(Box::new(created))),
             Err(error) if is(&error, 409) => match api.get_opt(&key.name).await {
                 Ok(there) => Done {
+                    failure: there
+                        .as_ref()
+                        .filter(|there| !naming::has_cause_of(there, &task))
+                        .map(|_| Failure::Taken(key)),
                     updates: there.into_iter().map(|task| Update::Task(Box::new(task))).collect(),
-                    failure: None,
                 },
                 Err(error) => Done::failed(failure(&error)),
             },

@@ -116,6 +116,8 @@ pub enum Failure {
     Conflict,
     #[error("the object is gone")]
     Gone,
+    #[error("task {0} has its name and was made for something else: delete that one")]
+    Taken(ObjectKey),
     #[error("leadership is lost")]
     NotLeader,
     #[error("GitHub: {message}")]
@@ -125,6 +127,12 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether the next action of the same kind would fail as well.
+    #[must_use]
+    pub fn is_common(&self) -> bool {
+        !matches!(self, Self::Taken(_))
+    }
+
     /// A name from a short list, fit for a metric's label.
     #[must_use]
     pub fn category(&self) -> &'static str {
@@ -133,6 +141,7 @@ impl Failure {
             Self::Unanswered(_) => "unanswered",
             Self::Conflict => "conflict",
             Self::Gone => "gone",
+            Self::Taken(_) => "taken",
             Self::NotLeader => "not_leader",
             Self::GitHub { category, .. } => category,
             Self::Credential => "credential",

@@ -12,7 +12,7 @@ use crate::api::task::{Follows, FollowsBecause, Phase};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 
 use super::time::add;
-use super::world::{ObjectKey, World, counts, phase};
+use super::world::{World, counts, phase};
 use super::{Action, automation, naming, request};
 
 const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_hours(6);
@@ -28,7 +28,7 @@ pub fn plan(world: &World, task: &AgentTask) -> Option<Action> {
         return None;
     }
     let retry = retry_of(world, task)?;
-    if world.task(&ObjectKey::of(&retry)).is_none() {
+    if !naming::is_made(world, &retry) {
         return Some(Action::CreateTask(Box::new(retry)));
     }
     let mut status = task.status.clone()?;

@@ -1,7 +1,8 @@
 //! What an event comes to: the automations that it concerns, by the planner over what the watches told, and their tasks,
 //! written to the API server.
 //!
-//! Every replica does this, the leader or not: a task's name follows from its cause, so the API server takes the first.
+//! Every replica does this, the leader or not: a task's name follows from its cause, so the API server takes the first. What
+//! it has under that name counts only if it is for the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{PoisonError, RwLock};
@@ -17,7 +18,7 @@ use crate::domain::event::Event;
 use crate::execute::Clock;
 use crate::observe::{Update, apply};
 use crate::plan::event::{Decision, decide};
-use crate::plan::{ObjectKey, World};
+use crate::plan::{ObjectKey, World, naming};
 
 use super::{Delivery, Handler, Outcome};
 
@@ -25,6 +26,19 @@ use super::{Delivery, Handler, Outcome};
 const TOLD: usize = 20;
 /// The most writes at once for one event.
 const WRITES: usize = 16;
+
+/// Why a task that an event causes is not there.
+#[derive(Debug, thiserror::Error)]
+enum Unwritten {
+    #[error("the API server refuses it ({0} {1})")]
+    Refused(u16, String),
+    #[error("the API server gives no answer")]
+    Unanswered,
+    #[error("somebody deleted what had its name")]
+    Gone,
+    #[error("task {0} has its name and was made for something else: delete that one")]
+    Taken(ObjectKey),
+}
 
 /// The cluster, as far as events are concerned.
 pub struct Cluster {
@@ -70,21 +84,30 @@ impl Cluster {
     }
 
     /// Of what a delivery did before this one, the rest is done.
-    async fn create(&self, tasks: Vec<AgentTask>) -> Result<Vec<ObjectKey>, kube::Error> {
+    async fn create(&self, tasks: Vec<AgentTask>) -> Result<Vec<ObjectKey>, Unwritten> {
         let writes = stream::iter(tasks).map(async |task| {
             let key = ObjectKey::of(&task);
-            let api: Api<AgentTask> = Api::namespaced(self.client.clone(), &key.namespace);
-            match api.create(&PostParams::default(), &task).await {
-                Ok(_) => Ok(key),
-                Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(key),
-                Err(error) => {
-                    tracing::warn!(task = %key, error = why(&error), "a task that an event causes was not written");
-                    Err(error)
-                }
-            }
+            let written = self.create_one(&key, &task).await;
+            written
+                .inspect_err(|problem| tracing::warn!(task = %key, error = %problem, "an event's task is not there"))?;
+            Ok(key)
         });
         let written: Vec<_> = writes.buffered(WRITES).collect().await;
         written.into_iter().collect()
+    }
+
+    async fn create_one(&self, key: &ObjectKey, task: &AgentTask) -> Result<(), Unwritten> {
+        let api: Api<AgentTask> = Api::namespaced(self.client.clone(), &key.namespace);
+        match api.create(&PostParams::default(), task).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                let there = api.get_opt(&key.name).await.map_err(|error| Unwritten::of(&error))?;
+                let there = there.ok_or(Unwritten::Gone)?;
+                let is_it = naming::has_cause_of(&there, task);
+                is_it.then_some(()).ok_or_else(|| Unwritten::Taken(key.clone()))
+            }
+            Err(error) => Err(Unwritten::of(&error)),
+        }
     }
 }
 
@@ -112,7 +135,9 @@ impl Handler for Cluster {
         }
         match self.create(tasks).await {
             Ok(tasks) => Outcome::Caused(tasks),
-            Err(_) => Outcome::Unavailable("not every task could be written: deliver it again".to_owned()),
+            Err(problem) => {
+                Outcome::Unavailable(format!("not every task could be written: {problem}; deliver it again"))
+            }
         }
     }
 }
@@ -150,11 +175,13 @@ impl Known {
     }
 }
 
-/// A refusal's sentence may quote the task, and so what people outside wrote.
-fn why(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => format!("refused: {} {}", status.code, status.reason),
-        _ => "no answer from the API server".to_owned(),
+impl Unwritten {
+    /// A refusal's sentence may quote the task, and so what people outside wrote.
+    fn of(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Refused(status.code, status.reason.clone()),
+            _ => Self::Unanswered,
+        }
     }
 }
 

@@ -344,6 +344,59 @@ fn a_controller_that_dies_at_any_write_loses_nothing_and_makes_nothing_twice() {
     assert!(deaths > 15, "only {deaths} writes were died at");
 }
 
+/// Somebody gives a task made by hand the name of what an event causes: GitHub must not hear that the event is dealt with.
+#[tokio::test(start_paused = true)]
+async fn an_event_whose_name_somebody_took_is_delivered_again_until_its_task_is_there() {
+    let stage = stage(1, "Webhook").await;
+    let (start, began) = (stage.start, tokio::time::Instant::now());
+    let connection = stage.server.connect("receiver");
+    let cluster = Arc::new(Cluster::new(
+        connection.client(),
+        Arc::new(move || start + began.elapsed()),
+    ));
+    let follows = cluster.clone();
+    let following = tokio::spawn(async move { follows.follow().await });
+    stage.until(Duration::from_secs(5)).await;
+    let deliver = async || {
+        let time = start + Duration::from_secs(5);
+        let payload = json!({
+            "action": "labeled", "label": {"name": "agent"},
+            "issue": {
+                "number": 42, "title": "It is slow", "body": "It fails",
+                "html_url": format!("https://github.com/{REPOSITORY}/issues/42"),
+                "user": {"login": "alice", "type": "User"}, "author_association": "MEMBER",
+                "labels": [{"name": "agent"}], "milestone": null, "created_at": time, "updated_at": time,
+            },
+            "repository": {"full_name": REPOSITORY}, "sender": {"login": "alice", "type": "User"},
+        });
+        let delivery = Delivery {
+            source: ObjectKey::new(NAMESPACE, "acme"),
+            event: "issues".to_owned(),
+            id: "1".to_owned(),
+            payload,
+        };
+        cluster.handle(delivery).await
+    };
+    let Outcome::Caused(made) = deliver().await else {
+        panic!("{:#?}", stage.trace())
+    };
+    let name = &made[0].name;
+    assert_eq!(deliver().await, Outcome::Caused(made.clone()), "its task is there");
+    stage.delete_task(name).await;
+    stage
+        .ask(name, json!({"automation": {"name": "fix"}, "requester": "mallory"}))
+        .await;
+    let said = deliver().await;
+    let told = format!("task {NAMESPACE}/{name} has its name");
+    assert!(
+        matches!(&said, Outcome::Unavailable(said) if said.contains(&told)),
+        "{said:?}"
+    );
+    stage.delete_task(name).await;
+    assert_eq!(deliver().await, Outcome::Caused(made), "{:#?}", stage.trace());
+    following.abort();
+}
+
 /// Two receivers, and a way to them on which deliveries are lost, doubled and late.
 struct Post {
     receivers: Vec<Arc<Cluster>>,

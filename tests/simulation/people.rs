@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use agent_automation::api::task::{APPROVED_BY_ANNOTATION, APPROVED_FOR_ANNOTATION, Phase};
 use agent_automation::api::{AgentTask, Reason};
+use agent_automation::plan::naming::scheduled_task;
 use agent_automation::simulator::{Access, Effect, Fault, Operation, Script, Token, When};
 use serde_json::json;
 
 use crate::invariants::at_rest;
 use crate::network::Network;
-use crate::stage::{Process, Stage, TOKEN, Team};
+use crate::stage::{NAMESPACE, Process, Stage, TOKEN, Team};
 
 /// So many automations, which are due together, and a controller that is up in time. Tasks take a minute.
 async fn due_together(teams: usize, cap: Option<i32>) -> (Stage, Process) {
@@ -56,6 +57,72 @@ async fn a_task_that_somebody_deletes_while_it_starts_is_not_started_again() {
     assert_eq!(stage.github.tasks().len(), 1, "{:#?}", stage.trace());
     assert_eq!(stage.tasks().len(), 0, "{:#?}", stage.trace());
     assert_eq!(at_rest(&stage, true), Vec::<String>::new());
+    process.terminate().await;
+}
+
+/// Somebody gives a task made by hand the name of what a schedule will cause, which anybody can work out.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_somebody_took_is_told_and_keeps_nothing_else_from_running() {
+    let mut stage = Stage::new(1);
+    stage.policy(None).await;
+    stage.secret().await;
+    let hourly = |name: &str| json!({"name": name, "schedule": {"cron": "@every 1h", "timeZone": "UTC"}});
+    let team = Team {
+        more: json!({"triggers": [hourly("tick"), hourly("tock")]}),
+        ..Team::new("deps")
+    };
+    let uid = stage.automation(&team).await.metadata.uid.unwrap();
+    let name = scheduled_task("deps", &uid, "tick", stage.start + Duration::from_secs(3_600));
+    stage
+        .ask(&name, json!({"automation": {"name": "deps"}, "requester": "mallory"}))
+        .await;
+    stage.until(Duration::from_secs(3_590)).await;
+    let process = stage.process(Network::new(None));
+    let ran = |stage: &Stage, trigger: &str| {
+        let tasks = stage.tasks();
+        let of_it = tasks
+            .iter()
+            .filter(|task| task.spec.is_decided() && task.spec.trigger.name == trigger);
+        of_it
+            .map(|task| task.status.as_ref().unwrap().phase)
+            .collect::<Vec<_>>()
+    };
+    let said = |stage: &Stage| {
+        let status = stage.automations()[0].status.clone().unwrap();
+        let ready = status
+            .conditions
+            .into_iter()
+            .find(|condition| condition.type_ == "Ready");
+        ready.map(|ready| (ready.reason, ready.message)).unwrap()
+    };
+    let tries = |process: &Process| {
+        let requests = process.network.requests().into_iter();
+        requests
+            .filter(|sent| sent.what == "agenttasks" && sent.method == "POST")
+            .count()
+    };
+
+    stage.until(Duration::from_secs(3_700)).await;
+    assert_eq!(ran(&stage, "tock"), [Phase::Succeeded], "{:#?}", stage.trace());
+    assert_eq!(ran(&stage, "tick"), []);
+    let (reason, message) = said(&stage);
+    assert_eq!(reason, "FailedCreate");
+    assert!(
+        message.contains(&format!("{NAMESPACE}/{name} has its name")) && message.contains("delete that one"),
+        "{message}"
+    );
+    assert!((3..=10).contains(&tries(&process)), "{}", tries(&process));
+
+    let before = tries(&process);
+    stage.until(Duration::from_secs(4_300)).await;
+    let later = tries(&process) - before;
+    assert!((8..=12).contains(&later), "once a minute: {later}");
+
+    stage.delete_task(&name).await;
+    stage.until(Duration::from_secs(4_400)).await;
+    assert_eq!(ran(&stage, "tick"), [Phase::Succeeded], "{:#?}", stage.trace());
+    assert_eq!(said(&stage).0, "Ready");
+    assert_eq!(at_rest(&stage, false), Vec::<String>::new());
     process.terminate().await;
 }
 

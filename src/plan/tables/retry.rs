@@ -120,6 +120,17 @@ fn a_retry_is_created_and_then_named_and_starts_after_its_backoff() {
         "ten minutes and up to a fifth either way: {after}"
     );
     let mut retry = (**retry).clone();
+    let mut other = due("one", retry.metadata.name.as_deref().unwrap(), -5, None);
+    other.metadata.uid = Some("uid-other".to_owned());
+    other.spec.automation.uid = String::new();
+    let named = ObjectKey::of(&other);
+    world.put_task(other);
+    assert_eq!(
+        is_retry(&world, "a"),
+        "retry 1 of a",
+        "what somebody gave its name is not it"
+    );
+    world.remove_task(&named, "uid-other");
     retry.metadata.uid = Some("uid-retry".to_owned());
     world.put_task(retry);
     assert_eq!(is_retry(&world, "a"), "names its retry");
