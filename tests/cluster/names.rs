@@ -199,6 +199,85 @@ async fn nobody_else_gives_a_task_a_name_that_the_controller_gives() {
     }
 }
 
+/// What owns a task takes it along, at work or not, and what is gone does not count against caps.
+#[tokio::test]
+async fn nobody_else_writes_what_a_task_goes_with() {
+    let desk = Desk::open().await;
+    let asked = desk
+        .create("developer", &desk.request(&desk.user("developer"), None), false)
+        .await
+        .unwrap();
+    let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "absent", "uid": "0"}]);
+    let (owned, kept) = (
+        json!({"ownerReferences": owner}),
+        json!({"finalizers": ["example.com/keep"]}),
+    );
+    let label = |automation: &Value| json!({"labels": {"agentautomation.dev/automation": automation}});
+    let (owners, finalizers) = (
+        "writes metadata.ownerReferences: leave that out",
+        "writes metadata.finalizers of a task: leave that out",
+    );
+    let collector = "--as=system:serviceaccount:kube-system:generic-garbage-collector";
+    let account = "--serviceaccount=kube-system:generic-garbage-collector";
+    desk.admin(&["create", "rolebinding", "collector", "--clusterrole=edit", account])
+        .await;
+    let patch = async |who: &str, metadata: &Value| {
+        let (task, change) = (
+            format!("agenttask/{asked}"),
+            json!({ "metadata": metadata }).to_string(),
+        );
+        let write = ["patch", &task, "--type=merge", "-p", &change];
+        if who == "collector" {
+            desk.admin(&[&write[..], &[collector]].concat()).await;
+            return String::new();
+        }
+        desk.kubectl(who, &write, "").await.err().unwrap_or_default()
+    };
+    let table = [
+        ("developer", owned.clone(), owners),
+        ("approver", owned.clone(), owners),
+        ("approver", kept.clone(), finalizers),
+        ("approver", label(&json!("other")), "a task belongs to: write fix"),
+        ("approver", json!({"labels": {"team": "a"}}), ""),
+        ("approver", label(&json!("fix")), ""),
+        ("approver", label(&Value::Null), "a task belongs to: write fix"),
+        ("collector", kept.clone(), ""),
+        ("approver", json!({"finalizers": null}), finalizers),
+        ("collector", json!({"finalizers": null}), ""),
+    ];
+    for (who, metadata, told) in table {
+        let said = patch(who, &metadata).await;
+        assert!(
+            said.contains(told) && said.is_empty() == told.is_empty(),
+            "{who}: {metadata}: {said}"
+        );
+    }
+
+    let table = [
+        (owned, owners),
+        (kept, finalizers),
+        (label(&json!("other")), "a task belongs to: write fix"),
+        (json!({"labels": {"team": "a"}}), ""),
+        (
+            json!({"labels": {"team": "b"}, "annotations": {"example.com/note": "c"}}),
+            "",
+        ),
+        (label(&json!("fix")), ""),
+    ];
+    for (metadata, told) in table {
+        let mut task = desk.request(&desk.user("developer"), None);
+        task["metadata"] = metadata;
+        task["metadata"]["name"] = json!("fix-by-hand");
+        let apply = ["apply", "-f", "-"];
+        let said = desk.kubectl("developer", &apply, &task.to_string()).await;
+        let said = said.err().unwrap_or_default();
+        assert!(
+            said.contains(told) && said.is_empty() == told.is_empty(),
+            "{task}: {said}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn who_approves_a_task_is_who_it_says_and_another() {
     let desk = Desk::open().await;
