@@ -33,8 +33,8 @@ impl Executor {
             number: said.number,
         };
         match &said.what {
-            What::Comment(comment) => self.comment(&place, task, comment).await,
-            What::Label { name, is_wanted } => self.label(&place, task, name, *is_wanted).await,
+            What::Comment(comment) => Box::pin(self.comment(&place, task, comment)).await,
+            What::Label { name, is_wanted } => Box::pin(self.label(&place, task, name, *is_wanted)).await,
         }
     }
 

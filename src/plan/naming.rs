@@ -123,7 +123,7 @@ mod tests {
         let manual =
             r#"{"name": "hand", "kind": "Manual", "scheduledTime": "2026-11-22T06:00:00Z", "id": "uid-of-it"}"#;
         decided.spec = task("uid", manual).spec;
-        let table = [
+        let table = vec![
             ("the same", task("uid", tick), tick, true),
             ("of an automation of that name before", task("other", tick), tick, false),
             (

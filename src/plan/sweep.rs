@@ -24,7 +24,7 @@ use super::spec::parse;
 use super::time::{add, again, pending};
 use super::walk::{LAG, Unseen, Walk, Wanted};
 use super::world::{CredentialKey, EventFacts, ObjectKey, World, automation_key, folded};
-use super::{Action, Planned, Settings, Subject};
+use super::{Action, Planned, Settings, Subject, naming};
 
 /// Tasks that are made in one go.
 const AT_ONCE: usize = 50;
@@ -401,7 +401,7 @@ fn missing(world: &World, decision: Decision) -> Option<AgentTask> {
         Decision::Create(task) => {
             let mut gone = world.deleted_events(&automation_key(&task));
             let is_gone = gone.any(|gone| Some(&gone.name) == task.metadata.name.as_ref());
-            (!is_gone && world.task(&ObjectKey::of(&*task)).is_none()).then_some(*task)
+            (!is_gone && !naming::is_made(world, &task)).then_some(*task)
         }
         Decision::Ignore(_) => None,
     }

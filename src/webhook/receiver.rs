@@ -141,8 +141,8 @@ impl<H: Handler> Receiver<H> {
                 "media_type",
             ));
         }
-        let held = match read(&mut body, &self.limits, &self.bodies).await {
-            Ok(held) => held,
+        let whole = match read(&mut body, &self.limits, &self.bodies).await {
+            Ok(whole) => whole,
             Err(unread) => {
                 if matches!(unread, Unread::TooLarge | Unread::NoRoom) {
                     let_pass(&mut body).await;
@@ -153,7 +153,7 @@ impl<H: Handler> Receiver<H> {
         let Some(signature) = Signature::of(&head.headers) else {
             return Err(unsigned());
         };
-        let signed = self.sources.signed(&source, &signature, &held.bytes).await;
+        let signed = self.sources.signed(&source, &signature, &whole.bytes).await;
         let signed = signed.map_err(|_| unavailable("the webhook's secret can't be read now", "no_secret"))?;
         let accepted = signed.ok_or_else(unsigned)?;
         let event = one(&head.headers, "x-github-event", is_event).ok_or_else(|| {
@@ -176,7 +176,7 @@ impl<H: Handler> Receiver<H> {
             id,
             action: None,
         });
-        Ok((accepted, (delivery, held)))
+        Ok((accepted, (delivery, whole)))
     }
 
     async fn decide(

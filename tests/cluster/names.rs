@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use agent_automation::api::task::AutomationRef;
 use agent_automation::plan::naming;
 use harness::control_plane::{CONTROLLER_ACCOUNT, CONTROLLER_NAMESPACE, ControlPlane, shared, stdout_of};
 use jiff::Timestamp;
@@ -169,7 +170,12 @@ async fn who_asks_for_a_task_is_who_it_says() {
 async fn nobody_else_gives_a_task_a_name_that_the_controller_gives() {
     let desk = Desk::open().await;
     let scheduled = naming::scheduled_task("fix", "uid", "tick", Timestamp::UNIX_EPOCH);
-    let of_an_event = naming::event_task("weekly-deps", "uid", "new", "issue 7 opened");
+    let automation = AutomationRef {
+        name: "weekly-deps".to_owned(),
+        uid: "uid".to_owned(),
+        generation: 1,
+    };
+    let of_an_event = naming::event_task(&automation, "new", "acme/api", "issue 7 opened");
     let taken = "ends as the names do that the controller gives: write metadata.generateName: fix-";
     let table = [
         ("developer", "name", scheduled.as_str(), taken),
@@ -208,7 +214,7 @@ async fn nobody_else_writes_what_a_task_goes_with() {
         .await
         .unwrap();
     let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "absent", "uid": "0"}]);
-    let (owned, kept) = (
+    let (of_another, kept) = (
         json!({"ownerReferences": owner}),
         json!({"finalizers": ["example.com/keep"]}),
     );
@@ -234,13 +240,14 @@ async fn nobody_else_writes_what_a_task_goes_with() {
         desk.kubectl(who, &write, "").await.err().unwrap_or_default()
     };
     let table = [
-        ("developer", owned.clone(), owners),
-        ("approver", owned.clone(), owners),
+        ("developer", of_another.clone(), owners),
+        ("approver", of_another.clone(), owners),
         ("approver", kept.clone(), finalizers),
         ("approver", label(&json!("other")), "a task belongs to: write fix"),
         ("approver", json!({"labels": {"team": "a"}}), ""),
         ("approver", label(&json!("fix")), ""),
         ("approver", label(&Value::Null), "a task belongs to: write fix"),
+        ("collector", json!({"ownerReferences": []}), ""),
         ("collector", kept.clone(), ""),
         ("approver", json!({"finalizers": null}), finalizers),
         ("collector", json!({"finalizers": null}), ""),
@@ -254,7 +261,7 @@ async fn nobody_else_writes_what_a_task_goes_with() {
     }
 
     let table = [
-        (owned, owners),
+        (of_another, owners),
         (kept, finalizers),
         (label(&json!("other")), "a task belongs to: write fix"),
         (json!({"labels": {"team": "a"}}), ""),

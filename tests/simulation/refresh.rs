@@ -384,11 +384,11 @@ async fn a_new_pair_is_written_by_who_has_it_whoever_leads() {
 async fn a_new_pair_that_may_not_be_written_is_told_of_and_not_lost() {
     let mut stage = stage().await;
     let (is_let, tries) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let (may, tried, mut has_claimed) = (is_let.clone(), tries.clone(), false);
+    let (may, counted, mut has_claimed) = (is_let.clone(), tries.clone(), false);
     let process = stage.process(Network::in_weather(Box::new(move |sent: &Sent| {
         has_claimed |= sent.what == "sign-in";
         let is_forbidden = has_claimed && sent.is_write && sent.what == "secrets" && !may.load(Ordering::Relaxed);
-        tried.fetch_add(usize::from(is_forbidden), Ordering::Relaxed);
+        counted.fetch_add(usize::from(is_forbidden), Ordering::Relaxed);
         is_forbidden.then_some(Mishap::Forbidden)
     })));
     until_standing(&stage, "False RefreshForbidden").await;

@@ -141,7 +141,7 @@ fn when_it_is_said() {
     let failed = after(Phase::Failed, Reason::SessionFailed);
     let retold = report::commented(&failed, &comment(&asked(failed.clone()), 1), Ok(5), at(1));
     let refused_at_the_end = labelled(&retold, false, Err(no()));
-    let table = [
+    let table = vec![
         ("nothing is said", held.clone(), 0, "comment"),
         ("it has its comment", unlabelled, 1, "set label"),
         ("it is said", known.clone(), 1, "wait"),
@@ -217,7 +217,7 @@ fn who_ends_last_removes_the_label() {
         change(&mut other);
         Some(other)
     };
-    let table = [
+    let table = vec![
         ("it is alone", None, "remove label"),
         ("another is at work", beside(Phase::Running, |_| {}), "wait"),
         ("another waits", beside(Phase::Held, |_| {}), "wait"),
@@ -229,7 +229,7 @@ fn who_ends_last_removes_the_label() {
         (
             "of another namespace",
             beside(Phase::Running, |other| {
-                other.metadata.namespace = Some("billing".to_owned())
+                other.metadata.namespace = Some("billing".to_owned());
             }),
             "wait",
         ),
@@ -256,7 +256,7 @@ fn who_ends_last_removes_the_label() {
         (
             "on another issue",
             beside(Phase::Running, |other| {
-                other.spec.trigger.event.as_mut().unwrap().number = 43
+                other.spec.trigger.event.as_mut().unwrap().number = 43;
             }),
             "remove label",
         ),
