@@ -232,7 +232,14 @@ const AUTOMATION: &[Row] = &[
     row("retry.ends"),
     row("stalePullRequest").good(&[(r#"{"after": "7d"}"#, "")]),
     row("stalePullRequest.action").with(&[("/stalePullRequest/after", r#""7d""#)]),
-    row("stalePullRequest.after").with(&[("/stalePullRequest/after", r#""7d""#)]),
+    row("stalePullRequest.after")
+        .with(&[("/stalePullRequest/after", r#""7d""#)])
+        .only(&[(r#""10s""#, ""), (r#""1h30m""#, ""), (r#""999999d999999d""#, "")])
+        .bad(&[
+            (r#""0s""#, "give people time before a pull request counts as stale"),
+            (r#""9s""#, "give people time before a pull request counts as stale"),
+            (r#""7""#, "should match"),
+        ]),
     row("startPolicy"),
     row("suspend").good(&[("true", "Suspended")]),
     row("triggers")
