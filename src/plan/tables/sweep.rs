@@ -289,6 +289,17 @@ fn a_position_moves_once_the_tasks_of_what_was_found_are_there() {
         panic!("{planned:?}");
     };
     assert_eq!(through(&world, 0), None, "its task is not there");
+    let mut taken = (**task).clone();
+    taken.metadata.uid = Some("uid-taken".to_owned());
+    taken.spec.automation.uid = String::new();
+    let name = ObjectKey::of(&taken);
+    world.put_task(taken);
+    assert_eq!(
+        next(&world, 0),
+        "CreateTask",
+        "what somebody gave its name is not its task"
+    );
+    world.remove_task(&name, "uid-taken");
     let mut made = (**task).clone();
     made.metadata.uid = Some("uid-made".to_owned());
     world.put_task(made);
