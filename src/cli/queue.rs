@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::api::task::Bound;
 use crate::api::{AgentTask, Reason};
 use crate::plan::Why;
+use crate::plan::order::priority;
 use crate::plan::world::{automation_key, phase};
 
 use super::cluster::{self, View};
@@ -142,7 +143,7 @@ fn row(
         reason: reason.to_owned(),
         message,
         bound_by,
-        priority: task.spec.priority(),
+        priority: priority(&view.world, task),
         repository: task.spec.repository.clone(),
     }
 }

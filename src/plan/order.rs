@@ -37,15 +37,26 @@ pub fn in_order(world: &World) -> Vec<(Place, &AgentTask)> {
     all
 }
 
+/// What a task's priority counts as: no more than the policies of its namespace allow.
+#[must_use]
+pub fn priority(world: &World, task: &AgentTask) -> i32 {
+    let allowed = most_urgent(world, task.metadata.namespace.as_deref().unwrap_or_default());
+    task.spec.priority().min(allowed)
+}
+
+fn most_urgent(world: &World, namespace: &str) -> i32 {
+    let ceilings = world.holding(namespace).filter_map(|policy| policy.spec().max_priority);
+    ceilings.min().unwrap_or(i32::MAX)
+}
+
 /// The tasks of an automation that wait, in order.
 #[must_use]
 pub fn line<'a>(world: &'a World, automation: &ObjectKey) -> VecDeque<(Place, &'a AgentTask)> {
-    let policies = world.holding(&automation.namespace);
-    let allowed = policies.filter_map(|policy| policy.spec().max_priority).min();
+    let allowed = most_urgent(world, &automation.namespace);
     let mut waiting: Vec<_> = world
         .waiting_of(automation)
         .map(|(key, task)| {
-            let priority = task.spec.priority().min(allowed.unwrap_or(i32::MAX));
+            let priority = task.spec.priority().min(allowed);
             ((-priority, task.spec.trigger.scheduled_time, key), task)
         })
         .collect();

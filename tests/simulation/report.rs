@@ -6,6 +6,7 @@ use agent_automation::api::task::Phase;
 use agent_automation::simulator::{
     Access, Association, CommentRecord, Effect, Failure, Fault, IssueChange, NewIssue, Operation, Repository, When,
 };
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::network::{Moment, Network, Sent};
@@ -155,27 +156,25 @@ async fn the_label_stays_until_the_last_task_of_the_issue_has_ended() {
     // One after the other.
     stage.change_policy(json!({"maxActive": 1})).await;
     let process = stage.process(Network::new(None));
-    let is_labelled = |stage: &Stage| seen(stage, number).1.contains(&"agent-at-work".to_owned());
-    stage.until(Duration::from_secs(30)).await;
-    let mut looks = 0;
-    loop {
-        let phases: Vec<_> = stage
-            .tasks()
-            .iter()
-            .filter_map(|task| Some(task.status.as_ref()?.phase))
-            .collect();
-        assert_eq!(phases.len(), 2);
-        if phases.iter().all(|phase| phase.is_ended()) {
-            break;
-        }
-        assert!(is_labelled(&stage), "{phases:?}");
-        looks += usize::from(phases.iter().any(|phase| phase.is_ended()));
-        stage.until(Duration::from_secs(2)).await;
-    }
-    assert!(looks > 0, "they ended at the same time");
-    stage.until(Duration::from_secs(MINUTE)).await;
-    assert!(!is_labelled(&stage));
+    stage.until(Duration::from_secs(5 * MINUTE)).await;
+    let ended: Vec<_> = stage
+        .tasks()
+        .iter()
+        .filter_map(|task| task.status.as_ref()?.ended_at)
+        .collect();
+    let (first, last) = (ended.iter().min().unwrap(), ended.iter().max().unwrap());
+    assert!(ended.len() == 2 && first < last, "{ended:?}");
+    let removed = done(&stage, Operation::RemoveLabel);
+    assert!(removed.len() == 1 && removed[0] >= *last, "{removed:?} {ended:?}");
+    assert!(!seen(&stage, number).1.contains(&"agent-at-work".to_owned()));
     process.terminate().await;
+}
+
+/// When this was done at GitHub.
+fn done(stage: &Stage, operation: Operation) -> Vec<Timestamp> {
+    let requests = stage.github.requests().into_iter();
+    let done = requests.filter(|request| request.operation == Some(operation) && request.status == Some(200));
+    done.map(|request| request.at).collect()
 }
 
 /// Refuses these calls.
@@ -240,13 +239,10 @@ async fn a_refused_comment_leaves_the_label_set_and_removed() {
     let (mut stage, number) = asked().await;
     refuse(&stage, &[Operation::CreateComment], 403);
     let process = stage.process(Network::new(None));
-    let at_work = "agent-at-work".to_owned();
-    stage.until(Duration::from_secs(30)).await;
-    assert!(seen(&stage, number).1.contains(&at_work));
     stage.until(Duration::from_secs(10 * MINUTE)).await;
-    let (comments, labels) = seen(&stage, number);
-    assert_eq!(comments.len(), 0);
-    assert!(!labels.contains(&at_work), "{labels:?}");
+    assert_eq!(seen(&stage, number).0.len(), 0);
+    let times = |operation| done(&stage, operation).len();
+    assert_eq!((times(Operation::AddLabels), times(Operation::RemoveLabel)), (1, 1));
     let report = stage.tasks()[0].status.clone().unwrap().report.unwrap();
     assert_eq!((report.refused.is_some(), report.label_refused), (true, None));
     process.terminate().await;
