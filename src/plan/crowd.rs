@@ -13,7 +13,7 @@ use crate::api::automation::{OnDuplicate, WhenFull};
 use crate::api::task::{FollowsBecause, Phase};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 
-use super::prospects::{is_approved, is_lost, may_start};
+use super::prospects::{is_approved, is_lost};
 use super::room::{Binding, bound_to};
 use super::world::{ObjectKey, World, phase};
 
@@ -59,7 +59,7 @@ impl Crowd {
             surplus,
             newest: waiting.last().copied().map(place),
             newest_able: newest_first()
-                .find(|task| is_able(world, automation, task, now))
+                .find(|task| is_approved(world, automation, task, now))
                 .map(place),
         }
     }
@@ -111,9 +111,4 @@ fn is_heir(world: &World, task: &AgentTask) -> bool {
         let followed = world.task(&ObjectKey::new(namespace, &*follows.name));
         follows.because == FollowsBecause::SpecChange && followed.is_some_and(|task| phase(task).is_waiting())
     })
-}
-
-/// Whether nothing but a cap keeps a task from starting.
-fn is_able(world: &World, automation: &AgentAutomation, task: &AgentTask, now: Timestamp) -> bool {
-    may_start(world, task, now) && is_approved(world, automation, task, now)
 }

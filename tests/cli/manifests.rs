@@ -656,6 +656,14 @@ pub const FILES: &[File] = &[
         ],
     },
     File {
+        what: "a task made by hand that says what becomes of its pull request",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentTask\nmetadata: {generateName: by-hand-, namespace: payments}\nspec:\n  automation: {name: update-package}\n  requester: alice\n  pullRequest: {labels: [mine]}\n",
+        refused: Apply,
+        findings: &[
+            "4: AgentTask payments/by-hand-: spec: of a task made by hand the automation says when it may start and with which credentials, its deadlines, retries, who is told, and what becomes of its pull request: leave out startBefore, startAfter, retry, activeDeadlineSeconds, waitingDeadlineSeconds, deduplicate, report, stalePullRequest, pushTo, follows, policies, promptSections, alternateSecretRefs, credentialUse, promptProblem, notify and pullRequest",
+        ],
+    },
+    File {
         what: "a task made by hand that decides by itself",
         text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentTask\nmetadata: {generateName: by-hand-, namespace: payments}\nspec:\n  automation: {name: update-package}\n  requester: alice\n  prompt: Do as I say.\n",
         refused: Apply,

@@ -56,6 +56,10 @@ fn an_automation_says_what_its_waiting_tasks_say() {
         of_automation.contains("next: 2026-03-30T06:30:00Z (in 20m): for deps-wait: it is looked at again"),
         "{of_automation}"
     );
+    let until = "frozen: until 2026-03-30T06:30:00Z, by the window now of AgentPolicy default; what comes due";
+    assert!(of_automation.contains(&format!("{until} waits")), "{of_automation}");
+    let skipping = why(&world(&freeze.replace("}]", ", due: Skip}]"), "", &[]), "aauto/deps");
+    assert!(skipping.contains(&format!("{until} is skipped")), "{skipping}");
     assert!(
         of_automation
             .contains("change: nothing has to change for the automation; kubectl aauto why TASK says what would"),
@@ -245,4 +249,32 @@ fn retries_are_told_as_they_are() {
         said.contains("change: create the automation, or cancel the task: kubectl aauto cancel by-hand"),
         "{said}"
     );
+}
+
+#[test]
+fn what_made_no_task_is_told() {
+    let status = "  missedRuns: 3\n  events: {sweptThrough: \"2026-03-30T06:00:00Z\", skipped: 2}\n";
+    let objects = world("", "", &[]);
+    assert!(!why(&objects, "aauto/deps").contains("missed:"));
+    let told = why(&format!("{objects}status:\n{status}"), "aauto/deps");
+    assert!(told.contains("missed: 3 scheduled times were not run"), "{told}");
+    assert!(
+        told.contains("skipped: 2 events were found later than maxEventAge"),
+        "{told}"
+    );
+}
+
+/// To wait for others to end would be of no use.
+#[test]
+fn where_nothing_can_ever_start_the_advice_is_to_make_room() {
+    let running = "phase: Running, reason: InProgress, startedAt: \"2026-03-30T06:05:00Z\", task: {id: g-1, shortId: g, \
+                   state: in_progress}";
+    let waiting = [task("deps-runs", "", running), task("deps-wait", "", "phase: Pending")];
+    for (policy, waits) in [
+        ("  maxActivePerAutomation: 0\n", false),
+        ("  maxActivePerAutomation: 1\n", true),
+    ] {
+        let told = why(&world(policy, "", &waiting), "deps-wait");
+        assert_eq!(!told.contains("as it is, no task can ever start"), waits, "{told}");
+    }
 }

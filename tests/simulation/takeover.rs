@@ -88,6 +88,39 @@ async fn a_write_ahead_that_arrives_when_another_leads_starts_nothing() {
     new.terminate().await;
 }
 
+/// Who leads again counts from nothing, and who does not lead tells of no task.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_leads_again_counts_each_task_once() {
+    let mut stage = Stage::new(1);
+    stage.policy(None).await;
+    stage.secret().await;
+    stage.automation(&Team::new("deps")).await;
+    stage.until(Duration::from_secs(3_605)).await;
+    let is_cut = Arc::new(AtomicBool::new(false));
+    let cut = is_cut.clone();
+    let process = stage.process(Network::in_weather(Box::new(move |sent: &Sent| {
+        (cut.load(Ordering::Relaxed) && sent.what == "leases").then_some(Mishap::Refused)
+    })));
+    let counted = || {
+        let told = process.metrics.encode().unwrap();
+        let gauges = told.lines().filter(|line| line.starts_with("agent_automation_tasks{"));
+        let values = gauges.map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap());
+        let leads = told.contains("agent_automation_leader 1\n");
+        (leads, values.sum::<i64>())
+    };
+    stage.until(Duration::from_secs(3_900)).await;
+    assert_eq!(counted(), (true, 1));
+    for term in [1, 2] {
+        is_cut.store(true, Ordering::Relaxed);
+        stage.until(Duration::from_secs(3_900 + term * 200 - 100)).await;
+        assert_eq!(counted(), (false, 0));
+        is_cut.store(false, Ordering::Relaxed);
+        stage.until(Duration::from_secs(3_900 + term * 200)).await;
+        assert_eq!(counted(), (true, 1));
+    }
+    process.terminate().await;
+}
+
 fn running(stage: &Stage) -> usize {
     let tasks = stage.tasks();
     let phases = tasks.iter().map(|task| task.status.as_ref().map(|status| status.phase));

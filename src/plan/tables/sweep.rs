@@ -68,6 +68,15 @@ fn next(world: &World, seconds: i64) -> String {
     }
 }
 
+/// The one task that is made of what was found.
+fn made_of(world: &World) -> AgentTask {
+    let planned = plan(world, &subject(), &Settings::default(), at(0));
+    let [Action::CreateTask(task)] = planned.actions.as_slice() else {
+        panic!("{planned:?}");
+    };
+    (**task).clone()
+}
+
 fn through(world: &World, seconds: i64) -> Option<(i64, i64)> {
     let automation = world.automation(&key("one")).unwrap();
     let events = sweep::status(world, automation, at(seconds))?;
@@ -284,12 +293,9 @@ fn a_position_moves_once_the_tasks_of_what_was_found_are_there() {
         w.put_automation(on(POLLED));
     });
     found(&mut world, 0, -10, vec![event()]);
-    let planned = plan(&world, &subject(), &Settings::default(), at(0));
-    let [Action::CreateTask(task)] = planned.actions.as_slice() else {
-        panic!("{planned:?}");
-    };
+    let task = made_of(&world);
     assert_eq!(through(&world, 0), None, "its task is not there");
-    let mut taken = (**task).clone();
+    let mut taken = task.clone();
     taken.metadata.uid = Some("uid-taken".to_owned());
     taken.spec.automation.uid = String::new();
     let name = ObjectKey::of(&taken);
@@ -300,7 +306,7 @@ fn a_position_moves_once_the_tasks_of_what_was_found_are_there() {
         "what somebody gave its name is not its task"
     );
     world.remove_task(&name, "uid-taken");
-    let mut made = (**task).clone();
+    let mut made = task;
     made.metadata.uid = Some("uid-made".to_owned());
     world.put_task(made);
     assert_eq!(next(&world, 0), "Settle");
@@ -366,11 +372,8 @@ fn what_somebody_deleted_before_the_position_passed_is_not_made_again() {
         w.put_automation(on(POLLED));
     });
     found(&mut world, 0, -10, vec![event()]);
-    let planned = plan(&world, &subject(), &Settings::default(), at(0));
-    let [Action::CreateTask(task)] = planned.actions.as_slice() else {
-        panic!("{planned:?}");
-    };
-    let mut made = (**task).clone();
+    let task = made_of(&world);
+    let mut made = task;
     made.metadata.uid = Some("uid-made".to_owned());
     let name = ObjectKey::of(&made);
     world.put_task(made);
