@@ -216,6 +216,47 @@ fn an_automations_tasks_newest_first() {
     assert_eq!(ask(&["history", "aauto/deps"]).1, out);
 }
 
+#[test]
+fn an_audit_has_what_caused_a_task_and_the_secret_that_it_was_started_with() {
+    let of_an_issue = r#"---
+apiVersion: agentautomation.dev/v1alpha1
+kind: AgentTask
+metadata: {name: deps-issue, namespace: payments, uid: t-issue}
+spec:
+  automation: {name: deps, uid: u-deps, generation: 3}
+  trigger: {name: label, kind: Issue, scheduledTime: "2026-03-30T06:05:00Z", id: issue 7 labeled agent 1774850700,
+            event: {action: labeled, number: 7, url: "https://github.com/acme/payments-api/issues/7", sender: mona}}
+  requester: mona
+  repository: acme/payments-api
+  baseBranch: main
+  prompt: Mend it.
+  templateDigest: d
+  secretRef: {name: token}
+  alternateSecretRefs: [{name: token-2}]
+status:
+  phase: Running
+  attempts: [{number: 1, marker: m, writtenAt: "2026-03-30T06:05:01Z", writtenBy: c, deadline: "2026-03-30T06:06:00Z",
+              secretRef: {name: token-2}}]
+"#;
+    let (code, out, err) = run(
+        &["history", "deps", "-o", "json", "-f", "-", "--now", NOW],
+        &format!("{}\n{of_an_issue}", OBJECTS.trim_end()),
+    );
+    assert_eq!(code, 0, "{err}");
+    let past: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let newest = &past[0];
+    let told = ["name", "requester", "cause", "causeUrl", "secret"].map(|field| newest[field].as_str().unwrap());
+    let expected = [
+        "deps-issue",
+        "mona",
+        "issue 7 labeled agent 1774850700",
+        "https://github.com/acme/payments-api/issues/7",
+        "token-2",
+    ];
+    assert_eq!(told, expected);
+    assert!(past[1]["cause"].is_null(), "a schedule is its own cause");
+}
+
 /// What the first of two leaves no room for is not said to be the next.
 #[test]
 fn what_waits_for_what_is_about_to_start_is_not_next() {
