@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use agent_automation::domain::prompt::hex;
 use aws_lc_rs::hmac;
@@ -13,6 +13,10 @@ use super::tasks::{automation, delivery, first_caused, labeled};
 use super::{Call, PATH, SECRET, hmac_of, whole};
 
 const CANARY: &str = "canary-of-somebody-outside";
+
+/// A line's place in the code is switched off for good where a thread that nobody listens to comes to it first, as long as
+/// there is but one subscriber (tracing-core's `has_just_one`). So somebody listens everywhere.
+static LISTENING: Once = Once::new();
 
 /// What was logged.
 #[derive(Clone, Default)]
@@ -32,6 +36,7 @@ impl io::Write for Log {
 impl Log {
     /// Everything that this thread logs from now on, down to a level.
     fn follow(level: Level) -> (Self, tracing::subscriber::DefaultGuard) {
+        LISTENING.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -119,6 +124,6 @@ async fn a_refusal_that_quotes_the_task_is_not_repeated() {
     assert_eq!(reply.status, 503);
     is_clean("the answer", &reply.body);
     let text = log.text();
-    assert!(text.contains("error=\"refused: 422 Invalid\""), "{text}");
+    assert!(text.contains("error=the API server refuses it (422 Invalid)"), "{text}");
     is_clean("the log", &text);
 }
