@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     fleet::{Fleet, Team},
-    within_deadline,
+    until_none_is_left, within_deadline,
 };
 
 /// Changes that objects must have gone through in all.
@@ -250,8 +250,13 @@ impl Stage<'_> {
             );
         }
         open_the_gate(&self.fleet.client).await;
+        let names_left = || {
+            let left = held.iter().filter(|room| self.mirror.succeeded(room).is_none());
+            left.map(|room| room.name.as_str()).collect()
+        };
+        until_none_is_left(async || names_left()).await;
         for room in &held {
-            self.starts_once(room).await;
+            self.started_as_decided(room);
         }
         for room in &others {
             assert_eq!(self.at_github(room), [], "{} started", room.name);
@@ -264,10 +269,8 @@ impl Stage<'_> {
         held.len()
     }
 
-    async fn starts_once(&self, room: &Room) {
-        let Some(task) = within_deadline(async || self.mirror.succeeded(room)).await else {
-            panic!("{} does not start: {:#?}", room.name, self.mirror.tasks(room));
-        };
+    fn started_as_decided(&self, room: &Room) {
+        let task = self.mirror.succeeded(room).unwrap();
         let asked: Vec<_> = self.at_github(room).iter().map(asked).collect();
         assert_eq!(asked, [decided(&task)], "{}", room.name);
     }
