@@ -1,7 +1,8 @@
 //! What policies say to a request. Every policy that selects the namespace holds there; all of them must allow it, so the
 //! narrowest wins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::{fmt, slice};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -105,6 +106,14 @@ pub struct Refusal {
     pub bound: Option<Bound>,
 }
 
+/// A list of a policy that does not have what is asked for.
+struct Lack {
+    field: &'static str,
+    wanted: String,
+    /// What it has, in words.
+    has: String,
+}
+
 /// The answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ruling {
@@ -114,6 +123,23 @@ pub enum Ruling {
     Held(Refusal),
     /// The sentence names the field that would have to allow it.
     Denied(Refusal),
+}
+
+impl Lack {
+    fn new(field: &'static str, wanted: &str, list: &[String]) -> Self {
+        Self {
+            field,
+            wanted: wanted.to_owned(),
+            has: allows(list),
+        }
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, wanted, has } = self;
+        write!(f, "spec.{field} must name {wanted} ({has})")
+    }
 }
 
 impl Ruling {
@@ -224,6 +250,11 @@ impl Policy {
         any(&self.rules.release_branches, branch) && !is_named
     }
 
+    fn denies(&self, lack: &Lack) -> Refusal {
+        let message = does_not_allow(self.name(), slice::from_ref(lack));
+        self.refuses(lack.field, Reason::PolicyDenied, message)
+    }
+
     fn refuses(&self, rule: &str, reason: Reason, message: String) -> Refusal {
         Refusal {
             why: Why::new(reason, message),
@@ -283,7 +314,7 @@ fn is_reviewed(pull: &PullRequestRequest, push_to: PushTo) -> bool {
 pub fn may_push(world: &World, namespace: &str, head: &str) -> Option<Refusal> {
     world
         .holding(namespace)
-        .find_map(|policy| unpushable(policy, Some(head)))
+        .find_map(|policy| Some(policy.denies(&unpushable(policy, Some(head))?)))
 }
 
 /// Whether the ends of tasks of a namespace may be told there. That nothing starts does not matter to it.
@@ -296,13 +327,14 @@ pub fn may_notify(world: &World, namespace: &str, endpoint: &Endpoint) -> Ruling
     if held.peek().is_none() {
         return Ruling::Denied(unheld(world, namespace));
     }
-    held.find_map(|policy| unlisted_host(policy, endpoint))
+    held.find_map(|policy| Some(policy.denies(&unlisted_host(policy, endpoint)?)))
         .map_or(Ruling::Allowed, Ruling::Denied)
 }
 
-/// What policies say to an automation, by what its triggers are for and where they push to.
+/// What policies say to an automation, with the names of the triggers of which they say it: those for the same kind of
+/// thing that push to the same place.
 #[must_use]
-pub fn rule_automation(world: &World, automation: &AgentAutomation) -> Vec<Ruling> {
+pub fn rule_automation<'a>(world: &World, automation: &'a AgentAutomation) -> Vec<(Vec<&'a str>, Ruling)> {
     let push_to = |trigger: &Trigger| {
         trigger
             .pull_request
@@ -310,24 +342,28 @@ pub fn rule_automation(world: &World, automation: &AgentAutomation) -> Vec<Rulin
             .map(|pull| pull.push_to)
             .unwrap_or_default()
     };
-    let triggers = automation.spec.triggers.iter();
-    let asked: BTreeSet<_> = triggers
-        .filter_map(|trigger| Some((trigger.kind()?, push_to(trigger))))
-        .collect();
-    let rulings = asked
-        .into_iter()
-        .map(|(kind, push_to)| rule(world, &Request::of_automation(automation, kind, push_to)));
+    let mut asked: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for trigger in &automation.spec.triggers {
+        if let Some(kind) = trigger.kind() {
+            asked.entry((kind, push_to(trigger))).or_default().push(&*trigger.name);
+        }
+    }
+    let rulings = asked.into_iter().map(|((kind, push_to), triggers)| {
+        let request = Request::of_automation(automation, kind, push_to);
+        (triggers, rule(world, &request))
+    });
     rulings.collect()
 }
 
 /// What keeps an automation from running at all: a refusal, where none of its triggers is allowed.
 #[must_use]
 pub fn refused(world: &World, automation: &AgentAutomation) -> Option<Refusal> {
-    let rulings = rule_automation(world, automation);
-    if rulings.contains(&Ruling::Allowed) {
-        return None;
+    let mut first = None;
+    for (_, ruling) in rule_automation(world, automation) {
+        let refusal = ruling.refusal()?;
+        first.get_or_insert(refusal);
     }
-    rulings.into_iter().find_map(Ruling::refusal)
+    first
 }
 
 /// The optional sections that an automation's prompt has.
@@ -353,7 +389,8 @@ pub fn rule(world: &World, request: &Request) -> Ruling {
     if held.is_empty() {
         return Ruling::Denied(unheld(world, &request.namespace));
     }
-    if let Some(refusal) = held.iter().find_map(|policy| refusal(policy, request)) {
+    let refusals = held.iter().filter_map(|policy| refusal(policy, request));
+    if let Some(refusal) = all_of(refusals.collect()) {
         return Ruling::Denied(refusal);
     }
     match held
@@ -477,120 +514,142 @@ fn suspended(policy: &Policy) -> Option<Refusal> {
     suspended.then(|| policy.refuses("suspend", Reason::PolicySuspended, message))
 }
 
+/// All that a policy has against a request; the first of it binds.
 fn refusal(policy: &Policy, request: &Request) -> Option<Refusal> {
-    let deny = |field: &str, message: String| policy.refuses(field, Reason::PolicyDenied, message);
-    if let Some((field, wanted, has)) = unlisted(policy, request) {
-        let name = policy.name();
-        let message = format!("AgentPolicy {name} does not allow it: spec.{field} must name {wanted} ({has})");
-        return Some(deny(field, message));
-    }
-    if let Target::PullRequest(head) = request.target
-        && let Some(refusal) = unpushable(policy, head)
-    {
-        return Some(refusal);
-    }
+    let lacks = unlisted(policy, request);
+    let unmet = unmet(policy.spec(), request);
+    let fields = lacks.iter().map(|lack| lack.field);
+    let rule = fields.chain(unmet.iter().map(|(field, _)| *field)).next()?;
     let name = policy.name();
-    let missing = policy
-        .spec()
-        .required_prompt_sections
+    let lists = (!lacks.is_empty()).then(|| does_not_allow(name, &lacks));
+    let demands = unmet
         .iter()
-        .find(|section| !request.sections.contains(section));
-    if let Some(section) = missing {
-        let message = format!(
-            "AgentPolicy {name} requires a section of the prompt: fill in spec.prompt.{}",
-            section.field()
-        );
-        return Some(deny("requiredPromptSections", message));
+        .map(|(_, demand)| format!("AgentPolicy {name} requires {demand}"));
+    let sentences: Vec<_> = lists.into_iter().chain(demands).collect();
+    Some(policy.refuses(rule, Reason::PolicyDenied, sentences.join("; ")))
+}
+
+/// What all policies have against it. As many of them speak as a sentence names.
+fn all_of(refusals: Vec<Refusal>) -> Option<Refusal> {
+    let are_more = refusals.len() > NAMED;
+    let mut refusals = refusals.into_iter();
+    let mut first = refusals.next()?;
+    for other in refusals.take(NAMED - 1) {
+        first.why.message = format!("{}; {}", first.why.message, other.why.message);
     }
-    (!request.opens_pull_request && !policy.spec().required_reviewers.is_empty()).then(|| {
-        let message = format!(
-            "AgentPolicy {name} requires reviewers, and there is nothing to review: set spec.pullRequest.create to true"
-        );
-        deny("requiredReviewers", message)
-    })
+    if are_more {
+        first.why.message.push_str("; more policies do not allow it");
+    }
+    Some(first)
 }
 
-fn unpushable(policy: &Policy, head: Option<&str>) -> Option<Refusal> {
-    let (allowed, sources) = (&policy.rules.head_branches, &policy.spec().head_branches);
+fn does_not_allow(policy: &str, lacks: &[Lack]) -> String {
+    let sentences: Vec<_> = lacks.iter().map(ToString::to_string).collect();
+    format!("AgentPolicy {policy} does not allow it: {}", sentences.join("; "))
+}
+
+/// What a policy requires and the request does not have, by the rule that says so.
+fn unmet(policy: &PolicySpec, request: &Request) -> Vec<(&'static str, String)> {
+    let required = policy.required_prompt_sections.iter();
+    let missing: Vec<_> = required
+        .filter(|section| !request.sections.contains(section))
+        .map(|section| format!("spec.prompt.{}", section.field()))
+        .collect();
+    let sections = (!missing.is_empty()).then(|| {
+        let noun = if missing.len() == 1 { "a section" } else { "sections" };
+        let demand = format!("{noun} of the prompt: fill in {}", missing.join(" and "));
+        ("requiredPromptSections", demand)
+    });
+    let is_reviewed = request.opens_pull_request || policy.required_reviewers.is_empty();
+    let reviewers = (!is_reviewed).then(|| {
+        let demand = "reviewers, and there is nothing to review: set spec.pullRequest.create to true";
+        ("requiredReviewers", demand.to_owned())
+    });
+    sections.into_iter().chain(reviewers).collect()
+}
+
+fn unpushable(policy: &Policy, head: Option<&str>) -> Option<Lack> {
+    let allowed = &policy.rules.head_branches;
     let is_allowed = head.map_or(!allowed.is_empty(), |head| any(allowed, head));
-    (!is_allowed).then(|| {
-        let wanted = head.unwrap_or("branches of pull requests that it pushes to");
-        let (name, has) = (policy.name(), allows(sources));
-        let message = format!("AgentPolicy {name} does not allow it: spec.headBranches must name {wanted} ({has})");
-        policy.refuses("headBranches", Reason::PolicyDenied, message)
-    })
+    let wanted = head.unwrap_or("branches of pull requests that it pushes to");
+    (!is_allowed).then(|| Lack::new("headBranches", wanted, &policy.spec().head_branches))
 }
 
-fn unlisted_host(policy: &Policy, endpoint: &Endpoint) -> Option<Refusal> {
+fn unlisted_host(policy: &Policy, endpoint: &Endpoint) -> Option<Lack> {
     let (host, sources) = (endpoint.host(), &policy.spec().notify_hosts);
     let is_named = sources.iter().any(|source| source.eq_ignore_ascii_case(host));
     let is_allowed = is_named || endpoint.is_named() && any(&policy.rules.notify_hosts, host);
-    (!is_allowed).then(|| {
-        let (name, has) = (policy.name(), allows(sources));
-        let message = format!("AgentPolicy {name} does not allow it: spec.notifyHosts must name {host} ({has})");
-        policy.refuses("notifyHosts", Reason::PolicyDenied, message)
-    })
+    (!is_allowed).then(|| Lack::new("notifyHosts", host, sources))
 }
 
-/// The first list that lacks what is asked for, with what that is and what the list has.
-fn unlisted(policy: &Policy, request: &Request) -> Option<(&'static str, String, String)> {
+/// The lists that lack what is asked for.
+fn unlisted(policy: &Policy, request: &Request) -> Vec<Lack> {
     let (spec, rules) = (policy.spec(), &policy.rules);
-    let lists = [
-        (
+    let unmatched = |field, patterns: &[Pattern], sources: &[String], text: &str| {
+        let wanted = if text.is_empty() { "* for GitHub's choice" } else { text };
+        (!any(patterns, text)).then(|| Lack::new(field, wanted, sources))
+    };
+    let secrets = request.secrets.iter();
+    let secrets = secrets.filter_map(|secret| unmatched("credentials", &rules.credentials, &spec.credentials, secret));
+    let head = match request.target {
+        Target::NewBranch => None,
+        Target::PullRequest(head) => unpushable(policy, head),
+    };
+    let credential_use = request.credential_use;
+    [
+        unmatched(
             "repositories",
             &rules.repositories,
             &spec.repositories,
             request.repository,
         ),
-        (
+        unmatched(
             "baseBranches",
             &rules.base_branches,
             &spec.base_branches,
             request.base_branch,
         ),
-        ("models", &rules.models, &spec.models, request.model),
-        (
+        unmatched("models", &rules.models, &spec.models, request.model),
+        unmatched(
             "customAgents",
             &rules.custom_agents,
             &spec.custom_agents,
             request.custom_agent,
         ),
-    ];
-    let secrets = request.secrets.iter();
-    let secrets = secrets.map(|secret| ("credentials", &rules.credentials, &spec.credentials, *secret));
-    for (field, patterns, sources, text) in lists.into_iter().chain(secrets) {
-        if !any(patterns, text) {
-            let wanted = if text.is_empty() { "* for GitHub's choice" } else { text };
-            return Some((field, wanted.to_owned(), allows(sources)));
-        }
-    }
-    let kinds: Vec<_> = spec.triggers.iter().map(|kind| kind.as_str().to_owned()).collect();
-    if !spec.triggers.contains(&request.trigger) {
-        return Some(("triggers", request.trigger.as_str().to_owned(), allows(&kinds)));
-    }
-    if let Some(wanted) = request.credential_use
-        && !spec.credential_use.contains(&wanted)
-    {
-        let uses: Vec<_> = spec
-            .credential_use
-            .iter()
-            .map(|allowed| allowed.as_str().to_owned())
-            .collect();
-        return Some(("credentialUse", wanted.as_str().to_owned(), allows(&uses)));
-    }
-    let starts: Vec<_> = spec
-        .start_policies
-        .iter()
-        .map(|start| start.as_str().to_owned())
-        .collect();
-    if !spec.start_policies.contains(&request.start_policy) {
-        return Some((
-            "startPolicies",
-            request.start_policy.as_str().to_owned(),
-            allows(&starts),
-        ));
-    }
-    None
+    ]
+    .into_iter()
+    .flatten()
+    .chain(secrets)
+    .chain(unnamed(
+        "triggers",
+        &spec.triggers,
+        request.trigger,
+        TriggerKind::as_str,
+    ))
+    .chain(
+        credential_use.and_then(|wanted| unnamed("credentialUse", &spec.credential_use, wanted, CredentialUse::as_str)),
+    )
+    .chain(unnamed(
+        "startPolicies",
+        &spec.start_policies,
+        request.start_policy,
+        StartPolicy::as_str,
+    ))
+    .chain(head)
+    .collect()
+}
+
+/// A list of words that lacks one.
+fn unnamed<T: Copy + PartialEq>(
+    field: &'static str,
+    list: &[T],
+    wanted: T,
+    word: fn(T) -> &'static str,
+) -> Option<Lack> {
+    (!list.contains(&wanted)).then(|| {
+        let words: Vec<_> = list.iter().map(|it| word(*it).to_owned()).collect();
+        Lack::new(field, word(wanted), &words)
+    })
 }
 
 /// The first of them; a list may be long, and the sentence stands in every status.

@@ -102,10 +102,11 @@ impl View<'_> {
             }
         }
         let rulings = rule_automation(self.world, self.automation);
-        if rulings.contains(&Ruling::Allowed) {
-            for refusal in rulings.into_iter().filter_map(Ruling::refusal) {
-                if !sentences.contains(&refusal.why.message) {
-                    sentences.push(refusal.why.message);
+        if rulings.iter().any(|(_, ruling)| *ruling == Ruling::Allowed) {
+            for (triggers, ruling) in rulings {
+                if let Some(refusal) = ruling.refusal() {
+                    let noun = if triggers.len() == 1 { "trigger" } else { "triggers" };
+                    sentences.push(format!("{noun} {}: {}", triggers.join(", "), refusal.why.message));
                 }
             }
         }

@@ -209,6 +209,34 @@ fn policies_and_what_they_say() {
             "AgentPolicy b does not allow it: spec.triggers must name Schedule (it is empty and so allows nothing) \
              [spec.triggers]",
         ),
+        (
+            one(|p| {
+                p.base_branches.clear();
+                p.models = vec!["gpt-*".to_owned()];
+                p.required_prompt_sections = vec![PromptSection::NonGoals, PromptSection::PullRequest];
+            }),
+            plain,
+            "AgentPolicy a does not allow it: spec.baseBranches must name main (it is empty and so allows nothing); \
+             spec.models must name * for GitHub's choice (it has gpt-*); AgentPolicy a requires sections of the prompt: \
+             fill in spec.prompt.nonGoals and spec.prompt.pullRequest [spec.baseBranches]",
+        ),
+        (
+            two(|p| p.models.clear(), |p| p.triggers.clear()),
+            plain,
+            "AgentPolicy a does not allow it: spec.models must name * for GitHub's choice (it is empty and so allows \
+             nothing); AgentPolicy b does not allow it: spec.triggers must name Schedule (it is empty and so allows \
+             nothing) [spec.models]",
+        ),
+        (
+            ["a", "b", "c", "d"]
+                .map(|name| policy(name, |p| p.repositories = vec!["acme/web".to_owned()]))
+                .into(),
+            plain,
+            "AgentPolicy a does not allow it: spec.repositories must name acme/payments-api (it has acme/web); \
+             AgentPolicy b does not allow it: spec.repositories must name acme/payments-api (it has acme/web); \
+             AgentPolicy c does not allow it: spec.repositories must name acme/payments-api (it has acme/web); more \
+             policies do not allow it [spec.repositories]",
+        ),
     ];
     for (policies, change, expected) in table {
         assert_eq!(say(&policies, change), expected);
@@ -218,6 +246,7 @@ fn policies_and_what_they_say() {
 #[test]
 fn an_automation_is_refused_where_none_of_its_triggers_is_allowed() {
     let fix = "{name: fix, pullRequest: {commands: [/fix], pushTo: PullRequest}}";
+    let mend = "{name: mend, pullRequest: {commands: [/mend], pushTo: PullRequest}}";
     let look = "{name: look, pullRequest: {commands: [/look]}}";
     let pushes = "AgentPolicy a does not allow it: spec.headBranches must name branches of pull requests that it pushes \
                   to (it is empty and so allows nothing)";
@@ -225,22 +254,40 @@ fn an_automation_is_refused_where_none_of_its_triggers_is_allowed() {
         "AgentPolicy a requires reviewers, and there is nothing to review: set spec.pullRequest.create to true";
     let reviewers = "requiredReviewers: {teams: [platform]}";
     let table = [
-        ("", "", fix.to_owned(), vec![pushes], true),
-        ("headBranches: ['*']", "", fix.to_owned(), vec!["allowed"], false),
-        ("", "", format!("{look}, {fix}"), vec!["allowed", pushes], false),
-        (reviewers, "create: false", look.to_owned(), vec![unreviewed], true),
+        ("", "", fix.to_owned(), vec![("fix", pushes)], true),
+        (
+            "headBranches: ['*']",
+            "",
+            fix.to_owned(),
+            vec![("fix", "allowed")],
+            false,
+        ),
+        (
+            "",
+            "",
+            format!("{look}, {fix}, {mend}"),
+            vec![("look", "allowed"), ("fix, mend", pushes)],
+            false,
+        ),
+        (
+            reviewers,
+            "create: false",
+            look.to_owned(),
+            vec![("look", unreviewed)],
+            true,
+        ),
         (
             "headBranches: ['*'], requiredReviewers: {teams: [platform]}",
             "create: false",
             fix.to_owned(),
-            vec!["allowed"],
+            vec![("fix", "allowed")],
             false,
         ),
         (
             "headBranches: ['*'], requiredReviewers: {teams: [platform]}",
             "create: false",
             format!("{look}, {fix}"),
-            vec![unreviewed, "allowed"],
+            vec![("look", unreviewed), ("fix", "allowed")],
             false,
         ),
     ];
@@ -261,11 +308,14 @@ fn an_automation_is_refused_where_none_of_its_triggers_is_allowed() {
         .unwrap();
         let said = rule_automation(&world, &automation).into_iter();
         let said: Vec<_> = said
-            .map(|ruling| {
-                ruling
-                    .refusal()
-                    .map_or("allowed".to_owned(), |refusal| refusal.why.message)
+            .map(|(triggers, ruling)| {
+                let message = ruling.refusal().map(|refusal| refusal.why.message);
+                (triggers.join(", "), message.unwrap_or("allowed".to_owned()))
             })
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(triggers, said)| ((*triggers).to_owned(), (*said).to_owned()))
             .collect();
         assert_eq!(said, expected, "{rules} {triggers}");
         assert_eq!(refused(&world, &automation).is_some(), is_refused, "{rules} {triggers}");
