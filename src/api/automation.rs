@@ -260,8 +260,9 @@ pub struct Agent {
 }
 
 /// What is asked of the agent besides commits on a branch.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.create || !has(self.labels) && !has(self.reviewers)").message("without a pull request there is nothing to label or to review: leave out labels and reviewers, or set create to true"))]
 pub struct PullRequestRequest {
     /// Whether the agent opens a pull request; without one its work is a branch. Default: true.
     #[serde(default = "yes")]
@@ -376,8 +377,9 @@ pub enum WhenFull {
 }
 
 /// What counts as work that is already under way.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.onDuplicate != 'Replace' || 'Queued' in self.__while__").message("only a task that waits gives its place away: add Queued to while, or leave out onDuplicate"))]
 pub struct Deduplicate {
     /// A template with the prompt's names: two tasks of a namespace with the same key in the same repository are about
     /// the same. An open pull request that anyone gave the key as a label counts too.

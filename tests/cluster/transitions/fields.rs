@@ -134,7 +134,10 @@ const AUTOMATION: &[Row] = &[
         (r#""absent""#, "Secret absent is not there"),
         (r#""Not/A/Name""#, "Secret Not/A/Name"),
     ]),
-    row("deduplicate"),
+    row("deduplicate").bad(&[(
+        r#"{"onDuplicate": "Replace", "while": ["Active"]}"#,
+        "only a task that waits gives its place away: add Queued to while",
+    )]),
     row("deduplicate.cooldown"),
     row("deduplicate.key").good(&[
         (r#""deps of {{ repository.name }}""#, ""),
@@ -206,7 +209,10 @@ const AUTOMATION: &[Row] = &[
     row("prompt.nonGoals").good(&[(r#"["{{ nothing }}"]"#, "InvalidTemplate: spec.prompt.nonGoals")]),
     row("prompt.pullRequest").good(&[(r#""{{ nothing }}""#, "InvalidTemplate: spec.prompt.pullRequest")]),
     row("prompt.validation").good(&[(r#"["{{ nothing }}"]"#, "InvalidTemplate: spec.prompt.validation")]),
-    row("pullRequest"),
+    row("pullRequest").bad(&[(
+        r#"{"create": false, "labels": ["agent"]}"#,
+        "without a pull request there is nothing to label or to review",
+    )]),
     row("pullRequest.create"),
     row("pullRequest.labels"),
     row("pullRequest.reviewers"),

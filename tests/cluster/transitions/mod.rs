@@ -63,7 +63,7 @@ struct Stage<'a> {
 async fn wherever_it_comes_from_an_object_stands_where_one_made_afresh_stands() {
     let fleet = Fleet::start().await;
     close_the_gate(&fleet.client).await;
-    let controller = fleet.controller("controller", &["--recheck-interval=5s", "--lease-duration=15s"]);
+    let controller = fleet.controller("controller", &["--recheck-interval=30s", "--lease-duration=15s"]);
     controller.leads().await;
     let team = fleet.poor_team("desk").await;
     equip(&team).await;
