@@ -109,7 +109,7 @@ fn objects(command: &str, before: &[String], last: &str) -> Vec<(String, String)
             false,
         ),
         "abandon" => (Some(counts as fn(&AgentTask) -> bool), false),
-        "history" | "resume" | "run" | "suspend" => (None, true),
+        "history" | "resume" | "run" | "status" | "suspend" => (None, true),
         _ => return Vec::new(),
     };
     let Some(view) = view(before) else {

@@ -10,6 +10,7 @@ use crate::plan::automation::standing as planned_standing;
 use crate::plan::conditions::Standing;
 use crate::plan::policy::refused;
 use crate::plan::room::{bound_to, never};
+use crate::plan::spec::parse;
 use crate::plan::world::phase;
 use crate::plan::{Action, ObjectKey, Planned, Settings, Subject, Why, admission, guardrails, task};
 
@@ -101,7 +102,11 @@ pub fn standing(view: &View, automation: &AgentAutomation) -> Standing {
 /// The rule that keeps an automation from being ready, or from firing.
 #[must_use]
 pub fn rule_of(view: &View, automation: &AgentAutomation, reason: Reason) -> Option<Bound> {
-    let own = |field| Some(bound_to(automation, field));
+    let own = |field: &str| Some(bound_to(automation, field));
+    let problem = parse(automation).err().and_then(|problems| problems.into_iter().next());
+    if let Some(problem) = problem.filter(|problem| problem.reason == reason) {
+        return own(&problem.field);
+    }
     match reason {
         Reason::PolicyDenied | Reason::PolicySuspended => refused(&view.world, automation)?.bound,
         Reason::GuardrailNotMet | Reason::GuardrailUnknown => {
@@ -110,9 +115,8 @@ pub fn rule_of(view: &View, automation: &AgentAutomation, reason: Reason) -> Opt
         Reason::NoRoom => never(&view.world, automation)?.bound,
         Reason::Suspended => own("suspend"),
         Reason::FailureThreshold => own("failureThreshold"),
-        Reason::InvalidSchedule | Reason::NeverFires => own("triggers"),
+        Reason::NeverFires => own("triggers"),
         Reason::InvalidTemplate => own("prompt"),
-        Reason::BranchNotAllowed => own("branches.allow"),
         Reason::BranchGone => own("branches.base"),
         Reason::RepositoryNotFound | Reason::RepositoryMoved => own("repository"),
         reason if is_about_credentials(reason) => own("credentials.secretRef"),

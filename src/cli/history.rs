@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::api::AgentTask;
 use crate::api::policy::TriggerKind;
-use crate::api::task::{Approval, Bound, CredentialIdentity, Intervention, PolicyRef};
+use crate::api::task::{Approval, Bound, CredentialIdentity, Intervention, PolicyRef, PullRequest};
 use crate::plan::automation::{credits, seconds_to_review};
 use crate::plan::request::approvals;
 use crate::plan::world::{phase, secret_of};
@@ -74,6 +74,7 @@ pub struct Past {
     pub message: Option<String>,
     pub task_id: Option<String>,
     pub pull_request: Option<String>,
+    pub pull_request_state: Option<&'static str>,
     pub review: Option<String>,
     pub seconds_to_review: Option<i64>,
     pub merged_by: Option<String>,
@@ -98,13 +99,14 @@ impl Row for Past {
         "DUE",
         "PHASE",
         "PULL REQUEST",
+        "STATE",
         "REVIEW",
         "CREDITS",
         "REASON",
         "ID",
         "MESSAGE",
     ];
-    const NARROW: usize = 8;
+    const NARROW: usize = 9;
 
     fn cells(&self) -> Vec<String> {
         let seconds = |seconds| span(jiff::SignedDuration::from_secs(seconds));
@@ -115,6 +117,7 @@ impl Row for Past {
             self.age.clone(),
             self.phase.to_owned(),
             dash(self.pull_request.clone()),
+            dash(self.pull_request_state.map(str::to_owned)),
             dash(self.seconds_to_review.map(seconds)),
             dash(self.ai_credits.clone()),
             dash(self.reason.map(str::to_owned)),
@@ -164,6 +167,7 @@ fn past(view: &View, task: &AgentTask) -> Past {
         message: status.message.clone(),
         task_id: status.task.as_ref().map(|task| task.id.clone()),
         pull_request: pull.and_then(|pull| pull.url.clone()),
+        pull_request_state: pull.map(state_of),
         review: pull.and_then(|pull| Some(format!("{:?}", pull.review?))),
         seconds_to_review: pull.and_then(seconds_to_review),
         merged_by: pull.and_then(|pull| pull.merged_by.clone()),
@@ -176,6 +180,15 @@ fn past(view: &View, task: &AgentTask) -> Past {
         allowed_by: status.allowed_by,
         bound_by: status.bound_by,
         age: relative(Some(cause.scheduled_time), view.now),
+    }
+}
+
+fn state_of(pull: &PullRequest) -> &'static str {
+    match (pull.merged, pull.is_open(), pull.draft) {
+        (true, ..) => "Merged",
+        (false, false, _) => "Closed",
+        (false, true, true) => "Draft",
+        (false, true, false) => "Open",
     }
 }
 

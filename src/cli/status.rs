@@ -31,6 +31,9 @@ const BURST: usize = 1_000;
 /// succeeded and failed, their pull requests, the median time to a review, and the cost of each merged one.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The automations [default: all].
+    #[arg(value_name = "AUTOMATION", conflicts_with_all = ["policies", "credentials"])]
+    names: Vec<String>,
     #[command(flatten)]
     cluster: cluster::Args,
     /// Print them again whenever something in them changes.
@@ -63,12 +66,30 @@ fn show(args: &Args) -> Result<ExitCode, Error> {
     if args.credentials {
         return credentials::print(&view, &args.cluster, &args.limits);
     }
-    Ok(print_rows(
-        &rows(&view),
-        args.cluster.output,
-        args.cluster.color,
-        &none(&view),
-    ))
+    let are_missing = tell_of_missing(&view, &args.names);
+    let (format, color) = (args.cluster.output, args.cluster.color);
+    let printed = print_rows(&rows(&view, &args.names), format, color, &none(&view));
+    Ok(if are_missing { ExitCode::FAILURE } else { printed })
+}
+
+/// Says of each name that no automation has that it has none.
+fn tell_of_missing(view: &View, wanted: &[String]) -> bool {
+    let keys = || view.world.automations().map(|(key, _)| key);
+    let mut missing = false;
+    for wanted in wanted {
+        let named = || keys().filter(|key| is_named(wanted, &key.name));
+        if !named().any(|key| view.shows(&key.namespace)) {
+            let problem = cluster::not_found(view, "automation", cluster::split(wanted).1, named());
+            eprintln!("error: {problem}");
+            missing = true;
+        }
+    }
+    missing
+}
+
+fn is_named(wanted: &str, name: &str) -> bool {
+    let (kind, wanted) = cluster::split(wanted);
+    wanted == name && kind.is_none_or(|kind| cluster::AUTOMATION.contains(&kind))
 }
 
 fn none(view: &View) -> String {
@@ -83,7 +104,7 @@ fn watch(args: &Args) -> Result<ExitCode, Error> {
     let mut shown = None;
     loop {
         let view = args.cluster.view()?;
-        let rows = rows(&view);
+        let rows = rows(&view, &args.names);
         let seen = serde_json::to_value(&rows).map_err(io::Error::from)?;
         if shown.as_ref() != Some(&seen) {
             match write(args, &rows, &none(&view), shown.is_none()) {
@@ -229,8 +250,10 @@ impl Glance {
     }
 }
 
-fn rows(view: &View) -> Vec<Glance> {
-    let automations = view.world.automations().filter(|(key, _)| view.shows(&key.namespace));
+fn rows(view: &View, wanted: &[String]) -> Vec<Glance> {
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| is_named(wanted, name));
+    let automations = view.world.automations();
+    let automations = automations.filter(|(key, _)| view.shows(&key.namespace) && is_wanted(&key.name));
     automations.map(|(_, automation)| glance(view, automation)).collect()
 }
 

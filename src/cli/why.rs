@@ -20,6 +20,7 @@ use crate::domain::outside::clean_line;
 use crate::plan::automation::{narrowed, outlook};
 use crate::plan::conditions::Standing;
 use crate::plan::policy::open_windows;
+use crate::plan::time::to_second;
 use crate::plan::world::{automation_key, counts, folded, phase};
 use crate::plan::{ObjectKey, Why, guardrails, notify, pulls};
 
@@ -130,7 +131,7 @@ impl Answer {
         }
         tell("change", &self.remedy);
         let next = self.next.map_or_else(String::new, |next| {
-            format!("{} ({}): ", story::to_second(next), relative(Some(next), now))
+            format!("{} ({}): ", to_second(next), relative(Some(next), now))
         });
         tell("next", &format!("{next}{}", self.then));
         text

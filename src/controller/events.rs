@@ -39,7 +39,7 @@ impl Teller {
         Some(self.publish(event, task.object_ref(&())))
     }
 
-    /// The Event for a pull request that nobody has dealt with for long.
+    /// The Event for a pull request that nobody has dealt with for long, or that was closed for that.
     pub(super) fn tell_of_stale(&self, task: &AgentTask) -> Option<BoxFuture<'static, ()>> {
         let event = event_of_stale(task.status.as_ref()?)?;
         Some(self.publish(event, task.object_ref(&())))
@@ -157,8 +157,13 @@ fn event_of_unseen(unseen: &UnseenEvents) -> Event {
 }
 
 fn event_of_stale(status: &TaskStatus) -> Option<Event> {
-    let link = status.pull_request.as_ref()?.url.as_ref()?;
-    let note = format!("nobody has dealt with {link} for long: review, merge or close it");
+    let pull = status.pull_request.as_ref()?;
+    let link = pull.url.as_ref()?;
+    let note = if pull.closed_as_stale {
+        format!("the controller closed {link}, because nobody had dealt with it for long")
+    } else {
+        format!("nobody has dealt with {link} for long: review, merge or close it")
+    };
     Some(warning(Reason::PullRequestStale, &note, "Follow"))
 }
 
@@ -287,13 +292,25 @@ mod tests {
 
     #[test]
     fn a_stale_pull_request_is_told_by_its_link() {
-        let status: TaskStatus = serde_saphyr::from_str(
-            "{phase: Succeeded, pullRequest: {id: 1, url: 'https://github.com/acme/api/pull/1', stale: true}}",
-        )
-        .unwrap();
-        let event = event_of_stale(&status).unwrap();
-        assert_eq!(event.reason, "PullRequestStale");
-        assert!(event.note.unwrap().contains("https://github.com/acme/api/pull/1"));
+        let link = "https://github.com/acme/api/pull/1";
+        let table = [
+            (
+                "stale: true",
+                format!("nobody has dealt with {link} for long: review, merge or close it"),
+            ),
+            (
+                "state: closed, closedAsStale: true",
+                format!("the controller closed {link}, because nobody had dealt with it for long"),
+            ),
+        ];
+        for (pull, expected) in table {
+            let status = format!("{{phase: Succeeded, pullRequest: {{id: 1, url: '{link}', {pull}}}}}");
+            let event = event_of_stale(&serde_saphyr::from_str(&status).unwrap()).unwrap();
+            assert_eq!(
+                (&*event.reason, event.note.as_deref()),
+                ("PullRequestStale", Some(&*expected))
+            );
+        }
     }
 
     #[test]
@@ -302,13 +319,13 @@ mod tests {
             ("reviewers were asked", "handedOver: done", None),
             (
                 "a reviewer is unknown",
-                "handedOver: 'GitHub refused: 422'",
-                Some("https://github.com/acme/api/pull/1: GitHub refused: 422"),
+                "handedOver: 'nobody: GitHub refused it: 422'",
+                Some("https://github.com/acme/api/pull/1: nobody: GitHub refused it: 422"),
             ),
             (
                 "it can't be closed",
-                "handedOver: done, closeRefused: 'GitHub refused: 403'",
-                Some("https://github.com/acme/api/pull/1: GitHub refused: 403"),
+                "handedOver: done, closeRefused: 'GitHub refused it: 403'",
+                Some("https://github.com/acme/api/pull/1: GitHub refused it: 403"),
             ),
         ];
         for (what, pull, expected) in table {

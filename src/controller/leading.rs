@@ -354,10 +354,11 @@ impl<'a> Leading<'a> {
         if let Some(said) = said {
             let created = task.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
             self.metrics().wrote(said, seen, self.now().duration_since(created));
-            if seen.pull.is_stale && !said.pull.is_stale {
+            let (is, was) = (seen.pull, said.pull);
+            if is.is_stale && !was.is_stale || is.is_closed_as_stale && !was.is_closed_as_stale {
                 self.telling.extend(self.teller.tell_of_stale(task));
             }
-            if seen.pull.is_refused && !said.pull.is_refused {
+            if is.is_refused && !was.is_refused {
                 self.telling.extend(self.teller.tell_of_refusal(task));
             }
             if seen.dead_letters > said.dead_letters {

@@ -82,6 +82,7 @@ pub(super) struct Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PullNews {
     pub is_stale: bool,
+    pub is_closed_as_stale: bool,
     pub is_refused: bool,
 }
 
@@ -98,6 +99,7 @@ impl Seen {
             is_merged: pull.is_some_and(|pull| pull.merged),
             pull: PullNews {
                 is_stale: pull.is_some_and(|pull| pull.stale),
+                is_closed_as_stale: pull.is_some_and(|pull| pull.closed_as_stale),
                 is_refused: pull.is_some_and(|pull| refusal(pull).is_some()),
             },
             nano_credits: status

@@ -176,8 +176,8 @@ impl Executor {
             .await;
         let mut updates = self.lessons(&credential, &known, answer.as_ref().err());
         let said = match answer {
-            Ok(()) => pulls::HANDED_OVER.to_owned(),
-            Err(error) if is_final(&error) => format!("GitHub refused: {error}"),
+            Ok(refused) if refused.is_empty() => pulls::HANDED_OVER.to_owned(),
+            Ok(refused) => refused.join("; "),
             Err(error) => {
                 let failure = Some(github_failure(&error));
                 return Done { updates, failure };
@@ -194,6 +194,7 @@ impl Executor {
         }
     }
 
+    /// Gives what GitHub refuses for good, in sentences.
     async fn ask(
         &self,
         known: &Known,
@@ -202,9 +203,9 @@ impl Executor {
         users: &[String],
         teams: &[String],
         labels: &[String],
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<String>, Error> {
         let asks = !users.is_empty() || !teams.is_empty();
-        let mut refused = None;
+        let mut refused = Vec::new();
         if asks {
             let request = self
                 .github
@@ -221,12 +222,14 @@ impl Executor {
             if asks {
                 self.pace().await;
             }
-            self.github.add_labels(&known.token, repository, number, labels).await?;
+            match self.github.add_labels(&known.token, repository, number, labels).await {
+                Err(error) if is_final(&error) => refused.push(error.to_string()),
+                answer => answer?,
+            }
         }
-        refused.map_or(Ok(()), Err)
+        Ok(refused)
     }
 
-    /// Gives the last refusal, if there was one.
     async fn ask_one_by_one(
         &self,
         known: &Known,
@@ -234,18 +237,18 @@ impl Executor {
         number: u64,
         users: &[String],
         teams: &[String],
-    ) -> Result<Option<Error>, Error> {
+    ) -> Result<Vec<String>, Error> {
         let none: &[String] = &[];
-        let users = users.iter().map(|user| (std::slice::from_ref(user), none));
-        let teams = teams.iter().map(|team| (none, std::slice::from_ref(team)));
-        let mut refused = None;
-        for (user, team) in users.chain(teams) {
+        let users = users.iter().map(|user| (user, std::slice::from_ref(user), none));
+        let teams = teams.iter().map(|team| (team, none, std::slice::from_ref(team)));
+        let mut refused = Vec::new();
+        for (name, user, team) in users.chain(teams) {
             self.pace().await;
             let request = self
                 .github
                 .request_reviewers(&known.token, repository, number, user, team);
             match request.await {
-                Err(error) if is_final(&error) => refused = Some(error),
+                Err(error) if is_final(&error) => refused.push(format!("{name}: {error}")),
                 answer => answer?,
             }
         }
@@ -264,7 +267,11 @@ impl Executor {
         let closed = u64::try_from(number).unwrap_or_default();
         let answer = self.github.close_pull(&known.token, &repository, closed).await;
         match answer {
-            Ok(()) => Box::pin(self.observe_pull(task, number)).await,
+            Ok(()) => {
+                let mut closed = task;
+                closed.status = closed.status.as_ref().map(pulls::closed);
+                Box::pin(self.observe_pull(closed, number)).await
+            }
             Err(error) => {
                 let updates = self.lessons(&credential, &known, Some(&error));
                 let status = task.status.clone().unwrap_or_default();

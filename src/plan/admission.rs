@@ -27,7 +27,7 @@ use super::order::in_order;
 use super::policy::{Policy, Request, Ruling, open_windows, rule, skipping_window};
 use super::request::{Approved, Asked};
 use super::room::{Binding, Room, Shared, bound_to};
-use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, pending};
+use super::time::{LONGEST_ASKED, LONGEST_RETRY, add, pending, to_second};
 use super::world::{CredentialKey, ObjectKey, World, automation_key, folded, is_collected, phase};
 use super::{Action, Planned, Settings, Subject, Why, automation, duplicates, origin, request, retry};
 use told::{deadline, to_plan};
@@ -242,7 +242,10 @@ impl<'a> Pass<'a> {
             until: Some(until),
             ..Binding::new(
                 Reason::AutomationGone,
-                format!("its automation is not there, and is waited for until {until}"),
+                format!(
+                    "its automation is not there, and is waited for until {}",
+                    to_second(until)
+                ),
                 None,
             )
         })
@@ -263,7 +266,7 @@ impl<'a> Pass<'a> {
         let deadline = task.spec.start_before.filter(|deadline| *deadline <= self.now)?;
         let was = task.status.as_ref().and_then(|status| status.message.clone());
         let because = was.map_or_else(String::new, |was| format!("; it waited because {was}"));
-        let message = format!("it could not start before {deadline}{because}");
+        let message = format!("it could not start before {}{because}", to_second(deadline));
         Some(end(Phase::Expired, Reason::DeadlineExceeded, message))
     }
 
@@ -408,7 +411,7 @@ impl<'a> Pass<'a> {
             until: Some(after),
             ..Binding::new(
                 Reason::RetryBackoff,
-                format!("it is retry {number}, and starts at {after}"),
+                format!("it is retry {number}, and starts at {}", to_second(after)),
                 None,
             )
         }))

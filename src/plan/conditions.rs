@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::Why;
+use super::time::to_second;
 
 /// Where an automation stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,14 +98,10 @@ fn transition(kind: &str, status: &str, before: &[Condition], now: Timestamp) ->
         .iter()
         .find(|condition| condition.type_ == kind && condition.status == status)
         .map_or_else(
+            // Kubernetes keeps these times to the second; keeping more would make each comparison a difference.
             || Time(to_second(now)),
             |condition| condition.last_transition_time.clone(),
         )
-}
-
-/// Kubernetes keeps these times to the second; keeping more would make each comparison a difference.
-fn to_second(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 #[cfg(test)]

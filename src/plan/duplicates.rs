@@ -13,7 +13,7 @@ use crate::api::trigger::PushTo;
 use crate::api::{AgentTask, Reason};
 
 use super::prospects::{is_approved, may_start};
-use super::time::add;
+use super::time::{add, to_second};
 use super::world::{World, counts, open_pull, phase, same_key};
 use super::{Why, budget};
 
@@ -118,7 +118,7 @@ fn in_the_way(terms: &DeduplicationTerms, task: &AgentTask, other: &AgentTask, n
     let at = budget::started(other.status.as_ref()?)?;
     // Another's clock may be ahead.
     let is_recent = at < add(now, cooldown.duration()) && now < add(at, cooldown.duration());
-    is_recent.then(|| format!("started at {at}, less than {cooldown} ago"))
+    is_recent.then(|| format!("started at {}, less than {cooldown} ago", to_second(at)))
 }
 
 fn sentence(terms: &DeduplicationTerms, other: &AgentTask, how: &str) -> String {

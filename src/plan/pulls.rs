@@ -154,6 +154,7 @@ pub fn observe(status: &TaskStatus, seen: &PullRequest) -> Option<TaskStatus> {
         handed_over: known.handed_over.clone(),
         close_refused: known.close_refused.clone(),
         stale: known.stale && seen.updated_at == known.updated_at,
+        closed_as_stale: known.closed_as_stale && !seen.is_open(),
         first_review_at: known.first_review_at.or(seen.first_review_at),
         ..seen.clone()
     });
@@ -174,6 +175,16 @@ pub fn handed_over(status: &TaskStatus, said: &str) -> Option<TaskStatus> {
     let pull = next.pull_request.as_mut()?;
     pull.handed_over = Some(super::start::bounded(said));
     Some(next)
+}
+
+/// The status after the controller closed a pull request with which nobody had dealt.
+#[must_use]
+pub fn closed(status: &TaskStatus) -> TaskStatus {
+    let mut next = status.clone();
+    if let Some(pull) = &mut next.pull_request {
+        pull.closed_as_stale = true;
+    }
+    next
 }
 
 /// The status after GitHub refused to close a pull request.

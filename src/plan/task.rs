@@ -17,7 +17,7 @@ use super::credential::{Usability, limited_until, usability};
 use super::observed::{ListedTask, ObservedTask};
 use super::request::sign;
 use super::start::{bounded, say, settle};
-use super::time::{add, again};
+use super::time::{add, again, to_second};
 use super::world::{CredentialKey, ObjectKey, TaskFacts, World, counts};
 use super::{Action, Planned, Settings, Subject, notify, pulls, report, retry, search, start};
 
@@ -129,12 +129,17 @@ fn deadline(task: &AgentTask, status: &TaskStatus) -> Option<(Timestamp, TaskSta
         status.active_deadline_seconds.or(task.spec.active_deadline_seconds),
     )
     .map(|due| {
-        let message =
-            format!("it did not end before {due} and may go on at GitHub, where it counts until it ends: {page}");
+        let message = format!(
+            "it did not end before {} and may go on at GitHub, where it counts until it ends: {page}",
+            to_second(due)
+        );
         (due, Reason::ActiveDeadline, message)
     });
     let waiting = after(status.waiting_since, task.spec.waiting_deadline_seconds).map(|due| {
-        let message = format!("nobody answered the agent before {due}; it may go on at GitHub: {page}");
+        let message = format!(
+            "nobody answered the agent before {}; it may go on at GitHub: {page}",
+            to_second(due)
+        );
         (due, Reason::WaitingDeadline, message)
     });
     let (due, reason, message) = active.into_iter().chain(waiting).min_by_key(|(due, ..)| *due)?;

@@ -18,6 +18,12 @@ pub fn backoff(times: u32) -> SignedDuration {
     (FIRST_RETRY * 2_i32.pow(times.min(6))).min(LONGEST_RETRY)
 }
 
+/// Fractions of a second are of no use to people.
+#[must_use]
+pub fn to_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
 /// A time later, or the end of time.
 #[must_use]
 pub fn add(time: Timestamp, duration: SignedDuration) -> Timestamp {

@@ -77,8 +77,8 @@ fn a_dry_run_tells_what_the_planner_would_decide() {
     let met = |automation: &mut Value| {
         automation["status"]["guardrails"] = json!([{"policy": "default", "name": "approvals", "state": "Met"}]);
     };
-    let asks =
-        "would ask for work in acme/payments-api on main, as alice, with this prompt:\n\n## Goal\n\nUpdate serde.";
+    let asks = "would ask for work in acme/payments-api on main, as alice, if GitHub shows nothing against it (it was not asked), \
+         with this prompt:\n\n## Goal\n\nUpdate serde.";
     let held = |reason: &str| format!("would be Held: {reason}: ");
     let table: [(&str, Change, i32, String, &str); 6] = [
         ("AgentAutomation", met, 0, asks.to_owned(), ""),

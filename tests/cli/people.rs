@@ -196,6 +196,18 @@ fn automations_at_a_glance() {
     let lately = ["9", "6", "2", "6", "4", "1", "1h5m", "110.7", "27.7"];
     assert_eq!(rows[1][10..][..9], lately, "{wide}");
     assert_eq!(rows[2][10..][..9], ["-"; 9], "{wide}");
+    let (code, one, _) = ask(&["status", "aauto/docs"]);
+    assert_eq!(
+        (code, lines(&one)[1..].len(), one.contains("docs")),
+        (0, 1, true),
+        "{one}"
+    );
+    let (code, one, error) = ask(&["status", "docs", "nobody"]);
+    assert_eq!((code, lines(&one)[1..].len()), (1, 1), "{one}");
+    assert!(
+        error.contains("there is no automation nobody in any namespace"),
+        "{error}"
+    );
     let (_, coloured, _) = ask(&["status", "--color", "always"]);
     assert!(coloured.contains("\u{1b}[33mpayments    docs"), "{coloured:?}");
 }
@@ -207,10 +219,10 @@ fn an_automations_tasks_newest_first() {
     assert_eq!(
         lines(&out),
         [
-            "TASK        TRIGGER   REQUESTER   DUE         PHASE       PULL REQUEST                                  REVIEW   CREDITS",
-            "deps-wait   hourly    schedule    10m ago     Pending     -                                             -        -",
-            "deps-run    hourly    schedule    1h10m ago   Running     -                                             -        -",
-            "deps-old    hourly    schedule    2h10m ago   Succeeded   https://github.com/acme/payments-api/pull/7   1h5m     12.3",
+            "TASK        TRIGGER   REQUESTER   DUE         PHASE       PULL REQUEST                                  STATE   REVIEW   CREDITS",
+            "deps-wait   hourly    schedule    10m ago     Pending     -                                             -       -        -",
+            "deps-run    hourly    schedule    1h10m ago   Running     -                                             -       -        -",
+            "deps-old    hourly    schedule    2h10m ago   Succeeded   https://github.com/acme/payments-api/pull/7   Open    1h5m     12.3",
         ]
     );
     assert_eq!(ask(&["history", "aauto/deps"]).1, out);

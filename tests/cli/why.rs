@@ -146,11 +146,7 @@ fn what_comes_next_is_what_happens_at_that_time() {
             &merged,
             "change: nothing has to change: its pull request is merged next: nothing: it has ended",
         ),
-        (
-            String::new(),
-            &refused,
-            "open; GitHub refused what was to be done about it: 403 you may not",
-        ),
+        (String::new(), &refused, "open; not done: 403 you may not"),
         (
             String::new(),
             &refused,

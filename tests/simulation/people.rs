@@ -268,6 +268,27 @@ async fn a_task_made_by_hand_waits_for_its_approval_and_runs_once() {
 
 /// The policy's reviewers are asked, and the labels set, though the automation names somebody whom GitHub does not know.
 #[tokio::test(start_paused = true)]
+async fn a_pull_request_that_nobody_deals_with_is_closed_and_its_status_says_by_whom() {
+    let mut stage = Stage::new(1);
+    stage.policy(None).await;
+    stage.secret().await;
+    let writes = |token: &mut Token| token.permissions.pull_requests = Access::Write;
+    stage.github.change_token(TOKEN, writes).unwrap();
+    let team = Team {
+        more: json!({"stalePullRequest": {"after": "1h", "action": "Close"}}),
+        ..Team::new("deps")
+    };
+    stage.automation(&team).await;
+    let process = stage.process(Network::new(None));
+    stage.until(Duration::from_secs(8_000)).await;
+    let pull = &stage.github.pulls()[0];
+    assert_eq!((pull.merged, pull.open), (false, false));
+    let first = stage.tasks().remove(0).status.unwrap().pull_request.unwrap();
+    assert!(first.closed_as_stale && !first.is_open(), "{first:?}");
+    process.terminate().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reviewer_that_github_does_not_know_keeps_no_other_from_being_asked() {
     let mut stage = Stage::new(1);
     stage
@@ -291,6 +312,7 @@ async fn a_reviewer_that_github_does_not_know_keeps_no_other_from_being_asked() 
         .and_then(|status| status.pull_request.clone())
         .unwrap();
     let said = pull.handed_over.unwrap();
+    assert!(said.starts_with("nobody: GitHub refused "), "{said}");
     assert!(said.contains("collaborators"), "{said}");
     let pulls = stage.github.pulls();
     let asked: Vec<_> = pulls[0].requested_reviewers.iter().map(ToString::to_string).collect();

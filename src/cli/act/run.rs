@@ -37,8 +37,11 @@ pub struct Args {
     /// The user on whose authority it runs, if that is another: takes the verb request-for-others on agenttasks.
     #[arg(long, value_name = "USER")]
     requester: Option<String>,
-    /// Make nothing: print what would be decided now, policies, caps and approvals included, and the prompt. The exit code is
-    /// 1 where it would never start.
+    /// Its place among what waits, in place of the automation's: higher comes first, as far as policies allow.
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    priority: Option<i32>,
+    /// Make nothing: print what would be decided now, policies, caps and approvals included, and the prompt. GitHub is not
+    /// asked. The exit code is 1 where it would never start.
     #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
     /// Follow it until it has ended; the exit code is 0 if it succeeded.
@@ -122,6 +125,9 @@ async fn request(args: &Args, desk: &Desk, automation: &AgentAutomation, dry_run
     if let Some(via) = via {
         task.data["spec"]["requestedVia"] = json!(via);
     }
+    if let Some(priority) = args.priority {
+        task.data["spec"]["priority"] = json!(priority);
+    }
     let params = PostParams {
         dry_run,
         ..PostParams::default()
@@ -199,7 +205,8 @@ impl Foreseen {
         let decision: Vec<_> = decided.into_iter().chain(rule).collect();
         let asks = self.spec.as_ref().filter(|_| !self.phase.is_ended()).map(|spec| {
             format!(
-                "would ask for work in {} on {}, as {}, with this prompt:\n\n{}",
+                "would ask for work in {} on {}, as {}, if GitHub shows nothing against it (it was not asked), with this \
+                 prompt:\n\n{}",
                 spec.repository,
                 spec.base_branch,
                 spec.requester.as_deref().unwrap_or_default(),

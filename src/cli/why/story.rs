@@ -8,7 +8,7 @@ use crate::api::{AgentTask, Reason};
 use crate::cli::decision::{Decision, is_asked_again};
 use crate::plan::notify;
 use crate::plan::pulls;
-use crate::plan::time::add;
+use crate::plan::time::{add, to_second};
 use crate::plan::world::{automation_key, counts, open_pull, phase};
 
 /// What happens where the controller asks for what it needs until it has it.
@@ -95,12 +95,6 @@ pub fn by_itself(reason: Reason) -> &'static str {
     }
 }
 
-/// Fractions of a second are of no use to people.
-#[must_use]
-pub fn to_second(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
-}
-
 /// Who was told of its end.
 fn notifications(task: &AgentTask, status: &TaskStatus) -> Vec<String> {
     let told = status.notifications.iter().map(|entry| {
@@ -150,6 +144,14 @@ fn pull_request(status: &TaskStatus) -> Option<String> {
     } else {
         pull.state.as_deref().unwrap_or("open")
     };
-    let refused = pulls::refusal(pull).map(|said| format!("; GitHub refused what was to be done about it: {said}"));
-    Some(format!("pull request {url}, {state}{}", refused.unwrap_or_default()))
+    let by = if pull.closed_as_stale {
+        " by the controller, because nobody dealt with it"
+    } else {
+        ""
+    };
+    let refused = pulls::refusal(pull).map(|said| format!("; not done: {said}"));
+    Some(format!(
+        "pull request {url}, {state}{by}{}",
+        refused.unwrap_or_default()
+    ))
 }

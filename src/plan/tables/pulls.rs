@@ -470,3 +470,14 @@ fn what_is_known_of_it_does_not_go_back_in_time() {
         (true, false, Some("done"))
     );
 }
+
+#[test]
+fn it_is_known_that_the_controller_closed_it_until_somebody_opens_it_again() {
+    let closed = pulls::closed(&succeeded(pull(|p| p.stale = true)).status.unwrap());
+    let seen = |second, state: &str| pull(|p| (p.updated_at, p.state) = (Some(at(second)), Some(state.to_owned())));
+    let told = |status: &TaskStatus| status.pull_request.as_ref().unwrap().closed_as_stale;
+    let next = pulls::observe(&closed, &seen(-2, "closed")).unwrap();
+    assert!(told(&next));
+    let again = pulls::observe(&next, &seen(-1, "open")).unwrap();
+    assert!(!told(&again));
+}
