@@ -29,7 +29,7 @@ use std::{fmt::Debug, time::Duration};
 use tokio::time::{sleep, timeout};
 
 /// Longer than anything here takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(45);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Asks again until the answer is yes.
 async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
