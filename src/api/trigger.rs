@@ -75,6 +75,7 @@ pub struct IssueTrigger {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("(has(self.actions) && size(self.actions) > 0) || (has(self.commands) && size(self.commands) > 0)").message("say what it fires for: actions: [opened, synchronize], or commands: [/agent fix]"))]
+#[x_kube(validation = Rule::new("!has(self.reviewState) || self.reviewState == 'any' || (has(self.actions) && 'review_submitted' in self.actions)").message("only a review says reviewState: add review_submitted to actions, or leave reviewState out"))]
 pub struct PullRequestTrigger {
     /// What happened, in GitHub's words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -144,6 +145,10 @@ pub struct Filter {
     pub when: Option<String>,
     /// What is older fires nothing any more, however late it arrives. What is found too late is counted in
     /// `status.events.skipped`. Default: `1d`.
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "self.matches('[1-9]')",
+        "message": "by the time it is told everything is older: write more than nothing, as in 1h or 1d",
+    }]))]
     pub max_event_age: Interval,
     /// Who tells of what happens: GitHub by a webhook, the controller's own look at the repository each minute, or both,
     /// which miss least and fire once.
@@ -201,14 +206,24 @@ impl Source {
 /// Whose doing counts. Bots count only by login.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.associations) || size(self.associations) > 0 || (has(self.logins) && size(self.logins) > 0)",
+    "message": "nobody could fire it: name associations, or logins, or leave authors out",
+}]))]
 pub struct Authors {
     /// What they are to the repository, in GitHub's words. Who sets labels, assigns or re-opens what others wrote has
     /// at least triage access, and counts as a collaborator. Default: `OWNER`, `MEMBER` and `COLLABORATOR`.
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "set"))]
     pub associations: Vec<Association>,
-    /// Further people and bots, by login.
+    /// Further people and bots, by login: `octocat`, `dependabot[bot]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100), inner(length(min = 1, max = 100)))]
+    #[schemars(
+        length(max = 100),
+        inner(
+            length(min = 1, max = 44),
+            regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,38}(\[bot\])?$")
+        )
+    )]
     pub logins: Vec<String>,
 }
 

@@ -371,6 +371,14 @@ pub fn backfill_problem(trigger: &Trigger) -> Option<&'static str> {
     is_deaf.then_some("a webhook tells nothing of the past: leave out source, or write Poll")
 }
 
+/// The label that something would have to have and must not.
+#[must_use]
+pub fn contradictory_label(trigger: &Trigger) -> Option<&String> {
+    let filter = filter(trigger)?;
+    let is_unwanted = |wanted: &&String| filter.labels_absent.iter().any(|it| it.eq_ignore_ascii_case(wanted));
+    filter.labels.iter().find(is_unwanted)
+}
+
 /// When it was made.
 #[must_use]
 pub fn created(automation: &AgentAutomation) -> Timestamp {

@@ -127,10 +127,21 @@ pub fn head<'a>(task: &AgentTask, seen: Option<&'a SeenOrigin>) -> Option<&'a st
 /// Whether the branch that a pull request comes from, or goes to, is none that a trigger is for.
 #[must_use]
 pub fn wrong_branch(terms: &PullRequestTrigger, base: &str, head: &str) -> Option<String> {
-    let is_none = |patterns: &[String], branch: &str| !patterns.is_empty() && !matches(patterns, branch);
     let base = is_none(&terms.base_branches, base).then_some("base");
     let which = base.or_else(|| is_none(&terms.head_branches, head).then_some("head"))?;
     Some(format!("its {which} branch matches none of its patterns"))
+}
+
+/// Why no pull request can be one whose branch a trigger's tasks go on with.
+#[must_use]
+pub fn never_pushable(terms: &PullRequestTrigger, works_on: &str) -> Option<String> {
+    let is_excluded = terms.push_to == PushTo::PullRequest && is_none(&terms.base_branches, works_on);
+    is_excluded.then(|| {
+        format!(
+            "pushTo is PullRequest, which takes those that go to {works_on} (branches.base), and no pattern here does: add \
+             {works_on}, or leave pushTo out"
+        )
+    })
 }
 
 /// Why a task can't go on with a pull request's branch.
@@ -177,6 +188,10 @@ fn unwanted(terms: &PullRequestTrigger, task: &AgentTask, event: &Occurrence, pu
             let touches = terms.paths.is_empty() || pull.files.iter().any(|path| matches(&terms.paths, path));
             (!touches).then(|| "it changes none of its paths".to_owned())
         })
+}
+
+fn is_none(patterns: &[String], branch: &str) -> bool {
+    !patterns.is_empty() && !matches(patterns, branch)
 }
 
 fn matches(patterns: &[String], text: &str) -> bool {

@@ -22,7 +22,8 @@ use crate::domain::prompt::{Context, EventContext, PromptError, Sections, render
 use crate::domain::repository::Repository;
 use crate::domain::schedule::Schedule;
 
-use super::event::{backfill_problem, condition_problem};
+use super::event::{backfill_problem, condition_problem, contradictory_label};
+use super::origin::never_pushable;
 
 /// Something in the spec that only a parser can find. [`Display`](fmt::Display) says it with its field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -322,7 +323,7 @@ fn input_problems(spec: &AutomationSpec) -> Vec<Problem> {
     problems
 }
 
-/// What can't be read of the triggers for what happens at GitHub.
+/// What can't be read of the triggers for what happens at GitHub, and what can never happen.
 fn event_problems(spec: &AutomationSpec) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (index, trigger) in spec.triggers.iter().enumerate() {
@@ -341,6 +342,10 @@ fn event_problems(spec: &AutomationSpec) -> Vec<Problem> {
         if let Some(error) = backfill_problem(trigger) {
             found(&format!("{kind}.backfill"), error.to_owned());
         }
+        if let Some(label) = contradictory_label(trigger) {
+            let error = format!("labels has {label} too, so nothing could fire it: take it out of one of them");
+            found(&format!("{kind}.labelsAbsent"), error);
+        }
         if let Some(issue) = &trigger.issue {
             expressions("issue.titlePattern", issue.filter.title_pattern.as_ref(), &mut found);
             expressions("issue.bodyPattern", issue.body_pattern.as_ref(), &mut found);
@@ -352,6 +357,9 @@ fn event_problems(spec: &AutomationSpec) -> Vec<Problem> {
                 &mut found,
             );
             patterns("pullRequest.baseBranches", &pull.base_branches, &mut found);
+            if let Some(error) = never_pushable(pull, &spec.branches.base) {
+                found("pullRequest.baseBranches", error);
+            }
             patterns("pullRequest.headBranches", &pull.head_branches, &mut found);
             patterns("pullRequest.paths", &pull.paths, &mut found);
         }

@@ -225,6 +225,60 @@ pub const EDITS: &[Edit] = &[
         findings: &["16: spec.triggers[1].name: \"weekly\" is there twice: each must be unique"],
     },
     Edit {
+        what: "a review's state where no review fires it",
+        from: "      schedule:\n        cron: \"0 6 * * MON\"\n        timeZone: Europe/Berlin\n",
+        to: "      pullRequest:\n        actions: [opened]\n        reviewState: approved\n",
+        refused: Apply,
+        findings: &[
+            "13: spec.triggers[0].pullRequest: only a review says reviewState: add review_submitted to actions, or leave reviewState out",
+        ],
+    },
+    Edit {
+        what: "authors who are nobody",
+        from: "      schedule:\n        cron: \"0 6 * * MON\"\n        timeZone: Europe/Berlin\n",
+        to: "      issue:\n        actions: [opened]\n        authors: {associations: []}\n",
+        refused: Apply,
+        findings: &[
+            "15: spec.triggers[0].issue.authors: nobody could fire it: name associations, or logins, or leave authors out",
+        ],
+    },
+    Edit {
+        what: "a login that nobody can have",
+        from: "      schedule:\n        cron: \"0 6 * * MON\"\n        timeZone: Europe/Berlin\n",
+        to: "      issue:\n        actions: [opened]\n        authors: {logins: [octocat, \"dependabot[bot]\", \"@alice\"]}\n",
+        refused: Apply,
+        findings: &[
+            "15: spec.triggers[0].issue.authors.logins[2]: \"@alice\" must match ^[A-Za-z0-9][A-Za-z0-9_-]{0,38}(\\[bot\\])?$",
+        ],
+    },
+    Edit {
+        what: "events of no age",
+        from: "      schedule:\n        cron: \"0 6 * * MON\"\n        timeZone: Europe/Berlin\n",
+        to: "      issue:\n        actions: [opened]\n        maxEventAge: 0s\n",
+        refused: Apply,
+        findings: &[
+            "15: spec.triggers[0].issue.maxEventAge: by the time it is told everything is older: write more than nothing, as in 1h or 1d",
+        ],
+    },
+    Edit {
+        what: "a label that has to be there and must not",
+        from: "      schedule:\n        cron: \"0 6 * * MON\"\n        timeZone: Europe/Berlin\n",
+        to: "      issue:\n        actions: [opened]\n        labels: [agent, bug]\n        labelsAbsent: [wontfix, Agent]\n",
+        refused: Later,
+        findings: &[
+            "16: spec.triggers[0].issue.labelsAbsent: labels has agent too, so nothing could fire it: take it out of one of them",
+        ],
+    },
+    Edit {
+        what: "pull requests to another branch than the one that is worked on",
+        from: "      schedule:\n        cron: \"0 6 * * MON\"\n        timeZone: Europe/Berlin\n",
+        to: "      pullRequest:\n        actions: [opened]\n        baseBranches: [\"release/*\"]\n        pushTo: PullRequest\n",
+        refused: Later,
+        findings: &[
+            "15: spec.triggers[0].pullRequest.baseBranches: pushTo is PullRequest, which takes those that go to main (branches.base), and no pattern here does: add main, or leave pushTo out",
+        ],
+    },
+    Edit {
         what: "a repository's address",
         from: "repository: acme/payments-api",
         to: "repository: https://github.com/acme/payments-api",

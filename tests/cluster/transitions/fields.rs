@@ -69,6 +69,10 @@ const ON_ISSUE: &str = r#"[{"name": "event", "issue": {"actions": ["opened"], "c
     {"name": "tick", "schedule": {"cron": "0 0 29 2 *"}}]"#;
 const ON_PULL_REQUEST: &str = r#"[{"name": "event", "pullRequest": {"actions": ["opened"], "commands": ["/agent fix"]}},
     {"name": "tick", "schedule": {"cron": "0 0 29 2 *"}}]"#;
+const ON_REVIEW: &str = r#"[{"name": "event", "pullRequest": {"actions": ["review_submitted"]}},
+    {"name": "tick", "schedule": {"cron": "0 0 29 2 *"}}]"#;
+const EVERYBODY: &str = r#"["OWNER", "MEMBER", "COLLABORATOR", "CONTRIBUTOR", "FIRST_TIMER", "FIRST_TIME_CONTRIBUTOR",
+    "MANNEQUIN", "NONE"]"#;
 const BY_HAND: &str = r#"[{"name": "event", "manual": {}}, {"name": "tick", "schedule": {"cron": "0 0 29 2 *"}}]"#;
 const RECEIVER: &str =
     r#"[{"name": "chat", "url": "https://chat.acme.example/hook", "secretRef": {"name": "signing"}}]"#;
@@ -267,8 +271,13 @@ const AUTOMATION: &[Row] = &[
         .needed("say when the trigger fires"),
     row("triggers[].issue.actions").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.authors").with(&[("/triggers", ON_ISSUE)]),
-    row("triggers[].issue.authors.associations").with(&[("/triggers", ON_ISSUE)]),
-    row("triggers[].issue.authors.logins").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.authors.associations")
+        .with(&[("/triggers", ON_ISSUE)])
+        .only(&[(r#"["NONE"]"#, ""), (EVERYBODY, "")])
+        .bad(&[("[]", "name associations, or logins")]),
+    row("triggers[].issue.authors.logins")
+        .with(&[("/triggers", ON_ISSUE)])
+        .bad(&[(r#"["two words"]"#, "authors.logins[0]"), (r#"["[bot]"]"#, "authors.logins[0]")]),
     row("triggers[].issue.bodyPattern")
         .with(&[("/triggers", ON_ISSUE)])
         .only(&[(r#""^x""#, ""), (r#""(""#, "it is no regular expression")]),
@@ -278,7 +287,10 @@ const AUTOMATION: &[Row] = &[
         .bad(&[(r#"["agent fix"]"#, "spec.triggers[0].issue.commands[0]")]),
     row("triggers[].issue.labels").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.labelsAbsent").with(&[("/triggers", ON_ISSUE)]),
-    row("triggers[].issue.maxEventAge").with(&[("/triggers", ON_ISSUE)]),
+    row("triggers[].issue.maxEventAge")
+        .with(&[("/triggers", ON_ISSUE)])
+        .only(&[(r#""1s""#, ""), (r#""1h30m""#, ""), (r#""999999d999999d""#, "")])
+        .bad(&[(r#""0s""#, "write more than nothing"), (r#""0d0h""#, "write more than nothing")]),
     row("triggers[].issue.backfill").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.backfill.limit").with(&[("/triggers", ON_ISSUE)]),
     row("triggers[].issue.milestone").with(&[("/triggers", ON_ISSUE)]),
@@ -303,13 +315,31 @@ const AUTOMATION: &[Row] = &[
         ]),
     row("triggers[].pullRequest")
         .with(&[("/triggers", ON_PULL_REQUEST)])
-        .only(&[(r#"{"actions": ["labeled"], "labels": ["agent"]}"#, "")])
-        .bad(&[("{}", "say what it fires for")])
+        .only(&[
+            (r#"{"actions": ["labeled"], "labels": ["agent"]}"#, ""),
+            (
+                r#"{"actions": ["opened"], "labels": ["agent"], "labelsAbsent": ["agent"]}"#,
+                "InvalidSpec: spec.triggers[0].pullRequest.labelsAbsent",
+            ),
+            (
+                r#"{"actions": ["opened"], "baseBranches": ["release/*"], "pushTo": "PullRequest"}"#,
+                "InvalidSpec: spec.triggers[0].pullRequest.baseBranches",
+            ),
+        ])
+        .bad(&[
+            ("{}", "say what it fires for"),
+            (r#"{"actions": ["opened"], "reviewState": "approved"}"#, "add review_submitted to actions"),
+        ])
         .needed("say when the trigger fires"),
     row("triggers[].pullRequest.actions").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.authors").with(&[("/triggers", ON_PULL_REQUEST)]),
-    row("triggers[].pullRequest.authors.associations").with(&[("/triggers", ON_PULL_REQUEST)]),
-    row("triggers[].pullRequest.authors.logins").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.authors.associations")
+        .with(&[("/triggers", ON_PULL_REQUEST)])
+        .only(&[(r#"["NONE"]"#, ""), (EVERYBODY, "")])
+        .bad(&[("[]", "name associations, or logins")]),
+    row("triggers[].pullRequest.authors.logins")
+        .with(&[("/triggers", ON_PULL_REQUEST)])
+        .bad(&[(r#"["two words"]"#, "authors.logins[0]"), (r#"["[bot]"]"#, "authors.logins[0]")]),
     row("triggers[].pullRequest.baseBranches").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.commands")
         .with(&[("/triggers", ON_PULL_REQUEST)])
@@ -319,7 +349,10 @@ const AUTOMATION: &[Row] = &[
     row("triggers[].pullRequest.headBranches").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.labels").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.labelsAbsent").with(&[("/triggers", ON_PULL_REQUEST)]),
-    row("triggers[].pullRequest.maxEventAge").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.maxEventAge")
+        .with(&[("/triggers", ON_PULL_REQUEST)])
+        .only(&[(r#""1s""#, ""), (r#""1h30m""#, ""), (r#""999999d999999d""#, "")])
+        .bad(&[(r#""0s""#, "write more than nothing"), (r#""0d0h""#, "write more than nothing")]),
     row("triggers[].pullRequest.backfill").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.backfill.limit").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.paths")
@@ -328,7 +361,7 @@ const AUTOMATION: &[Row] = &[
     row("triggers[].pullRequest.pushTo")
         .with(&[("/triggers", ON_PULL_REQUEST)])
         .only(&[(r#""PullRequest""#, ""), (r#""NewBranch""#, "")]),
-    row("triggers[].pullRequest.reviewState").with(&[("/triggers", ON_PULL_REQUEST)]),
+    row("triggers[].pullRequest.reviewState").with(&[("/triggers", ON_REVIEW)]),
     row("triggers[].pullRequest.source").with(&[("/triggers", ON_PULL_REQUEST)]),
     row("triggers[].pullRequest.titlePattern")
         .with(&[("/triggers", ON_PULL_REQUEST)])
