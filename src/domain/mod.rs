@@ -11,4 +11,5 @@ pub mod pattern;
 pub mod prompt;
 pub mod repository;
 pub mod schedule;
+pub mod task_id;
 pub mod task_state;

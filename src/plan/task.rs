@@ -11,6 +11,7 @@ use crate::api::task::{
     ABANDON_ANNOTATION, ADOPT_ANNOTATION, AttemptOutcome, GitHubTask, InterventionKind, Phase, PullRequest, TaskStatus,
 };
 use crate::api::{AgentTask, Reason};
+use crate::domain::task_id::{NoTaskId, TaskId};
 use crate::domain::task_state::TaskState;
 
 use super::credential::{Usability, limited_until, usability};
@@ -27,6 +28,8 @@ const UNLISTED: SignedDuration = SignedDuration::from_mins(5);
 const RESOLVE_EVERY: SignedDuration = SignedDuration::from_secs(30);
 const RESOLVE_FOR: SignedDuration = SignedDuration::from_mins(10);
 const RESOLVE_LATE: SignedDuration = SignedDuration::from_hours(1);
+/// What comes before what is wrong with the id that a person gave.
+const MISNAMED: &str = "; the annotation agentautomation.dev/adopt counts for nothing: ";
 
 /// What is to be done for a task that has been started. Waiting ones are [`admission`](super::admission)'s.
 #[must_use]
@@ -261,7 +264,7 @@ fn plan_unknown(
     settings: &Settings,
     now: Timestamp,
 ) -> Planned {
-    if let Some(next) = resolved_by_a_person(task, status, now) {
+    if let Some(next) = resolved_by_a_person(task, status, now).or_else(|| misnamed(task, status)) {
         return Planned {
             actions: vec![Action::WriteTaskStatus(Box::new(next))],
             ..Planned::default()
@@ -274,7 +277,7 @@ fn plan_unknown(
 /// A person named a task that GitHub has not shown so far: it may have been the wrong one.
 fn corrected_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Option<TaskStatus> {
     let named = status.task.as_ref().filter(|_| is_named(status))?;
-    let is_other = adopted(task).is_none_or(|id| id != named.id);
+    let is_other = adopted(task).is_none_or(|id| id.as_str() != named.id);
     resolved_by_a_person(task, status, now).filter(|_| is_other)
 }
 
@@ -311,9 +314,28 @@ fn is_named(status: &TaskStatus) -> bool {
 }
 
 /// The id that a person gave.
-fn adopted(task: &AgentTask) -> Option<String> {
-    let id = task.annotations().get(ADOPT_ANNOTATION)?;
-    Some(bounded(id.trim())).filter(|id| !id.is_empty())
+fn adopted(task: &AgentTask) -> Option<TaskId> {
+    written_as_id(task)?.ok()
+}
+
+/// Who writes nothing says nothing.
+fn written_as_id(task: &AgentTask) -> Option<Result<TaskId, NoTaskId>> {
+    let text = task.annotations().get(ADOPT_ANNOTATION)?;
+    (!text.trim().is_empty()).then(|| text.parse())
+}
+
+/// What a person wrote as the id, and can be none, is told for as long as it stands there.
+fn misnamed(task: &AgentTask, status: &TaskStatus) -> Option<TaskStatus> {
+    let before = status.message.as_deref().unwrap_or_default();
+    let said = before.split_once(MISNAMED).map_or(before, |(said, _)| said);
+    let message = match written_as_id(task) {
+        Some(Err(error)) => format!("{said}{MISNAMED}{error}"),
+        Some(Ok(_)) | None => said.to_owned(),
+    };
+    (message != before).then(|| TaskStatus {
+        message: Some(message),
+        ..status.clone()
+    })
 }
 
 /// GitHub has no task of the id that a person gave; `None` when that is no news.
@@ -337,7 +359,7 @@ fn resolved_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -
     if let Some(id) = adopted(task) {
         settle(&mut next, number, AttemptOutcome::Adopted, Some("a person named it"));
         let message = format!("a person named task {id} as ours");
-        start::adopt(&mut next, &named(id), Reason::Adopted, message, now);
+        start::adopt(&mut next, &named(&id), Reason::Adopted, message, now);
         sign(task, &mut next, InterventionKind::Adopt, now);
         return Some(next);
     }
@@ -357,9 +379,9 @@ fn resolved_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -
 }
 
 /// A task of which only the id is known.
-fn named(id: String) -> ObservedTask {
+fn named(id: &TaskId) -> ObservedTask {
     ObservedTask {
-        id,
+        id: id.to_string(),
         url: None,
         state: TaskState::Queued,
         updated_at: None,

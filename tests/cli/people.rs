@@ -814,6 +814,25 @@ fn as_a_plugin_it_goes_by_kubectls_name_and_shells_complete_it() {
 }
 
 #[test]
+fn what_can_be_no_task_s_id_is_not_written() {
+    let config = kubeconfig("http://127.0.0.1:1");
+    let config = config.path().to_str().unwrap();
+    let refused = [
+        ("https://github.com/copilot/tasks/t9", "the last part of the address"),
+        ("two words", "\"two words\" is no task's id"),
+        ("", "is no task's id"),
+    ];
+    for (id, says) in refused {
+        let (code, said, error) = run(&["adopt", "deps-lost", id, "--kubeconfig", config], "");
+        assert_eq!((code, said.as_str()), (2, ""), "{id}: {error}");
+        assert!(error.contains(says), "{id}: {error}");
+    }
+    // Nothing is wrong with it but that nobody answers.
+    let (code, _, error) = run(&["adopt", "deps-lost", "t9", "--kubeconfig", config], "");
+    assert!(code == 1 && !error.contains("is no task's id"), "{code} {error}");
+}
+
+#[test]
 fn kubectl_is_told_what_completes_the_plugins_words() {
     let folder = tempfile::tempdir().unwrap();
     let completer = folder.path().join("kubectl_complete-aauto");

@@ -12,6 +12,7 @@ use crate::api::task::{
 };
 use crate::cli::cluster::{self, Connection};
 use crate::cli::output::refuse;
+use crate::domain::task_id::TaskId;
 use crate::plan::ObjectKey;
 use crate::plan::request::approver;
 use crate::plan::world::{counts, phase};
@@ -38,8 +39,7 @@ pub struct Adopt {
     #[arg(value_name = "TASK")]
     name: String,
     /// The id of the task at GitHub, as the last part of its page's address.
-    #[arg(value_parser = line)]
-    id: String,
+    id: TaskId,
     #[command(flatten)]
     connection: Connection,
 }

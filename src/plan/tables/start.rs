@@ -204,10 +204,18 @@ fn a_person_resolves_what_is_parked() {
         reason: Some(Reason::NotFoundAtGitHub),
         ..concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1)
     };
-    let table: [(&[(&str, &str)], &str); 5] = [
+    let table: [(&[(&str, &str)], &str); 7] = [
         (&[], "wait"),
         (&[("agentautomation.dev/adopt", "t9")], "Running Adopted"),
         (&[("agentautomation.dev/adopt", " ")], "wait"),
+        (&[("agentautomation.dev/adopt", "tasks/t9")], "Unknown NotFoundAtGitHub"),
+        (
+            &[
+                ("agentautomation.dev/adopt", "tasks/t9"),
+                ("agentautomation.dev/abandon", "was a test"),
+            ],
+            "Failed Abandoned",
+        ),
         (&[("agentautomation.dev/abandon", "was a test")], "Failed Abandoned"),
         (
             &[
@@ -237,6 +245,41 @@ fn a_person_resolves_what_is_parked() {
             _ => vec![],
         };
         assert_eq!(by, signed, "{annotations:?}");
+    }
+}
+
+#[test]
+fn what_can_be_no_id_is_told_for_as_long_as_it_is_written() {
+    const LOST: &str = "the answer to attempt 1 was lost; looking for its task: reset";
+    const WRONG: &str = "; the annotation agentautomation.dev/adopt counts for nothing: ";
+    let advice = |id: &str| {
+        format!("{LOST}{WRONG}\"{id}\" is no task's id: write the last part of the address of its page, and no more")
+    };
+    let table = [
+        (LOST.to_owned(), Some("two words"), Some(advice("two words"))),
+        (advice("two words"), Some("two words"), None),
+        (advice("two words"), Some("tasks/t9"), Some(advice("tasks/t9"))),
+        (advice("tasks/t9"), Some(""), Some(LOST.to_owned())),
+        (advice("tasks/t9"), None, Some(LOST.to_owned())),
+        (LOST.to_owned(), None, None),
+    ];
+    for (before, written, expected) in table {
+        let mut status = concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1);
+        status.message = Some(before.clone());
+        let mut object = due("one", "a", 0, Some(status));
+        let written = written.map(|id| ("agentautomation.dev/adopt".to_owned(), id.to_owned()));
+        object.metadata.annotations = Some(written.clone().into_iter().collect());
+        let world = world(vec![object], |_| ());
+        let planned = task::plan(&world, &key("a"), &Settings::default(), at(1));
+        let told = match planned.actions.as_slice() {
+            [Action::WriteTaskStatus(status)] => {
+                assert_eq!(said(status), "Unknown AnswerLost", "it is still looked for");
+                status.message.clone()
+            }
+            [Action::Search] => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told, expected, "{before} {written:?}");
     }
 }
 

@@ -58,22 +58,23 @@ const GIVEN_UP: &[Step] = &[
     (ADOPT, Some(ID), "Failed", "a person gave it up: done by hand"),
 ];
 
-/// An id that GitHub does not have is told, and can be corrected.
+/// An id that GitHub does not have is told, and so is what can be none, and both can be corrected.
 const NAMED: &[Step] = &[
+    (ADOPT, Some("../nobody?"), "Unknown", "\"../nobody?\" is no task's id"),
     (
         ADOPT,
-        Some("../nobody?"),
+        Some("nobody"),
         "Running",
-        "task ../nobody? as ours, and GitHub has none of that id",
+        "task nobody as ours, and GitHub has none of that id",
     ),
     (
         ADOPT,
         None,
         "Running",
-        "task ../nobody? as ours, and GitHub has none of that id",
+        "task nobody as ours, and GitHub has none of that id",
     ),
     (ADOPT, Some(ID), "Succeeded", "the agent has finished"),
-    (ADOPT, Some("nobody"), "Succeeded", "the agent has finished"),
+    (ADOPT, Some("somebody"), "Succeeded", "the agent has finished"),
     (ABANDON, Some("too late"), "Succeeded", "the agent has finished"),
     (ADOPT, None, "Succeeded", "the agent has finished"),
 ];
