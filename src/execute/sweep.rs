@@ -127,9 +127,12 @@ impl Executor {
             .values()
             .filter(|issue| walk.wanted.reviews && issue.is_pull());
         for number in pulls.map(|issue| issue.number).collect::<Vec<_>>() {
-            let all = github.list_reviews(token, repository, number, None).await?.value;
-            read.reviews
-                .extend(all.items.into_iter().map(|review| (number, review)));
+            let all = match github.list_reviews(token, repository, number, None).await {
+                Ok(all) => all.value.items,
+                Err(error) if is_gone(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            read.reviews.extend(all.into_iter().map(|review| (number, review)));
         }
         Ok(Some((read, stretch, tag)))
     }
@@ -213,7 +216,10 @@ fn back(record: &Record, reached: Timestamp) -> Back {
 
 fn is_gone(error: &Error) -> bool {
     let kind = error.refusal().map(|refusal| &refusal.kind);
-    matches!(kind, Some(RefusalKind::NotFound | RefusalKind::Moved { .. }))
+    matches!(
+        kind,
+        Some(RefusalKind::NotFound | RefusalKind::Gone | RefusalKind::Moved { .. })
+    )
 }
 
 /// What happened since, the oldest first.

@@ -53,6 +53,20 @@ fn events(stage: &Stage, name: &str) -> EventsStatus {
     named.next().unwrap().status.clone().unwrap().events.unwrap()
 }
 
+fn pull(files: Vec<String>) -> NewPull {
+    NewPull {
+        repository: REPOSITORY.to_owned(),
+        by: "alice".to_owned(),
+        title: "Rename all".to_owned(),
+        body: None,
+        head_ref: "rename".to_owned(),
+        head_repository: None,
+        base_ref: None,
+        draft: false,
+        files,
+    }
+}
+
 fn ids(stage: &Stage) -> Vec<String> {
     told(stage).into_iter().map(|(id, ..)| id).collect()
 }
@@ -163,6 +177,48 @@ async fn an_issue_that_is_listed_behind_a_thousand_is_found() {
     process.terminate().await;
 }
 
+/// The issue of a command is asked for where another part of the list tells of it, and the reviews of a pull request always
+/// are: GitHub may have deleted either by then.
+#[tokio::test(start_paused = true)]
+async fn what_is_gone_keeps_nothing_else_from_being_found() {
+    for status in [404, 410] {
+        let said = json!({"name": "said", "issue": {"commands": ["/agent fix"], "source": "Poll"}});
+        let reviewed = json!({"name": "reviewed", "pullRequest": {"actions": ["review_submitted"], "source": "Poll"}});
+        let mut stage = asking(said).await;
+        let team = Team {
+            more: json!({"triggers": [reviewed]}),
+            ..Team::new("reviews")
+        };
+        stage.automation(&team).await;
+        let (gone, there) = (open(&stage, "It is slow"), open(&stage, "It is flaky"));
+        let asked = stage.github.comment(REPOSITORY, there, "alice", "/agent fix").unwrap();
+        stage.github.open_pull(pull(Vec::new())).unwrap();
+        for _ in 0..MANY {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            open(&stage, "Me too");
+        }
+        stage.github.comment(REPOSITORY, gone, "alice", "/agent fix").unwrap();
+        stage.github.add_fault(Fault {
+            on: vec![Operation::GetIssue, Operation::ListReviews],
+            when: When::Always,
+            effect: Effect::Refuse {
+                status,
+                message: "This was deleted".to_owned(),
+            },
+        });
+        let process = stage.process(Network::new(None));
+        tokio::time::sleep(Duration::from_secs(5 * MINUTE)).await;
+        let found = ids(&stage);
+        assert!(found.contains(&format!("comment {asked}")), "{status}: {found:?}");
+        let through = events(&stage, "reviews").swept_through;
+        assert!(
+            through > stage.start + Duration::from_secs(15 * MINUTE),
+            "{status}: {through}"
+        );
+        process.terminate().await;
+    }
+}
+
 /// Thirty answers of two seconds each take longer than what is known of a pull request is good for.
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_of_many_files_starts_at_a_slow_github() {
@@ -170,18 +226,8 @@ async fn a_pull_request_of_many_files_starts_at_a_slow_github() {
         "actions": ["labeled"], "labels": ["agent"], "paths": ["src/f2999"], "source": "Poll",
     }});
     let mut stage = asking(labelled).await;
-    let pull = NewPull {
-        repository: REPOSITORY.to_owned(),
-        by: "alice".to_owned(),
-        title: "Rename all".to_owned(),
-        body: None,
-        head_ref: "rename".to_owned(),
-        head_repository: None,
-        base_ref: None,
-        draft: false,
-        files: (0..3_000).map(|number| format!("src/f{number}")).collect(),
-    };
-    let number = stage.github.open_pull(pull).unwrap();
+    let files = (0..3_000).map(|number| format!("src/f{number}")).collect();
+    let number = stage.github.open_pull(pull(files)).unwrap();
     label(&stage, number);
     stage.github.add_fault(Fault {
         on: vec![Operation::Graphql],
