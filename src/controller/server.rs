@@ -46,7 +46,10 @@ fn readiness(is_ready: bool) -> (StatusCode, &'static str) {
     if is_ready {
         (StatusCode::OK, "ok")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "it does not know the cluster yet")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "it does not know the cluster yet, or not any more",
+        )
     }
 }
 

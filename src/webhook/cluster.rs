@@ -11,6 +11,7 @@ use futures::StreamExt;
 use futures::stream;
 use kube::api::PostParams;
 use kube::{Api, Client};
+use tokio::time::Instant;
 
 use crate::api::AgentTask;
 use crate::controller::watching::{Kind, News, absent, watch_rules};
@@ -20,6 +21,7 @@ use crate::observe::{Update, apply};
 use crate::plan::event::{Decision, decide};
 use crate::plan::{ObjectKey, World, naming};
 
+use super::freshness::Freshness;
 use super::{Delivery, Handler, Outcome};
 
 /// The most reasons that an answer gives.
@@ -53,6 +55,7 @@ struct Known {
     unlisted: BTreeSet<Kind>,
     /// The keys of a list under way.
     listing: BTreeMap<Kind, BTreeSet<ObjectKey>>,
+    freshness: BTreeMap<Kind, Freshness>,
 }
 
 impl Cluster {
@@ -66,6 +69,7 @@ impl Cluster {
                 world: World::default(),
                 unlisted,
                 listing: BTreeMap::new(),
+                freshness: BTreeMap::new(),
             }),
         }
     }
@@ -114,7 +118,8 @@ impl Cluster {
 impl Handler for Cluster {
     fn is_ready(&self) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.unlisted.is_empty()
+        let now = Instant::now();
+        known.unlisted.is_empty() && known.freshness.values().all(|watch| !watch.is_stale(now))
     }
 
     async fn handle(&self, delivery: Delivery) -> Outcome {
@@ -158,6 +163,7 @@ impl Known {
                     self.learn(update);
                 }
                 self.unlisted.remove(&kind);
+                self.freshness.entry(kind).or_default().listed();
             }
             News::Undecodable(kind, metadata, _) => {
                 if kind == Kind::Policy {
@@ -166,6 +172,7 @@ impl Known {
             }
             News::Failed(kind, error) => {
                 tracing::warn!(kind = kind.as_str(), %error, "a watch of the receiver failed; it is tried again");
+                self.freshness.entry(kind).or_default().failed(Instant::now());
             }
         }
     }

@@ -9,8 +9,10 @@
 //!
 //! The [`receiver`] goes through a request in order; [`serve`] has the connections and [`tls`] their certificate;
 //! [`signature`], [`limits`], [`sources`] and [`secrets`] are the steps on the way; [`cluster`] is what an event comes to.
+//! What both of these know comes from watches; once one has failed for two minutes nothing is promised any more.
 
 pub mod cluster;
+mod freshness;
 pub mod limits;
 pub mod metrics;
 pub mod receiver;
@@ -55,7 +57,7 @@ pub enum Outcome {
 
 /// What the receiver knows of the cluster and does with an event.
 pub trait Handler: Send + Sync + 'static {
-    /// Whether enough is known for an event to be known to cause nothing.
+    /// Whether enough is known, and fresh enough, for an event to be known to cause nothing.
     fn is_ready(&self) -> bool;
 
     fn handle(&self, delivery: Delivery) -> impl Future<Output = Outcome> + Send;

@@ -70,7 +70,7 @@ impl<H: Handler> Receiver<H> {
     /// Whether it can promise anything.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.sources.are_listed() && self.handler.is_ready()
+        self.sources.are_known() && self.handler.is_ready()
     }
 
     /// Answers a request.
@@ -130,7 +130,7 @@ impl<H: Handler> Receiver<H> {
         }
         if !self.is_ready() {
             return Err(unavailable(
-                "it has just begun and does not know the cluster yet",
+                "it does not know the cluster yet, or not any more",
                 "not_ready",
             ));
         }

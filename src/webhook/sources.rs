@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use futures::StreamExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::utils::StreamBackoff;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
+use tokio::time::Instant;
 
 use crate::api::WebhookSource;
 use crate::api::webhook_source::WebhookSecretRef;
@@ -17,6 +18,7 @@ use crate::domain::pattern::{Case, Pattern};
 use crate::domain::repository::Repository;
 use crate::plan::ObjectKey;
 
+use super::freshness::Freshness;
 use super::secrets::{Secrets, Unreadable};
 use super::signature::{Signature, SigningKey};
 
@@ -27,6 +29,7 @@ pub struct Sources {
     nobody: SigningKey,
     known: RwLock<BTreeMap<ObjectKey, Arc<Source>>>,
     is_listed: AtomicBool,
+    freshness: Mutex<Freshness>,
 }
 
 /// What counts of a source.
@@ -66,13 +69,14 @@ impl Sources {
             client,
             known: RwLock::default(),
             is_listed: AtomicBool::new(false),
+            freshness: Mutex::default(),
         })
     }
 
-    /// Whether all sources are known.
+    /// Whether all sources are known, as they are now or were a little while ago.
     #[must_use]
-    pub fn are_listed(&self) -> bool {
-        self.is_listed.load(Ordering::Acquire)
+    pub fn are_known(&self) -> bool {
+        self.is_listed.load(Ordering::Acquire) && !self.freshness().is_stale(Instant::now())
     }
 
     /// Follows what the API server says of them. It never ends.
@@ -90,6 +94,7 @@ impl Sources {
                 }
                 Ok(Event::InitDone) => {
                     self.change(|known| *known = std::mem::take(&mut listing));
+                    self.freshness().listed();
                     self.is_listed.store(true, Ordering::Release);
                 }
                 Ok(Event::Apply(object)) => {
@@ -102,6 +107,7 @@ impl Sources {
                 Ok(Event::Delete(object)) => self.change(|known| drop(known.remove(&ObjectKey::of(&object)))),
                 Err(error) => {
                     tracing::warn!(kind = "WebhookSource", %error, "a watch failed; it is tried again");
+                    self.freshness().failed(Instant::now());
                 }
             }
         }
@@ -141,6 +147,10 @@ impl Sources {
     fn find(&self, key: &ObjectKey) -> Option<Arc<Source>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(key).cloned()
+    }
+
+    fn freshness(&self) -> MutexGuard<'_, Freshness> {
+        self.freshness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut BTreeMap<ObjectKey, Arc<Source>>)) {

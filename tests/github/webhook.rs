@@ -2,6 +2,7 @@
 
 mod bounds;
 mod examples;
+mod readiness;
 mod requests;
 mod secrecy;
 mod secrets;
@@ -21,7 +22,7 @@ use agent_automation::webhook::metrics::Metrics as Received;
 use agent_automation::webhook::serve::serve;
 use agent_automation::webhook::{Cluster, Delivery, Handler, Limits, Outcome, Receiver, Sources};
 use aws_lc_rs::hmac;
-use harness::memory::{Clock, Definition, Garbage, MemoryApiServer, Namespaces, Options, ResponseBody};
+use harness::memory::{Clock, Connection, Definition, Garbage, MemoryApiServer, Namespaces, Options, ResponseBody};
 use http_body_util::{BodyExt, Full};
 use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
@@ -58,6 +59,7 @@ struct ApiServer {
     people: Client,
     client: Client,
     is_away: Arc<AtomicBool>,
+    connection: Connection,
     secret_reads: Arc<AtomicUsize>,
     /// Objects that can still be created.
     creates_left: Arc<AtomicUsize>,
@@ -88,7 +90,8 @@ impl ApiServer {
         let is_away: Arc<AtomicBool> = Arc::default();
         let secret_reads: Arc<AtomicUsize> = Arc::default();
         let creates_left = Arc::new(AtomicUsize::new(usize::MAX));
-        let (service, away) = (server.connect("receiver").service(), is_away.clone());
+        let connection = server.connect("receiver");
+        let (service, away) = (connection.service(), is_away.clone());
         let (reads, creates) = (secret_reads.clone(), creates_left.clone());
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
             let (service, away) = (service.clone(), away.clone());
@@ -115,6 +118,7 @@ impl ApiServer {
             people: server.connect("people").client(),
             client: Client::new(service, "default"),
             is_away,
+            connection,
             secret_reads,
             creates_left,
         }

@@ -169,7 +169,7 @@ async fn api_server(request: Request<Body>) -> Result<Response<Full<Bytes>>, tow
 }
 
 async fn listed(sources: &Sources) {
-    while !sources.are_listed() {
+    while !sources.are_known() {
         tokio::task::yield_now().await;
     }
 }
