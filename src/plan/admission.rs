@@ -50,6 +50,8 @@ enum Verdict {
     Fence,
     /// What a person asked for is decided.
     Decide(Box<TaskSpec>),
+    /// That can't be run, and this is what it would have been.
+    Deny(Binding, Option<Box<TaskSpec>>),
     /// Somebody's approval is written down.
     Approve(Approval),
     /// Another object for the same cause is made from the automation's spec as it is now.
@@ -166,7 +168,7 @@ impl<'a> Pass<'a> {
         if !task.spec.is_decided() {
             return match request::decide(self.world, task, self.now) {
                 Asked::Decided(spec) => Verdict::Decide(spec),
-                Asked::Denied(why) => Verdict::End(Phase::Denied, why.into()),
+                Asked::Denied(why, spec) => Verdict::Deny(why.into(), spec),
                 Asked::Held(why) => Verdict::Hold(why.into()),
             };
         }

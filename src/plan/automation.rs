@@ -160,6 +160,24 @@ pub fn spec_for(
     })
 }
 
+/// What a task that was made by hand would have been, had nothing been wrong with its inputs: who is told of its end follows
+/// from that, and of what it is the end.
+#[must_use]
+pub fn spec_without_texts(
+    world: &World,
+    automation: &AgentAutomation,
+    task: &AgentTask,
+    why: &Why,
+    now: Timestamp,
+) -> Option<TaskSpec> {
+    let view = View::new(world, automation, now);
+    let parsed = view.parsed.as_ref().ok()?;
+    Some(TaskSpec {
+        prompt_problem: Some(start::bounded(&why.message)),
+        ..view.without_texts(parsed, &request::asked(parsed, task)?)
+    })
+}
+
 /// The snapshot of what an automation decides for an occasion. What its texts come to with what happened can't all be known
 /// before, and so a prompt that can't be rendered is part of the record.
 ///

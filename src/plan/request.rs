@@ -30,8 +30,8 @@ const INTERVENTIONS_KEPT: usize = 5;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Asked {
     Decided(Box<TaskSpec>),
-    /// It can't be run, now or later.
-    Denied(Why),
+    /// It can't be run, now or later. What it would have been says who is told of that.
+    Denied(Why, Option<Box<TaskSpec>>),
     /// Somebody has to do something first.
     Held(Why),
 }
@@ -47,15 +47,18 @@ pub fn decide(world: &World, task: &AgentTask, now: Timestamp) -> Asked {
     };
     if task.spec.requester.is_none() {
         let message = "nobody says who asks for it: write the user's name into spec.requester";
-        return Asked::Denied(Why::new(Reason::RequesterMissing, message));
+        return Asked::Denied(Why::new(Reason::RequesterMissing, message), None);
     }
     match automation::spec_for(world, automation, task, now) {
         Ok(Some(spec)) => Asked::Decided(Box::new(spec)),
         Ok(None) => {
             let message = "the automation has no trigger for people: add one with manual: {} to its spec.triggers";
-            Asked::Denied(Why::new(Reason::NoManualTrigger, message))
+            Asked::Denied(Why::new(Reason::NoManualTrigger, message), None)
         }
-        Err(why) if matches!(why.reason, Reason::InvalidInput) => Asked::Denied(why),
+        Err(why) if matches!(why.reason, Reason::InvalidInput) => {
+            let spec = automation::spec_without_texts(world, automation, task, &why, now);
+            Asked::Denied(why, spec.map(Box::new))
+        }
         Err(why) => Asked::Held(why),
     }
 }
@@ -69,11 +72,18 @@ pub fn occasion<'a>(
     parsed: &Parsed<'a>,
     task: &AgentTask,
 ) -> Result<Option<Occasion<'a>>, Why> {
-    let Some(trigger) = parsed.manual else {
+    let Some(asked) = asked(parsed, task) else {
         return Ok(None);
     };
-    let given = inputs::values(&automation.spec.inputs, &task.spec.inputs)
+    let inputs = inputs::values(&automation.spec.inputs, &task.spec.inputs)
         .map_err(|error| Why::new(Reason::InvalidInput, error.to_string()))?;
+    Ok(Some(Occasion { inputs, ..asked }))
+}
+
+/// The same with the inputs as they were given, whatever they are.
+#[must_use]
+pub fn asked<'a>(parsed: &Parsed<'a>, task: &AgentTask) -> Option<Occasion<'a>> {
+    let trigger = parsed.manual?;
     let cause = &task.spec.trigger;
     let (time, id) = if task.spec.is_decided() {
         (cause.scheduled_time, cause.id.clone())
@@ -81,13 +91,13 @@ pub fn occasion<'a>(
         let made = task.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
         (made, task.uid())
     };
-    Ok(Some(Occasion {
+    Some(Occasion {
         id,
         requester: task.spec.requester.clone(),
         requested_via: task.spec.requested_via.clone(),
         priority: task.spec.priority,
-        ..Occasion::new(trigger, TriggerKind::Manual, time, given)
-    }))
+        ..Occasion::new(trigger, TriggerKind::Manual, time, task.spec.inputs.clone())
+    })
 }
 
 /// Why a person does not want it any more, if one has said so.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::invariants::at_rest;
 use crate::network::{Moment, Network};
 use crate::receiver::{Heard, Reply, SIGNING_KEY};
-use crate::stage::{Stage, Team, alone};
+use crate::stage::{REPOSITORY, Stage, Team, alone};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3_600;
@@ -124,6 +124,38 @@ async fn each_receiver_is_told_once_and_then_nothing_is_written() {
         .filter(|write| write.kind != "Secret")
         .filter(|write| write.after.as_ref().is_some_and(|object| tells(object)));
     assert_eq!(told.count(), 0, "the key is in its Secret and nowhere else");
+    process.terminate().await;
+}
+
+/// The controller decides no more of it than that.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_denied_for_its_inputs_is_told_of() {
+    let mut chat = receiver("chat");
+    chat["ends"] = json!(["Denied"]);
+    let more = json!({
+        "triggers": [{"name": "by-hand", "manual": {}}], "inputs": [{"name": "package", "pattern": "[a-z]+"}],
+        "notify": [chat],
+    });
+    let mut stage = telling(&[], &more).await;
+    let process = stage.process(Network::new(None));
+    let wrong = json!({"automation": {"name": "deps"}, "requester": "alice", "inputs": {"package": "7"}});
+    stage.ask("asked", wrong).await;
+    stage.until(Duration::from_secs(HOUR + MINUTE)).await;
+    let heard = stage.receiver.heard();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    let (kind, data) = (&heard[0].body["type"], &heard[0].body["data"]);
+    assert_eq!(
+        (kind, &data["reason"]),
+        (&json!("dev.agentautomation.task.denied"), &json!("InvalidInput"))
+    );
+    assert_eq!(
+        ["name", "repository", "requester", "message"].map(|field| data[field].as_str().unwrap()),
+        ["asked", REPOSITORY, "alice", "input package must match [a-z]+"]
+    );
+    let before = writes(&stage);
+    stage.until(Duration::from_secs(2 * HOUR)).await;
+    assert_eq!(writes(&stage) - before, 0);
+    assert_eq!(stage.github.tasks().len(), 0);
     process.terminate().await;
 }
 

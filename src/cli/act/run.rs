@@ -166,7 +166,7 @@ impl Foreseen {
     /// Over the objects as they are. What nothing is known of that holds there is not asked.
     fn at(mut view: View, task: &AgentTask) -> Self {
         let spec = match decide(&view.world, task, view.now) {
-            Asked::Denied(why) => return Self::of(why, Phase::Denied),
+            Asked::Denied(why, _) => return Self::of(why, Phase::Denied),
             Asked::Held(why) => return Self::of(why, Phase::Held),
             Asked::Decided(spec) => spec,
         };

@@ -43,6 +43,12 @@ pub(super) fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Pl
             status.decided = Some(spec);
             planned.actions.push(write(status));
         }
+        Verdict::Deny(binding, spec) => {
+            let mut status = ended(task, Phase::Denied, &binding, now);
+            status.decided = spec;
+            planned.actions.push(write(status));
+            planned.reasons.push(binding.why);
+        }
         Verdict::Approve(approval) => {
             let mut status = task.status.clone().unwrap_or_default();
             status.approvals.push(approval);

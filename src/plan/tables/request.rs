@@ -173,6 +173,44 @@ fn what_is_decided_for_a_task_made_by_hand() {
     }
 }
 
+/// Who is told of its end, and of what it is the end, is written with it.
+#[test]
+fn what_is_denied_for_its_inputs_says_what_it_would_have_been() {
+    let denied = |task: AgentTask| {
+        let world = world(vec![task], |world| {
+            allowing(world);
+            let mut telling = by_hand();
+            telling.spec.notify = vec![yaml(
+                "{name: chat, url: 'https://chat.acme.example', secretRef: {name: chat}}",
+            )];
+            telling.metadata.resource_version = Some("9".to_owned());
+            world.put_automation(telling);
+        });
+        let plans = admission::plan(&world, &Settings::default(), at(0));
+        match plans[0].1.actions.as_slice() {
+            [Action::WriteTaskStatus(status)] => (**status).clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let status = denied(asked(
+        "{automation: {name: one}, requester: alice, inputs: {package: '7'}}",
+    ));
+    assert_eq!(
+        (said(&status).as_str(), status.ended_at),
+        ("Denied InvalidInput", Some(at(0)))
+    );
+    let would_be = status.decided.clone().unwrap();
+    assert_eq!(would_be.prompt_problem, status.message);
+    assert_eq!(would_be.inputs["package"], "7", "as it was given");
+    assert_eq!((would_be.repository.as_str(), would_be.notify.len()), ("acme/api", 1));
+
+    let status = denied(asked("{automation: {name: one}, inputs: {package: '7'}}"));
+    assert_eq!(
+        (said(&status).as_str(), status.decided),
+        ("Denied RequesterMissing", None)
+    );
+}
+
 #[test]
 fn a_decided_task_is_ruled_like_any_other() {
     type Row = (
