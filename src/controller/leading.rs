@@ -18,7 +18,7 @@ use crate::api::task::{AUTOMATION_LABEL, Phase};
 use crate::execute::{Done, Executor, Failure, Leadership, Step};
 use crate::observe::{Update, apply};
 use crate::plan::queue::Queue;
-use crate::plan::sweep::next_look;
+use crate::plan::sweep::{listening, next_look};
 use crate::plan::time::{LONGEST_RETRY, add, backoff, pending};
 use crate::plan::world::Writing;
 use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, plan};
@@ -318,6 +318,12 @@ impl<'a> Leading<'a> {
 
     fn fail(&mut self, subject: Subject, failure: &Failure) {
         let now = self.now();
+        if let Subject::Events(key, repository) = &subject {
+            // They tell of tasks that can't be created.
+            let concerned = listening(&self.world, key, repository);
+            let concerned = concerned.map(|(name, _)| Subject::Automation(name.clone()));
+            self.dirty.extend(concerned);
+        }
         let retry = self.world.retries.entry(subject).or_default();
         retry.not_before = add(now, backoff(retry.times));
         retry.times = retry.times.saturating_add(1);

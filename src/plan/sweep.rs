@@ -217,9 +217,23 @@ fn refused(
         })
 }
 
+/// What keeps the tasks of what was found for an automation from being there.
+#[must_use]
+pub fn uncreated<'a>(world: &'a World, automation: &AgentAutomation, now: Timestamp) -> Option<&'a str> {
+    let (key, repository) = looked_at_for(world, automation)?;
+    let retry = world.retries.get(&Subject::Events(key, repository))?;
+    let (name, facts) = (ObjectKey::of(automation), facts_of(world, automation)?);
+    let lacking = wanted(world, facts, &[(&name, automation)], now);
+    (!lacking.is_empty()).then_some(retry.problem.as_str())
+}
+
 fn facts_of<'a>(world: &'a World, automation: &AgentAutomation) -> Option<&'a EventFacts> {
+    world.events.get(&looked_at_for(world, automation)?)
+}
+
+fn looked_at_for(world: &World, automation: &AgentAutomation) -> Option<(CredentialKey, Repository)> {
     let repository = Repository::parse(&automation.spec.repository).ok()?;
-    world.events.get(&(choice::reader(world, automation), repository))
+    Some((choice::reader(world, automation), repository))
 }
 
 /// What could not be seen since a position, added to what could not be before.

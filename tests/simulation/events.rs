@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agent_automation::api::Reason;
@@ -345,6 +346,40 @@ fn a_controller_that_dies_at_any_write_loses_nothing_and_makes_nothing_twice() {
 }
 
 /// Somebody gives a task made by hand the name of what an event causes: GitHub must not hear that the event is dealt with.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_the_api_server_refuses_is_told_by_its_automation_until_it_is_there() {
+    let mut stage = stage(1, "Poll").await;
+    stage.until(Duration::from_secs(30)).await;
+    let is_full = Arc::new(AtomicBool::new(true));
+    let full = is_full.clone();
+    let quota = move |sent: &Sent| {
+        let is_create = sent.method == "POST" && sent.what == "agenttasks";
+        (is_create && full.load(Ordering::Relaxed)).then_some(Mishap::Forbidden)
+    };
+    let process = stage.process(Network::in_weather(Box::new(quota)));
+    label(&stage, open(&stage, "It is slow"));
+    let said = || {
+        let conditions = stage.automations()[0].status.clone().unwrap().conditions;
+        let mut ready = conditions.into_iter().filter(|condition| condition.type_ == "Ready");
+        ready.next().map(|ready| (ready.reason, ready.message)).unwrap()
+    };
+    stage.until(Duration::from_secs(5 * MINUTE)).await;
+    let (reason, message) = said();
+    assert!(
+        reason == "FailedCreate" && message.contains("the API server refuses it"),
+        "{reason} {message}"
+    );
+    let events = stage.server.objects("Event");
+    let warnings = events.iter().filter(|event| event["reason"] == "FailedCreate");
+    assert_eq!(warnings.count(), 1);
+
+    is_full.store(false, Ordering::Relaxed);
+    stage.until(Duration::from_secs(10 * MINUTE)).await;
+    assert_eq!(said().0, "Ready");
+    assert_eq!(told(&stage).len(), 1, "{:#?}", stage.trace());
+    process.terminate().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_event_whose_name_somebody_took_is_delivered_again_until_its_task_is_there() {
     let stage = stage(1, "Webhook").await;

@@ -15,7 +15,7 @@ use crate::plan::observed::Refused;
 use crate::plan::policy::{Ruling, refused, rule_automation};
 use crate::plan::spec::{Parsed, Problem};
 use crate::plan::world::CredentialKey;
-use crate::plan::{Why, guardrails, notify, refresh, retry, room};
+use crate::plan::{Why, guardrails, notify, refresh, retry, room, sweep};
 
 impl View<'_> {
     /// What the automation asks for beyond what its policies allow: it runs all the same, within what they allow.
@@ -140,11 +140,12 @@ impl View<'_> {
             .unwrap_or_else(|| self.standing())
     }
 
-    /// A task is due and its object can't be created.
+    /// A task is due, or something happened that causes one, and its object can't be created.
     fn uncreated(&self, schedules: &BTreeMap<&str, Known>) -> Option<Standing> {
-        let retry = self.retry()?;
-        schedules.values().find(|known| !known.due.create.is_empty())?;
-        let message = format!("its task can't be created, and is tried again: {}", retry.problem);
+        let is_due = schedules.values().any(|known| !known.due.create.is_empty());
+        let of_due = self.retry().filter(|_| is_due).map(|retry| retry.problem.as_str());
+        let problem = of_due.or_else(|| sweep::uncreated(self.world, self.automation, self.now))?;
+        let message = format!("its task can't be created, and is tried again: {problem}");
         Some(Standing::Reconciling(Why::new(Reason::FailedCreate, message)))
     }
 

@@ -7,7 +7,7 @@ use crate::api::trigger::Association;
 use crate::domain::event::Event;
 use crate::domain::repository::Repository;
 use crate::plan::walk::{Ahead, Back, Stretch, Unseen, Walk, Wanted};
-use crate::plan::world::EventFacts;
+use crate::plan::world::{EventFacts, Retry};
 use crate::plan::{plan, sweep};
 
 use super::event::{labeled, on};
@@ -816,5 +816,34 @@ fn a_walk_is_gone_on_with_unless_somebody_waits_since_earlier_or_it_was_not_for(
         };
         let told = if **walk == begun { "its own" } else { "anew" };
         assert_eq!(told, expected, "{since} {position} {by}");
+    }
+}
+
+#[test]
+fn a_task_that_can_not_be_created_is_told_by_its_automation() {
+    let table = [
+        ("it was not tried yet", false, vec![event()], false, false),
+        ("the API server refuses it", true, vec![event()], false, true),
+        ("it is there", true, vec![event()], true, false),
+        ("nothing was found, and the look failed", true, vec![], false, false),
+    ];
+    for (what, has_failed, events, is_settled, expected) in table {
+        let world = world(vec![], |w| {
+            w.put_automation(on(POLLED));
+            found(w, 0, -10, events);
+            if is_settled {
+                settle(w);
+            }
+            let retry = Retry {
+                times: 1,
+                not_before: at(60),
+                problem: "quota exceeded".to_owned(),
+            };
+            w.retries.extend(has_failed.then(|| (subject(), retry)));
+        });
+        let planned = plan(&world, &Subject::Automation(key("one")), &Settings::default(), at(0));
+        let why = &planned.reasons[0];
+        let is_told = why.reason == Reason::FailedCreate && why.message.contains("quota exceeded");
+        assert_eq!(is_told, expected, "{what}: {why:?}");
     }
 }
