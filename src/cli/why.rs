@@ -16,6 +16,7 @@ use crate::api::automation::{
 use crate::api::policy::WhenFrozen;
 use crate::api::task::Bound;
 use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::domain::counted::counted;
 use crate::domain::outside::clean_line;
 use crate::plan::automation::{narrowed, outlook};
 use crate::plan::conditions::Standing;
@@ -321,12 +322,14 @@ fn passed_over(automation: &AgentAutomation) -> Vec<String> {
         return Vec::new();
     };
     let missed = (status.missed_runs > 0).then(|| {
-        let count = status.missed_runs;
-        format!("missed: {count} scheduled times were not run; its Events of the reason RunsMissed say why")
+        let times = counted(status.missed_runs, "scheduled time was", "scheduled times were");
+        format!("missed: {times} not run; its Events of the reason RunsMissed say why")
     });
     let skipped = status.events.as_ref().map_or(0, |events| events.skipped);
-    let skipped = (skipped > 0)
-        .then(|| format!("skipped: {skipped} events were found later than maxEventAge, or while it was suspended"));
+    let skipped = (skipped > 0).then(|| {
+        let events = counted(skipped, "event was", "events were");
+        format!("skipped: {events} found later than maxEventAge, or while it was suspended")
+    });
     missed.into_iter().chain(skipped).collect()
 }
 
@@ -387,7 +390,7 @@ fn refused_of(automation: &AgentAutomation, now: Timestamp) -> Option<String> {
 /// Who could not be told of the ends of its tasks, and how often that was given up.
 fn undelivered(automation: &AgentAutomation, tasks: &[&AgentTask]) -> Vec<String> {
     let dead = automation.status.as_ref().map_or(0, |status| status.dead_letters);
-    let dead = (dead > 0).then(|| format!("{dead} notifications were given up"));
+    let dead = (dead > 0).then(|| counted(dead, "notification was given up", "notifications were given up"));
     let why = notify::undelivered(automation, tasks);
     let why = why.map(|why| format!("undelivered: {}", why.message));
     dead.into_iter().chain(why).collect()

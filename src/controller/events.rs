@@ -11,6 +11,7 @@ use crate::api::automation::UnseenEvents;
 use crate::api::notify::NotificationState;
 use crate::api::task::{Phase, TaskStatus};
 use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::domain::counted::counted;
 use crate::plan::notify::sentence;
 use crate::plan::pulls::refusal;
 
@@ -132,11 +133,11 @@ fn events_of_automation(before: &Stood, now: &Stood) -> Vec<Event> {
     });
     let missed = now.missed.saturating_sub(before.missed);
     let passed_over = (missed > 0).then(|| {
-        let times = if missed == 1 {
-            "1 scheduled time was not run and is".to_owned()
-        } else {
-            format!("{missed} scheduled times were not run and are")
-        };
+        let times = counted(
+            missed,
+            "scheduled time was not run and is",
+            "scheduled times were not run and are",
+        );
         let note = format!(
             "{times} counted in status.missedRuns: missed, or as many tasks wait as spec.concurrency.maxQueued allows"
         );

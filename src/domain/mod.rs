@@ -2,6 +2,7 @@
 
 pub mod branch;
 pub mod condition;
+pub mod counted;
 pub mod endpoint;
 pub mod event;
 pub mod expression;

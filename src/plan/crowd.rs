@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use crate::api::automation::{OnDuplicate, WhenFull};
 use crate::api::task::{FollowsBecause, Phase};
 use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::domain::counted::counted;
 
 use super::prospects::{is_approved, is_lost};
 use super::room::{Binding, bound_to};
@@ -73,7 +74,8 @@ impl Crowd {
             return None;
         }
         let most = automation.spec.concurrency.max_queued;
-        let full = format!("{most} tasks of the automation wait already (spec.concurrency.maxQueued)");
+        let waiting = counted(most, "task of the automation waits", "tasks of the automation wait");
+        let full = format!("{waiting} already (spec.concurrency.maxQueued)");
         let bound = Some(bound_to(automation, "concurrency.maxQueued"));
         Some(match newest.filter(|_| newest_wins(automation)) {
             Some((_, newest)) => (

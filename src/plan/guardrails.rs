@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::automation::{GuardrailState, GuardrailStatus};
 use crate::api::policy::{Guardrails, WhenUnknown};
 use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::domain::counted::counted;
 use crate::domain::repository::Repository;
 
 use super::credential::{Usability, choice, limited_until, usability};
@@ -403,18 +404,16 @@ fn unless_classic(rules: &BranchRules, finding: Finding) -> Finding {
 fn approved(rules: &BranchRules, wanted: i32) -> Finding {
     let finding = match rules.approvals {
         Some(approvals) if approvals >= wanted => Finding::Met,
-        Some(approvals) => Finding::NotMet(format!("its rules require {}: require {wanted}", number_of(approvals))),
+        Some(approvals) => Finding::NotMet(format!(
+            "its rules require {}: require {wanted}",
+            counted(approvals, "approval", "approvals")
+        )),
         None => Finding::NotMet(format!(
             "no rule requires a pull request: add one that requires {}",
-            number_of(wanted)
+            counted(wanted, "approval", "approvals")
         )),
     };
     unless_classic(rules, finding)
-}
-
-fn number_of(approvals: i32) -> String {
-    let ending = if approvals == 1 { "" } else { "s" };
-    format!("{approvals} approval{ending}")
 }
 
 fn checked(rules: &BranchRules, wanted: &[String]) -> Finding {
@@ -443,6 +442,7 @@ fn code_owners(facts: &GuardrailFacts) -> Finding {
     tell(&facts.code_owners, |errors| match errors {
         None => Finding::NotMet("there is no CODEOWNERS file: add one".to_owned()),
         Some(0) => Finding::Met,
+        Some(1) => Finding::NotMet("CODEOWNERS has 1 error: correct it".to_owned()),
         Some(count) => Finding::NotMet(format!("CODEOWNERS has {count} errors: correct them")),
     })
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::api::automation::{Failures, RESUME_ANNOTATION, RetriedEnd};
 use crate::api::task::{Follows, FollowsBecause, Phase};
 use crate::api::{AgentAutomation, AgentTask, Reason};
+use crate::domain::counted::counted;
 
 use super::time::add;
 use super::world::{World, counts, phase};
@@ -101,9 +102,14 @@ pub fn stopped(automation: &AgentAutomation, failures: &Failures) -> Option<Stri
     let last = failures.last_message.as_deref().unwrap_or("it said nothing");
     let count = failures.in_a_row;
     (count >= limit).then(|| {
+        let failed = counted(
+            count,
+            "task ended in failure",
+            "tasks ended in failure without a success between them",
+        );
         format!(
-            "{count} tasks ended in failure without a success between them (spec.failureThreshold is {limit}), the last: \
-             {last}; mend the cause, then change the spec or set the annotation {RESUME_ANNOTATION} to a new value"
+            "{failed} (spec.failureThreshold is {limit}), the last: {last}; mend the cause, then change the spec \
+             or set the annotation {RESUME_ANNOTATION} to a new value"
         )
     })
 }

@@ -11,6 +11,7 @@ use kube::ResourceExt;
 
 use crate::api::webhook_source::WebhookSourceStatus;
 use crate::api::{Reason, WebhookSource};
+use crate::domain::counted::counted;
 use crate::domain::pattern::{Case, Pattern};
 use crate::domain::repository::Repository;
 
@@ -134,8 +135,12 @@ fn problem((key, repository): &(CredentialKey, Repository), facts: &DeliveryFact
     }
     let lost = facts.unrepeatable.len();
     (lost > 0).then(|| {
+        let (deliveries, them) = (
+            counted(lost, "delivery", "deliveries"),
+            if lost == 1 { "it" } else { "them" },
+        );
         let message = format!(
-            "GitHub does not repeat {lost} deliveries of {repository} that did not arrive: redeliver them in its settings, or \
+            "GitHub does not repeat {deliveries} of {repository} that did not arrive: redeliver {them} in its settings, or \
              ask again for the work; a classic token needs the scope admin:repo_hook"
         );
         Why::new(Reason::RedeliveryRefused, message)

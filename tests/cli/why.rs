@@ -231,7 +231,7 @@ fn retries_are_told_as_they_are() {
         (
             last,
             failed,
-            "mend the prompt or the repository; 1 of spec.retry.limit's 1 retries are used up",
+            "mend the prompt or the repository; spec.retry.limit (1) is used up",
         ),
     ];
     for (spec, status, expected) in table {
@@ -249,15 +249,37 @@ fn retries_are_told_as_they_are() {
 
 #[test]
 fn what_made_no_task_is_told() {
-    let status = "  missedRuns: 3\n  events: {sweptThrough: \"2026-03-30T06:00:00Z\", skipped: 2}\n";
     let objects = world("", "", &[]);
-    assert!(!why(&objects, "aauto/deps").contains("missed:"));
-    let told = why(&format!("{objects}status:\n{status}"), "aauto/deps");
-    assert!(told.contains("missed: 3 scheduled times were not run"), "{told}");
-    assert!(
-        told.contains("skipped: 2 events were found later than maxEventAge"),
-        "{told}"
-    );
+    let table = [
+        (0, ["", "", ""]),
+        (
+            1,
+            [
+                "missed: 1 scheduled time was not run;",
+                "skipped: 1 event was found later than maxEventAge,",
+                "1 notification was given up",
+            ],
+        ),
+        (
+            3,
+            [
+                "missed: 3 scheduled times were not run;",
+                "skipped: 3 events were found later than maxEventAge,",
+                "3 notifications were given up",
+            ],
+        ),
+    ];
+    for (count, expected) in table {
+        let status = format!(
+            "  missedRuns: {count}\n  deadLetters: {count}\n  events: {{sweptThrough: \"2026-03-30T06:00:00Z\", \
+             skipped: {count}}}\n"
+        );
+        let told = why(&format!("{objects}status:\n{status}"), "aauto/deps");
+        for (sign, expected) in ["missed:", "skipped:", "given up"].into_iter().zip(expected) {
+            assert!(told.contains(expected), "{expected}\n{told}");
+            assert_eq!(told.contains(sign), count > 0, "{told}");
+        }
+    }
 }
 
 /// To wait for others to end would be of no use.

@@ -101,7 +101,7 @@ fn again(world: &World, task: &AgentTask) -> Option<String> {
     }
     let done = task.spec.follows.as_ref().map_or(0, |follows| follows.retries);
     let because = if done >= terms.limit {
-        format!("{done} of spec.retry.limit's {} retries are used up", terms.limit)
+        format!("spec.retry.limit ({}) is used up", terms.limit)
     } else {
         "neither spec.retry nor the policies' spec.maxRetries has it done again".to_owned()
     };

@@ -533,9 +533,9 @@ fn what_becomes_of_a_task_that_waits() {
                 world.put_automation(changed("{failureThreshold: 1}"));
             }),
             &[
-                "a: Held FailureThreshold: the automation has stopped itself: 1 tasks ended in failure without a success \
-               between them (spec.failureThreshold is 1), the last: the agent failed: tests; mend the cause, then change \
-               the spec or set the annotation agentautomation.dev/resume to a new value",
+                "a: Held FailureThreshold: the automation has stopped itself: 1 task ended in failure \
+               (spec.failureThreshold is 1), the last: the agent failed: tests; mend the cause, then change the spec or \
+               set the annotation agentautomation.dev/resume to a new value",
             ],
         ),
     ];

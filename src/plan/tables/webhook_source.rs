@@ -64,6 +64,8 @@ fn a_source_says_what_keeps_deliveries_from_being_repeated() {
                      give it \"Webhooks: read and write\"";
     let lost = "Redelivery=False RedeliveryRefused: GitHub does not repeat 2 deliveries of acme/api that did not arrive: \
                 redeliver them in its settings, or ask again for the work; a classic token needs the scope admin:repo_hook";
+    let lost_one = "Redelivery=False RedeliveryRefused: GitHub does not repeat 1 delivery of acme/api that did not arrive: \
+                    redeliver it in its settings, or ask again for the work; a classic token needs the scope admin:repo_hook";
     let said = |status: &str, reason: &str, message: &str| {
         let message = serde_json::to_string(message).unwrap();
         format!(
@@ -131,6 +133,7 @@ fn a_source_says_what_keeps_deliveries_from_being_repeated() {
         ),
         ("it is about to be asked", &fine, on(HEARD), missed(), "nothing"),
         ("GitHub refuses some", &fine, on(HEARD), facts(None, &["a", "b"]), lost),
+        ("GitHub refuses one", &fine, on(HEARD), facts(None, &["a"]), lost_one),
         ("nobody needs it any more", &fine, on(polled), None, "no condition"),
     ];
     for (what, status, automation, facts, expected) in table {
