@@ -34,8 +34,9 @@ use serde::{Deserialize, Serialize};
     printcolumn(
         name = "Secrets",
         type_ = "string",
-        json_path = ".spec.secretRefs[*].name",
-        description = "Secrets that deliveries may be signed with"
+        json_path = ".spec.secretRefs",
+        description = "Secrets that deliveries may be signed with, each with its key",
+        priority = 1
     ),
     printcolumn(
         name = "Redelivery",

@@ -150,6 +150,30 @@ async fn an_event_becomes_one_task_whichever_process_hears_of_it() {
 }
 
 #[tokio::test]
+async fn kubectl_shows_each_secret_of_a_source() {
+    let plane = harness::control_plane::shared().await.unwrap();
+    plane.deploy().await.unwrap();
+    let namespace = plane.create_namespace("shown").await.unwrap();
+    let object = json!({
+        "apiVersion": "agentautomation.dev/v1alpha1", "kind": "WebhookSource",
+        "metadata": {"name": "acme", "namespace": namespace},
+        "spec": {"repositories": ["acme/*"], "secretRefs": [{"name": "old"}, {"name": "new", "key": "hook"}]},
+    });
+    let applied = plane
+        .kubectl_with_stdin(&["apply", "-f", "-"], &object.to_string())
+        .await
+        .unwrap();
+    assert!(applied.status.success(), "{applied:?}");
+    let shown = plane
+        .kubectl(&["get", "whs", "--namespace", &namespace, "--output", "wide"])
+        .await
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let secrets = r#"[{"key":"secret","name":"old"},{"key":"hook","name":"new"}]"#;
+    assert!(shown.contains("SECRETS") && shown.contains(secrets), "{shown}");
+}
+
+#[tokio::test]
 async fn what_a_source_can_not_say() {
     let plane = harness::control_plane::shared().await.unwrap();
     plane.deploy().await.unwrap();
