@@ -47,11 +47,15 @@ impl Manifests {
             .namespaces()
             .into_iter()
             .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
-        let secrets = self.automations().map(|automation| {
-            let (namespace, reference) = (namespace(automation), &automation["spec"]["credentials"]["secretRef"]);
-            let key = reference["key"].as_str().unwrap_or("token");
-            let metadata = json!({"name": reference["name"], "namespace": namespace});
-            json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {key: token(namespace)}})
+        let secrets = self.automations().flat_map(|automation| {
+            let (namespace, credentials) = (namespace(automation), &automation["spec"]["credentials"]);
+            let alternates = credentials["alternates"].as_array().into_iter().flatten();
+            let all = [&credentials["secretRef"]].into_iter().chain(alternates);
+            all.map(move |reference| {
+                let key = reference["key"].as_str().unwrap_or("token");
+                let metadata = json!({"name": reference["name"], "namespace": namespace});
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {key: token(namespace)}})
+            })
         });
         namespaces.chain(secrets).collect()
     }
