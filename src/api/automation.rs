@@ -80,6 +80,7 @@ pub struct AutomationSpec {
     pub agent: Agent,
 
     /// What is asked of the agent besides commits on a branch.
+    #[x_kube(validation = Rule::new("self.create || !has(self.labels) && !has(self.reviewers)").message("without a pull request there is nothing to label or to review: leave out labels and reviewers, or set create to true"))]
     #[serde(default)]
     pub pull_request: PullRequestRequest,
 
@@ -260,9 +261,8 @@ pub struct Agent {
 }
 
 /// What is asked of the agent besides commits on a branch.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.create || !has(self.labels) && !has(self.reviewers)").message("without a pull request there is nothing to label or to review: leave out labels and reviewers, or set create to true"))]
 pub struct PullRequestRequest {
     /// Whether the agent opens a pull request; without one its work is a branch. Default: true.
     #[serde(default = "yes")]

@@ -525,6 +525,9 @@ pub struct TaskStatus {
     /// Who approved it: one for each rule that requires it, or one for several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
+    /// Why the annotation `agentautomation.dev/adopt` counts for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopt_refused: Option<String>,
     /// Who cancelled, adopted or abandoned it, the newest last; five at most.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub interventions: Vec<Intervention>,

@@ -66,9 +66,11 @@ fn show(args: &Args) -> Result<ExitCode, Error> {
     if args.credentials {
         return credentials::print(&view, &args.cluster, &args.limits);
     }
-    let are_missing = tell_of_missing(&view, &args.names);
-    let (format, color) = (args.cluster.output, args.cluster.color);
-    let printed = print_rows(&rows(&view, &args.names), format, color, &none(&view));
+    let (are_missing, rows) = (tell_of_missing(&view, &args.names), rows(&view, &args.names));
+    if are_missing && rows.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let printed = print_rows(&rows, args.cluster.output, args.cluster.color, &none(&view));
     Ok(if are_missing { ExitCode::FAILURE } else { printed })
 }
 
@@ -102,6 +104,9 @@ fn watch(args: &Args) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut changes = runtime.block_on(changes(args))?;
     let mut shown = None;
+    if tell_of_missing(&args.cluster.view()?, &args.names) {
+        return Ok(ExitCode::FAILURE);
+    }
     loop {
         let view = args.cluster.view()?;
         let rows = rows(&view, &args.names);

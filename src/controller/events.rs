@@ -160,12 +160,15 @@ fn event_of_unseen(unseen: &UnseenEvents) -> Event {
 fn event_of_stale(status: &TaskStatus) -> Option<Event> {
     let pull = status.pull_request.as_ref()?;
     let link = pull.url.as_ref()?;
-    let note = if pull.closed_as_stale {
-        format!("the controller closed {link}, because nobody had dealt with it for long")
+    // An Event of the same reason and action would only be counted with the one before.
+    let (note, action) = if pull.closed_as_stale {
+        let note = format!("the controller closed {link}, because nobody had dealt with it for long");
+        (note, "Close")
     } else {
-        format!("nobody has dealt with {link} for long: review, merge or close it")
+        let note = format!("nobody has dealt with {link} for long: review, merge or close it");
+        (note, "Follow")
     };
-    Some(warning(Reason::PullRequestStale, &note, "Follow"))
+    Some(warning(Reason::PullRequestStale, &note, action))
 }
 
 fn event_of_refusal(status: &TaskStatus) -> Option<Event> {
@@ -297,19 +300,21 @@ mod tests {
         let table = [
             (
                 "stale: true",
+                "Follow",
                 format!("nobody has dealt with {link} for long: review, merge or close it"),
             ),
             (
                 "state: closed, closedAsStale: true",
+                "Close",
                 format!("the controller closed {link}, because nobody had dealt with it for long"),
             ),
         ];
-        for (pull, expected) in table {
+        for (pull, action, expected) in table {
             let status = format!("{{phase: Succeeded, pullRequest: {{id: 1, url: '{link}', {pull}}}}}");
             let event = event_of_stale(&serde_saphyr::from_str(&status).unwrap()).unwrap();
             assert_eq!(
-                (&*event.reason, event.note.as_deref()),
-                ("PullRequestStale", Some(&*expected))
+                (&*event.reason, &*event.action, event.note.as_deref()),
+                ("PullRequestStale", action, Some(&*expected))
             );
         }
     }
@@ -320,13 +325,13 @@ mod tests {
             ("reviewers were asked", "handedOver: done", None),
             (
                 "a reviewer is unknown",
-                "handedOver: 'nobody: GitHub refused it: 422'",
-                Some("https://github.com/acme/api/pull/1: nobody: GitHub refused it: 422"),
+                "handedOver: 'nobody: GitHub refused request_reviewers: 422 no'",
+                Some("https://github.com/acme/api/pull/1: nobody: GitHub refused request_reviewers: 422 no"),
             ),
             (
                 "it can't be closed",
-                "handedOver: done, closeRefused: 'GitHub refused it: 403'",
-                Some("https://github.com/acme/api/pull/1: GitHub refused it: 403"),
+                "handedOver: done, closeRefused: 'GitHub refused close_pull: 403 no'",
+                Some("https://github.com/acme/api/pull/1: GitHub refused close_pull: 403 no"),
             ),
         ];
         for (what, pull, expected) in table {

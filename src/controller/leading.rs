@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use crate::api::AgentTask;
 use crate::api::task::{AUTOMATION_LABEL, Phase};
 use crate::execute::{Done, Executor, Failure, Leadership, Step};
-use crate::observe::{Update, apply};
+use crate::observe::{Update, about_events, apply};
 use crate::plan::queue::Queue;
-use crate::plan::sweep::{listening, next_look};
+use crate::plan::sweep::next_look;
 use crate::plan::time::{LONGEST_RETRY, add, backoff, pending};
 use crate::plan::world::Writing;
 use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, plan};
@@ -320,14 +320,13 @@ impl<'a> Leading<'a> {
         let now = self.now();
         if let Subject::Events(key, repository) = &subject {
             // They tell of tasks that can't be created.
-            let concerned = listening(&self.world, key, repository);
-            let concerned = concerned.map(|(name, _)| Subject::Automation(name.clone()));
-            self.dirty.extend(concerned);
+            self.dirty.extend(about_events(&self.world, key, repository));
         }
         let retry = self.world.retries.entry(subject).or_default();
         retry.not_before = add(now, backoff(retry.times));
         retry.times = retry.times.saturating_add(1);
         retry.problem = failure.to_string();
+        retry.is_of_github = matches!(failure, Failure::GitHub { .. } | Failure::Credential);
     }
 
     /// What the leader before this one wrote ahead of a task that we have written to can't arrive any more.

@@ -1,6 +1,7 @@
 //! Pull requests at GitHub: lists, details, and what is asked for them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{MutexGuard, PoisonError};
 
 use crate::api::AgentTask;
@@ -26,6 +27,27 @@ pub(super) struct ReadPull {
 }
 
 pub(super) type ReadPulls = BTreeMap<(Repository, u64), ReadPull>;
+
+/// What GitHub refuses for good, by what it says to it: it says the same of many.
+#[derive(Default)]
+struct Refusals(BTreeMap<String, Vec<String>>);
+
+impl Refusals {
+    fn add(&mut self, of: &str, error: &Error) {
+        self.0.entry(error.to_string()).or_default().push(of.to_owned());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sentences = self.0.iter().map(|(said, of)| format!("{}: {said}", of.join(", ")));
+        f.write_str(&sentences.collect::<Vec<_>>().join("; "))
+    }
+}
 
 impl Known {
     fn read_pulls(&self) -> MutexGuard<'_, ReadPulls> {
@@ -177,7 +199,7 @@ impl Executor {
         let mut updates = self.lessons(&credential, &known, answer.as_ref().err());
         let said = match answer {
             Ok(refused) if refused.is_empty() => pulls::HANDED_OVER.to_owned(),
-            Ok(refused) => refused.join("; "),
+            Ok(refused) => refused.to_string(),
             Err(error) => {
                 let failure = Some(github_failure(&error));
                 return Done { updates, failure };
@@ -194,7 +216,7 @@ impl Executor {
         }
     }
 
-    /// Gives what GitHub refuses for good, in sentences.
+    /// Gives what GitHub refuses for good.
     async fn ask(
         &self,
         known: &Known,
@@ -203,9 +225,9 @@ impl Executor {
         users: &[String],
         teams: &[String],
         labels: &[String],
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Refusals, Error> {
         let asks = !users.is_empty() || !teams.is_empty();
-        let mut refused = Vec::new();
+        let mut refused = Refusals::default();
         if asks {
             let request = self
                 .github
@@ -223,7 +245,7 @@ impl Executor {
                 self.pace().await;
             }
             match self.github.add_labels(&known.token, repository, number, labels).await {
-                Err(error) if is_final(&error) => refused.push(error.to_string()),
+                Err(error) if is_final(&error) => refused.add(&format!("labels {}", labels.join(", ")), &error),
                 answer => answer?,
             }
         }
@@ -237,18 +259,18 @@ impl Executor {
         number: u64,
         users: &[String],
         teams: &[String],
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Refusals, Error> {
         let none: &[String] = &[];
         let users = users.iter().map(|user| (user, std::slice::from_ref(user), none));
         let teams = teams.iter().map(|team| (team, none, std::slice::from_ref(team)));
-        let mut refused = Vec::new();
+        let mut refused = Refusals::default();
         for (name, user, team) in users.chain(teams) {
             self.pace().await;
             let request = self
                 .github
                 .request_reviewers(&known.token, repository, number, user, team);
             match request.await {
-                Err(error) if is_final(&error) => refused.push(format!("{name}: {error}")),
+                Err(error) if is_final(&error) => refused.add(name, &error),
                 answer => answer?,
             }
         }
@@ -264,17 +286,17 @@ impl Executor {
         let (Ok(known), Ok(repository)) = (self.known(&credential), Repository::parse(&task.spec.repository)) else {
             return Done::failed(Failure::Credential);
         };
+        let status = task.status.clone().unwrap_or_default();
         let closed = u64::try_from(number).unwrap_or_default();
         let answer = self.github.close_pull(&known.token, &repository, closed).await;
         match answer {
-            Ok(()) => {
-                let mut closed = task;
-                closed.status = closed.status.as_ref().map(pulls::closed);
-                Box::pin(self.observe_pull(closed, number)).await
-            }
+            // Written before it is read again: that the controller did it, no read tells.
+            Ok(pull) => match pulls::closed(&status, pull.closed_at) {
+                Some(next) => self.write_task(task, next).await,
+                None => Done::with(Update::Answered(credential)),
+            },
             Err(error) => {
                 let updates = self.lessons(&credential, &known, Some(&error));
-                let status = task.status.clone().unwrap_or_default();
                 let refused = is_final(&error).then(|| pulls::close_refused(&status, &error.to_string()));
                 self.write_what_was_said(task, refused.flatten(), updates, &error).await
             }

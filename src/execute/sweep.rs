@@ -129,7 +129,8 @@ impl Executor {
         for number in pulls.map(|issue| issue.number).collect::<Vec<_>>() {
             let all = match github.list_reviews(token, repository, number, None).await {
                 Ok(all) => all.value.items,
-                Err(error) if is_gone(&error) => continue,
+                // Not found may be the repository, of which nothing would be known then.
+                Err(error) if error.refusal().is_some_and(|refusal| refusal.kind == RefusalKind::Gone) => continue,
                 Err(error) => return Err(error),
             };
             read.reviews.extend(all.into_iter().map(|review| (number, review)));

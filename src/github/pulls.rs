@@ -163,11 +163,11 @@ impl Client {
         }
     }
 
-    /// Closes a pull request. Closing it again changes nothing.
-    pub async fn close_pull(&self, token: &Token, repo: &Repository, number: u64) -> Result<(), Error> {
+    /// Closes a pull request, and gives it as it is then. Closing it again changes nothing.
+    pub async fn close_pull(&self, token: &Token, repo: &Repository, number: u64) -> Result<PullRequest, Error> {
         let number = number.to_string();
         let url = ["repos", repo.owner(), repo.name(), "pulls", &number];
-        self.write("close_pull", token, &url, Method::PATCH, &State { state: "closed" })
+        self.write_for("close_pull", token, &url, Method::PATCH, &State { state: "closed" })
             .await
     }
 }

@@ -73,7 +73,8 @@ fn about_repository(
     subjects
 }
 
-pub(super) fn about_events(world: &World, key: &CredentialKey, repository: &Repository) -> Vec<Subject> {
+/// Whom it concerns what is known of the events of a repository.
+pub fn about_events(world: &World, key: &CredentialKey, repository: &Repository) -> Vec<Subject> {
     let listening = sweep::listening(world, key, repository);
     let automations = listening.map(|(name, _)| Subject::Automation(name.clone()));
     automations

@@ -4,6 +4,8 @@ pub mod answers;
 mod concern;
 mod credential;
 
+pub use concern::about_events;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -240,7 +242,7 @@ pub fn apply(world: &mut World, update: Update) -> Vec<Subject> {
             if let Some(facts) = world.events.get_mut(&(key.clone(), repository.clone())) {
                 facts.settled.extend(settled);
             }
-            concern::about_events(world, &key, &repository)
+            about_events(world, &key, &repository)
         }
         Update::DeliveriesListed(key, repository, at, listed) => {
             let facts = world.deliveries.entry((key.clone(), repository.clone())).or_default();
@@ -401,7 +403,7 @@ fn swept(
     let found = happened.map(|happened| (happened.walk, happened.events));
     let facts = sweep::looked(world, key, repository, at, found);
     world.events.insert((key.clone(), repository.clone()), facts);
-    concern::about_events(world, key, repository)
+    about_events(world, key, repository)
 }
 
 #[cfg(test)]

@@ -172,10 +172,8 @@ pub fn spec_without_texts(
 ) -> Option<TaskSpec> {
     let view = View::new(world, automation, now);
     let parsed = view.parsed.as_ref().ok()?;
-    Some(TaskSpec {
-        prompt_problem: Some(start::bounded(&why.message)),
-        ..view.without_texts(parsed, &request::asked(parsed, task)?)
-    })
+    let occasion = request::asked(parsed, task)?;
+    Some(view.spec_in_vain(parsed, &occasion, &why.message))
 }
 
 /// The snapshot of what an automation decides for an occasion. What its texts come to with what happened can't all be known
@@ -195,10 +193,7 @@ pub fn snapshot(
         .as_ref()
         .map_err(|problems| stalled_by(problems).why().clone())?;
     let rendered = view.spec(parsed, occasion);
-    Ok(rendered.unwrap_or_else(|error| TaskSpec {
-        prompt_problem: Some(start::bounded(&unrendered(&error))),
-        ..view.without_texts(parsed, occasion)
-    }))
+    Ok(rendered.unwrap_or_else(|error| view.spec_in_vain(parsed, occasion, &unrendered(&error))))
 }
 
 fn unrendered(error: &PromptError) -> String {
@@ -321,6 +316,7 @@ impl<'a> View<'a> {
                 self.creation(),
                 &self.existing(schedule.name),
                 room,
+                newest_wins(self.automation),
                 now,
             )
         };
@@ -386,6 +382,14 @@ impl<'a> View<'a> {
             deduplicate: self.deduplication(parsed, occasion)?,
             ..self.without_texts(parsed, occasion)
         })
+    }
+
+    /// The same where there can be no prompt, and why.
+    fn spec_in_vain(&self, parsed: &Parsed, occasion: &Occasion, problem: &str) -> TaskSpec {
+        TaskSpec {
+            prompt_problem: Some(start::bounded(problem)),
+            ..self.without_texts(parsed, occasion)
+        }
     }
 
     /// The same without the texts.

@@ -35,7 +35,9 @@ pub fn gives_way(world: &World, task: &AgentTask, now: Timestamp) -> Option<(Pha
     }
     let in_the_way = others
         .iter()
-        .find_map(|other| Some((*other, in_the_way(terms, task, other, now)?)));
+        .filter_map(|other| Some((*other, in_the_way(terms, task, other, now)?)));
+    // What waits may be a duplicate itself, of what is under way or older.
+    let in_the_way = in_the_way.min_by_key(|(other, _)| (phase(other).is_waiting(), age(other)));
     in_the_way.map(|(other, how)| {
         (
             Phase::Skipped,
@@ -77,8 +79,12 @@ pub fn same_cause(task: &AgentTask, other: &AgentTask) -> bool {
 }
 
 fn is_older(task: &AgentTask, other: &AgentTask) -> bool {
-    let age = |task: &AgentTask| (task.spec.trigger.scheduled_time, task.name_any());
     age(task) < age(other)
+}
+
+fn age(task: &AgentTask) -> (Timestamp, &str) {
+    let name = task.metadata.name.as_deref().unwrap_or_default();
+    (task.spec.trigger.scheduled_time, name)
 }
 
 fn replaces(newer: &AgentTask, older: &AgentTask) -> bool {

@@ -12,6 +12,8 @@ use std::ops::Bound;
 use jiff::Timestamp;
 
 use crate::api::AgentTask;
+use crate::api::automation::OnSpecChange;
+use crate::api::policy::TriggerKind;
 
 use super::budget;
 use super::world::{ObjectKey, World, counts};
@@ -41,7 +43,15 @@ pub fn in_order(world: &World) -> Vec<(Place, &AgentTask)> {
 #[must_use]
 pub fn priority(world: &World, task: &AgentTask) -> i32 {
     let allowed = most_urgent(world, task.metadata.namespace.as_deref().unwrap_or_default());
-    task.spec.priority().min(allowed)
+    given(world, task).min(allowed)
+}
+
+/// Of a task that is made anew from a changed spec before it starts, what that says now. One made by hand may have its own.
+fn given(world: &World, task: &AgentTask) -> i32 {
+    let automation = world.automation_of(task).map(|automation| &automation.spec);
+    let anew = automation
+        .filter(|spec| spec.on_spec_change == OnSpecChange::Rebuild && task.spec.trigger.kind != TriggerKind::Manual);
+    anew.map_or_else(|| task.spec.priority(), |spec| spec.priority)
 }
 
 fn most_urgent(world: &World, namespace: &str) -> i32 {
@@ -56,7 +66,7 @@ pub fn line<'a>(world: &'a World, automation: &ObjectKey) -> VecDeque<(Place, &'
     let mut waiting: Vec<_> = world
         .waiting_of(automation)
         .map(|(key, task)| {
-            let priority = task.spec.priority().min(allowed);
+            let priority = given(world, task).min(allowed);
             ((-priority, task.spec.trigger.scheduled_time, key), task)
         })
         .collect();

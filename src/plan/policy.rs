@@ -24,6 +24,8 @@ use super::{Why, World};
 
 /// The most policies, or entries of a list, that a sentence names.
 const NAMED: usize = 3;
+/// The most characters of all that policies have against a request: it stands in the status of each task.
+const LONGEST: usize = 2_000;
 
 /// Labels of a namespace.
 pub type Labels = BTreeMap<String, String>;
@@ -123,6 +125,15 @@ pub enum Ruling {
     Held(Refusal),
     /// The sentence names the field that would have to allow it.
     Denied(Refusal),
+}
+
+impl Refusal {
+    /// What it says of some triggers, by their names.
+    #[must_use]
+    pub fn of_triggers(&self, names: &[&str]) -> String {
+        let noun = if names.len() == 1 { "trigger" } else { "triggers" };
+        format!("{noun} {}: {}", names.join(", "), self.why.message)
+    }
 }
 
 impl Lack {
@@ -358,12 +369,25 @@ pub fn rule_automation<'a>(world: &World, automation: &'a AgentAutomation) -> Ve
 /// What keeps an automation from running at all: a refusal, where none of its triggers is allowed.
 #[must_use]
 pub fn refused(world: &World, automation: &AgentAutomation) -> Option<Refusal> {
-    let mut first = None;
-    for (_, ruling) in rule_automation(world, automation) {
-        let refusal = ruling.refusal()?;
-        first.get_or_insert(refusal);
-    }
-    first
+    let rulings = rule_automation(world, automation).into_iter();
+    let refusals: Option<Vec<_>> = rulings
+        .map(|(triggers, ruling)| Some((triggers, ruling.refusal()?)))
+        .collect();
+    let refusals = refusals?;
+    let (_, first) = refusals.first()?;
+    let is_same = refusals.iter().all(|(_, refusal)| refusal == first);
+    let sentences = refusals.iter().map(|(triggers, refusal)| refusal.of_triggers(triggers));
+    Some(Refusal {
+        why: Why {
+            message: if is_same {
+                first.why.message.clone()
+            } else {
+                sentences.collect::<Vec<_>>().join("; ")
+            },
+            ..first.why.clone()
+        },
+        ..first.clone()
+    })
 }
 
 /// The optional sections that an automation's prompt has.
@@ -540,6 +564,10 @@ fn all_of(refusals: Vec<Refusal>) -> Option<Refusal> {
     if are_more {
         first.why.message.push_str("; more policies do not allow it");
     }
+    if let Some((end, _)) = first.why.message.char_indices().nth(LONGEST) {
+        first.why.message.truncate(end);
+        first.why.message.push('…');
+    }
     Some(first)
 }
 
@@ -557,7 +585,7 @@ fn unmet(policy: &PolicySpec, request: &Request) -> Vec<(&'static str, String)> 
         .collect();
     let sections = (!missing.is_empty()).then(|| {
         let noun = if missing.len() == 1 { "a section" } else { "sections" };
-        let demand = format!("{noun} of the prompt: fill in {}", missing.join(" and "));
+        let demand = format!("{noun} of the prompt: fill in {}", missing.join(", "));
         ("requiredPromptSections", demand)
     });
     let is_reviewed = request.opens_pull_request || policy.required_reviewers.is_empty();
@@ -589,8 +617,9 @@ fn unlisted(policy: &Policy, request: &Request) -> Vec<Lack> {
         let wanted = if text.is_empty() { "* for GitHub's choice" } else { text };
         (!any(patterns, text)).then(|| Lack::new(field, wanted, sources))
     };
-    let secrets = request.secrets.iter();
-    let secrets = secrets.filter_map(|secret| unmatched("credentials", &rules.credentials, &spec.credentials, secret));
+    let secrets = request.secrets.iter().copied();
+    let secrets: Vec<_> = secrets.filter(|secret| !any(&rules.credentials, secret)).collect();
+    let secrets = (!secrets.is_empty()).then(|| Lack::new("credentials", &secrets.join(" and "), &spec.credentials));
     let head = match request.target {
         Target::NewBranch => None,
         Target::PullRequest(head) => unpushable(policy, head),

@@ -154,7 +154,10 @@ pub fn observe(status: &TaskStatus, seen: &PullRequest) -> Option<TaskStatus> {
         handed_over: known.handed_over.clone(),
         close_refused: known.close_refused.clone(),
         stale: known.stale && seen.updated_at == known.updated_at,
-        closed_as_stale: known.closed_as_stale && !seen.is_open(),
+        // Who opened it again may have merged or closed it since.
+        closed_as_stale: known.closed_as_stale
+            && !seen.merged
+            && known.closed_at.is_none_or(|at| seen.closed_at == Some(at)),
         first_review_at: known.first_review_at.or(seen.first_review_at),
         ..seen.clone()
     });
@@ -179,12 +182,13 @@ pub fn handed_over(status: &TaskStatus, said: &str) -> Option<TaskStatus> {
 
 /// The status after the controller closed a pull request with which nobody had dealt.
 #[must_use]
-pub fn closed(status: &TaskStatus) -> TaskStatus {
+pub fn closed(status: &TaskStatus, at: Option<Timestamp>) -> Option<TaskStatus> {
     let mut next = status.clone();
-    if let Some(pull) = &mut next.pull_request {
-        pull.closed_as_stale = true;
-    }
-    next
+    let pull = next.pull_request.as_mut()?;
+    pull.state = Some("closed".to_owned());
+    pull.closed_at = at;
+    pull.closed_as_stale = true;
+    Some(next)
 }
 
 /// The status after GitHub refused to close a pull request.

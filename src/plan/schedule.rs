@@ -32,7 +32,8 @@ pub struct Due {
 }
 
 /// What is due of one schedule at `now`. `existing` are the times that have an object; `anchor` is the automation's
-/// creation; `room` is how many more objects may wait, of which the newest times get theirs.
+/// creation; `room` is how many more objects may wait, of which the newest times get theirs. Where the `newest_wins`, a time
+/// gets none once a later one has.
 #[must_use]
 pub fn due(
     schedule: &ParsedSchedule,
@@ -40,10 +41,13 @@ pub fn due(
     anchor: Timestamp,
     existing: &BTreeSet<Timestamp>,
     room: usize,
+    newest_wins: bool,
     now: Timestamp,
 ) -> Due {
     let wanted = wanted(schedule, decided_through, anchor, now);
-    let mut create: Vec<_> = wanted.iter().copied().filter(|time| !existing.contains(time)).collect();
+    let superseded = existing.last().filter(|_| newest_wins);
+    let mut create = wanted;
+    create.retain(|time| !existing.contains(time) && superseded.is_none_or(|newest| time > newest));
     create.drain(..create.len().saturating_sub(room));
     let newest = schedule.schedule.latest_at_or_before(now, decided_through, anchor);
     let through = match (create.first(), newest) {
@@ -301,6 +305,7 @@ mod tests {
                 at("00:00"),
                 &existing,
                 case.room,
+                false,
                 at(case.now),
             );
             let got = (say(&due.create), due.missed, say(&[due.decided_through]));
@@ -330,9 +335,37 @@ mod tests {
             at("00:00"),
             &BTreeSet::new(),
             usize::MAX,
+            false,
             at("05:00"),
         );
         assert_eq!((due.create.len(), due.missed), (100, 200));
+    }
+
+    #[test]
+    fn where_the_newest_wins_nothing_is_made_that_would_give_way_at_once() {
+        let terms = ScheduleTrigger {
+            cron: "0 * * * *".to_owned(),
+            time_zone: "UTC".to_owned(),
+            starting_deadline_seconds: None,
+            missed_runs: MissedRuns::All,
+        };
+        let schedule = Schedule::parse(&terms.cron, None).unwrap();
+        let parsed = ParsedSchedule {
+            name: "t",
+            terms: &terms,
+            schedule,
+        };
+        let table = [
+            ("", "09:00 10:00", 2, "08:00"),
+            ("10:00", "", 3, "10:00"),
+            ("09:00", "10:00", 2, "09:00"),
+        ];
+        for (existing, create, missed, through) in table {
+            let existing: BTreeSet<_> = existing.split_whitespace().map(at).collect();
+            let due = due(&parsed, at("06:00"), at("00:00"), &existing, 2, true, at("10:30"));
+            let got = (say(&due.create), due.missed, say(&[due.decided_through]));
+            assert_eq!(got, (create.to_owned(), missed, through.to_owned()), "{existing:?}");
+        }
     }
 
     #[test]
@@ -357,7 +390,7 @@ mod tests {
                 schedule,
             };
             let existing: BTreeSet<_> = existing.split_whitespace().map(at).collect();
-            let due = due(&parsed, at(decided), at("00:00"), &existing, 100, at("10:30"));
+            let due = due(&parsed, at(decided), at("00:00"), &existing, 100, false, at("10:30"));
             assert_eq!(due.missed_through, Some(at(expected)), "{decided} {existing:?}");
         }
     }

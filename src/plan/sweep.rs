@@ -222,6 +222,9 @@ fn refused(
 pub fn uncreated<'a>(world: &'a World, automation: &AgentAutomation, now: Timestamp) -> Option<&'a str> {
     let (key, repository) = looked_at_for(world, automation)?;
     let retry = world.retries.get(&Subject::Events(key, repository))?;
+    if retry.is_of_github {
+        return None;
+    }
     let (name, facts) = (ObjectKey::of(automation), facts_of(world, automation)?);
     let lacking = wanted(world, facts, &[(&name, automation)], now);
     (!lacking.is_empty()).then_some(retry.problem.as_str())

@@ -28,8 +28,6 @@ const UNLISTED: SignedDuration = SignedDuration::from_mins(5);
 const RESOLVE_EVERY: SignedDuration = SignedDuration::from_secs(30);
 const RESOLVE_FOR: SignedDuration = SignedDuration::from_mins(10);
 const RESOLVE_LATE: SignedDuration = SignedDuration::from_hours(1);
-/// What comes before what is wrong with the id that a person gave.
-const MISNAMED: &str = "; the annotation agentautomation.dev/adopt counts for nothing: ";
 
 /// What is to be done for a task that has been started. Waiting ones are [`admission`](super::admission)'s.
 #[must_use]
@@ -81,7 +79,11 @@ fn plan_started(
     settings: &Settings,
     now: Timestamp,
 ) -> Planned {
-    if let Some(next) = corrected_by_a_person(task, status, now).or_else(|| given_up(task, status, now)) {
+    let told = || is_named(status).then(|| misnamed(task, status)).flatten();
+    if let Some(next) = corrected_by_a_person(task, status, now)
+        .or_else(|| given_up(task, status, now))
+        .or_else(told)
+    {
         return Planned {
             actions: vec![Action::WriteTaskStatus(Box::new(next))],
             ..Planned::default()
@@ -324,16 +326,11 @@ fn written_as_id(task: &AgentTask) -> Option<Result<TaskId, NoTaskId>> {
     (!text.trim().is_empty()).then(|| text.parse())
 }
 
-/// What a person wrote as the id, and can be none, is told for as long as it stands there.
+/// What a person wrote as the id, and can be none, is told for as long as it stands there; `None` when that is no news.
 fn misnamed(task: &AgentTask, status: &TaskStatus) -> Option<TaskStatus> {
-    let before = status.message.as_deref().unwrap_or_default();
-    let said = before.split_once(MISNAMED).map_or(before, |(said, _)| said);
-    let message = match written_as_id(task) {
-        Some(Err(error)) => format!("{said}{MISNAMED}{error}"),
-        Some(Ok(_)) | None => said.to_owned(),
-    };
-    (message != before).then(|| TaskStatus {
-        message: Some(message),
+    let refused = written_as_id(task).and_then(Result::err).map(|error| error.to_string());
+    (status.adopt_refused != refused).then(|| TaskStatus {
+        adopt_refused: refused,
         ..status.clone()
     })
 }
@@ -357,6 +354,7 @@ fn resolved_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -
     let number = status.attempts.last().map_or(0, |attempt| attempt.number);
     let mut next = status.clone();
     if let Some(id) = adopted(task) {
+        next.adopt_refused = None;
         settle(&mut next, number, AttemptOutcome::Adopted, Some("a person named it"));
         let message = format!("a person named task {id} as ours");
         start::adopt(&mut next, &named(&id), Reason::Adopted, message, now);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// For so long a watch may fail: an API server that restarts is back before. After that too much may have changed for
 /// anything to be promised.
-pub const STALE_AFTER: Duration = Duration::from_secs(120);
+const STALE_AFTER: Duration = Duration::from_secs(120);
 /// A watch that goes on failing fails again within less: its longest wait and the time that one try may take.
 const FAILS_WITHIN: Duration = Duration::from_secs(60);
 

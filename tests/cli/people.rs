@@ -208,6 +208,8 @@ fn automations_at_a_glance() {
         error.contains("there is no automation nobody in any namespace"),
         "{error}"
     );
+    let (code, none, _) = ask(&["status", "nobody"]);
+    assert_eq!((code, none.as_str()), (1, ""), "there are some");
     let (_, coloured, _) = ask(&["status", "--color", "always"]);
     assert!(coloured.contains("\u{1b}[33mpayments    docs"), "{coloured:?}");
 }

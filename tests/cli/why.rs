@@ -231,7 +231,7 @@ fn retries_are_told_as_they_are() {
         (
             last,
             failed,
-            "mend the prompt or the repository; spec.retry.limit (1) is used up",
+            "mend the prompt or the repository; spec.retry.limit, or the policies' spec.maxRetries, allows no more than 1",
         ),
     ];
     for (spec, status, expected) in table {

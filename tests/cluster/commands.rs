@@ -133,7 +133,10 @@ async fn people_ask_approve_and_stop_in_their_own_names() {
         "{code} {said}"
     );
 
-    let task = developer.ask(&serde).await;
+    let urgent = [&serde[..], &["--priority", "-7"]].concat();
+    let task = developer.ask(&urgent).await;
+    let asked = team.tasks("fix").await;
+    assert_eq!(asked[0].spec.priority, Some(-7));
     eventually("it waits", async || {
         reason(&team, &task).await.starts_with("Held Approval")
     })

@@ -199,7 +199,8 @@ fn samples() -> [(&'static str, Value); 3] {
         "trigger": {"name": "weekly", "kind": "Schedule", "scheduledTime": "2026-11-22T06:00:00Z"},
         "repository": "acme/payments-api", "baseBranch": "main", "prompt": "Update.",
         "templateDigest": "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-        "agent": {}, "pullRequest": {"create": true}, "secretRef": {"name": "github-agent-token"},
+        // What goes on with a pull request opens none, and carries what its automation wants of those that are opened.
+        "agent": {}, "pullRequest": {"create": false, "labels": ["agent"]}, "secretRef": {"name": "github-agent-token"},
         "startPolicy": "AtMostOnce", "policies": [{"name": "default", "generation": 1}],
     });
     [

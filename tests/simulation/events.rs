@@ -345,7 +345,6 @@ fn a_controller_that_dies_at_any_write_loses_nothing_and_makes_nothing_twice() {
     assert!(deaths > 15, "only {deaths} writes were died at");
 }
 
-/// Somebody gives a task made by hand the name of what an event causes: GitHub must not hear that the event is dealt with.
 #[tokio::test(start_paused = true)]
 async fn a_task_that_the_api_server_refuses_is_told_by_its_automation_until_it_is_there() {
     let mut stage = stage(1, "Poll").await;
@@ -380,6 +379,7 @@ async fn a_task_that_the_api_server_refuses_is_told_by_its_automation_until_it_i
     process.terminate().await;
 }
 
+/// Somebody gives a task made by hand the name of what an event causes: GitHub must not hear that the event is dealt with.
 #[tokio::test(start_paused = true)]
 async fn an_event_whose_name_somebody_took_is_delivered_again_until_its_task_is_there() {
     let stage = stage(1, "Webhook").await;

@@ -266,7 +266,6 @@ async fn a_task_made_by_hand_waits_for_its_approval_and_runs_once() {
     process.terminate().await;
 }
 
-/// The policy's reviewers are asked, and the labels set, though the automation names somebody whom GitHub does not know.
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_that_nobody_deals_with_is_closed_and_its_status_says_by_whom() {
     let mut stage = Stage::new(1);
@@ -288,6 +287,7 @@ async fn a_pull_request_that_nobody_deals_with_is_closed_and_its_status_says_by_
     process.terminate().await;
 }
 
+/// The policy's reviewers are asked, and the labels set, though the automation names somebody whom GitHub does not know.
 #[tokio::test(start_paused = true)]
 async fn a_reviewer_that_github_does_not_know_keeps_no_other_from_being_asked() {
     let mut stage = Stage::new(1);
@@ -298,8 +298,9 @@ async fn a_reviewer_that_github_does_not_know_keeps_no_other_from_being_asked() 
     stage.github.add_user("maintainer", 2);
     let writes = |token: &mut Token| token.permissions.pull_requests = Access::Write;
     stage.github.change_token(TOKEN, writes).unwrap();
+    let reviewers = json!({"users": ["nobody", "no-one"]});
     let team = Team {
-        more: json!({"pullRequest": {"create": true, "reviewers": {"users": ["nobody"]}, "labels": ["agent"]}}),
+        more: json!({"pullRequest": {"create": true, "reviewers": reviewers, "labels": ["agent"]}}),
         ..Team::new("deps")
     };
     stage.automation(&team).await;
@@ -312,7 +313,7 @@ async fn a_reviewer_that_github_does_not_know_keeps_no_other_from_being_asked() 
         .and_then(|status| status.pull_request.clone())
         .unwrap();
     let said = pull.handed_over.unwrap();
-    assert!(said.starts_with("nobody: GitHub refused "), "{said}");
+    assert!(said.starts_with("no-one, nobody: GitHub refused "), "{said}");
     assert!(said.contains("collaborators"), "{said}");
     let pulls = stage.github.pulls();
     let asked: Vec<_> = pulls[0].requested_reviewers.iter().map(ToString::to_string).collect();

@@ -101,7 +101,10 @@ fn again(world: &World, task: &AgentTask) -> Option<String> {
     }
     let done = task.spec.follows.as_ref().map_or(0, |follows| follows.retries);
     let because = if done >= terms.limit {
-        format!("spec.retry.limit ({}) is used up", terms.limit)
+        format!(
+            "spec.retry.limit, or the policies' spec.maxRetries, allows no more than {}",
+            terms.limit
+        )
     } else {
         "neither spec.retry nor the policies' spec.maxRetries has it done again".to_owned()
     };
@@ -205,7 +208,8 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::BranchGone => "name another base in spec.branches.base, or restore the branch",
         Reason::RunsMissed => "raise spec.concurrency.maxQueued, or remove what holds those that wait",
         Reason::ActiveDeadline => {
-            "look at the task's page: it may go on there; raise spec.activeDeadlineSeconds if it needs longer"
+            "look at the task's page: it may go on there; raise what the rule names, spec.activeDeadlineSeconds or the \
+             policy's spec.maxActiveDeadlineSeconds, if it needs longer"
         }
         Reason::WaitingDeadline => "answer the agent on the task's page sooner, or raise spec.waitingDeadlineSeconds",
         Reason::PullRequestStale => "review, merge or close the pull request",

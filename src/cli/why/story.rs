@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::automation::StaleAction;
-use crate::api::task::{Phase, TaskStatus};
+use crate::api::task::{ADOPT_ANNOTATION, Phase, TaskStatus};
 use crate::api::{AgentTask, Reason};
 use crate::cli::decision::{Decision, is_asked_again};
 use crate::plan::notify;
@@ -49,6 +49,8 @@ pub fn story(task: &AgentTask, status: &TaskStatus) -> Vec<String> {
         let page = task.url.as_ref().map_or(String::new(), |url| format!(", {url}"));
         format!("task {} at GitHub, {}{page}", task.id, task.state)
     }));
+    let refused = status.adopt_refused.iter();
+    story.extend(refused.map(|said| format!("the annotation {ADOPT_ANNOTATION} counts for nothing: {said}")));
     story.extend(pull_request(status));
     story.extend(status.interventions.iter().map(|intervention| {
         let via = intervention.via.as_ref();
@@ -144,6 +146,7 @@ fn pull_request(status: &TaskStatus) -> Option<String> {
     } else {
         pull.state.as_deref().unwrap_or("open")
     };
+    let stale = if pull.stale { ", stale" } else { "" };
     let by = if pull.closed_as_stale {
         " by the controller, because nobody dealt with it"
     } else {
@@ -151,7 +154,7 @@ fn pull_request(status: &TaskStatus) -> Option<String> {
     };
     let refused = pulls::refusal(pull).map(|said| format!("; not done: {said}"));
     Some(format!(
-        "pull request {url}, {state}{by}{}",
+        "pull request {url}, {state}{by}{stale}{}",
         refused.unwrap_or_default()
     ))
 }

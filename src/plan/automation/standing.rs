@@ -104,10 +104,7 @@ impl View<'_> {
         let rulings = rule_automation(self.world, self.automation);
         if rulings.iter().any(|(_, ruling)| *ruling == Ruling::Allowed) {
             for (triggers, ruling) in rulings {
-                if let Some(refusal) = ruling.refusal() {
-                    let noun = if triggers.len() == 1 { "trigger" } else { "triggers" };
-                    sentences.push(format!("{noun} {}: {}", triggers.join(", "), refusal.why.message));
-                }
+                sentences.extend(ruling.refusal().map(|refusal| refusal.of_triggers(&triggers)));
             }
         }
         sentences.extend(notify::not_allowed(self.world, self.automation));

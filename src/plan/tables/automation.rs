@@ -36,6 +36,7 @@ fn failing(world: &mut World) {
         times: 1,
         not_before: at(0),
         problem: "quota exceeded".to_owned(),
+        is_of_github: false,
     };
     world.retries.insert(Subject::Automation(key("one")), retry);
 }

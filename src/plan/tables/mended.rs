@@ -59,6 +59,7 @@ fn a_question_without_an_answer_takes_no_room_from_others() {
             times: 9,
             not_before: at(60),
             problem: "it says 403".to_owned(),
+            is_of_github: false,
         };
         w.retries.insert(pulls, retry);
     });

@@ -162,6 +162,12 @@ fn policies_and_what_they_say() {
         ),
         (
             one(|_| ()),
+            |r| r.secrets = vec!["admin-token", "github-agent-token", "other-token"],
+            "AgentPolicy a does not allow it: spec.credentials must name admin-token and other-token (it has \
+             github-agent-token) [spec.credentials]",
+        ),
+        (
+            one(|_| ()),
             |r| r.start_policy = StartPolicy::AtLeastOnce,
             "AgentPolicy a does not allow it: spec.startPolicies must name AtLeastOnce (it has AtMostOnce) \
              [spec.startPolicies]",
@@ -218,7 +224,7 @@ fn policies_and_what_they_say() {
             plain,
             "AgentPolicy a does not allow it: spec.baseBranches must name main (it is empty and so allows nothing); \
              spec.models must name * for GitHub's choice (it has gpt-*); AgentPolicy a requires sections of the prompt: \
-             fill in spec.prompt.nonGoals and spec.prompt.pullRequest [spec.baseBranches]",
+             fill in spec.prompt.nonGoals, spec.prompt.pullRequest [spec.baseBranches]",
         ),
         (
             two(|p| p.models.clear(), |p| p.triggers.clear()),

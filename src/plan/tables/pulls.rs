@@ -473,11 +473,25 @@ fn what_is_known_of_it_does_not_go_back_in_time() {
 
 #[test]
 fn it_is_known_that_the_controller_closed_it_until_somebody_opens_it_again() {
-    let closed = pulls::closed(&succeeded(pull(|p| p.stale = true)).status.unwrap());
-    let seen = |second, state: &str| pull(|p| (p.updated_at, p.state) = (Some(at(second)), Some(state.to_owned())));
-    let told = |status: &TaskStatus| status.pull_request.as_ref().unwrap().closed_as_stale;
-    let next = pulls::observe(&closed, &seen(-2, "closed")).unwrap();
-    assert!(told(&next));
-    let again = pulls::observe(&next, &seen(-1, "open")).unwrap();
-    assert!(!told(&again));
+    let closed = |at| pulls::closed(&succeeded(pull(|p| p.stale = true)).status.unwrap(), at).unwrap();
+    let seen = |closed_at: Option<i64>, merged| {
+        pull(|p| {
+            p.updated_at = Some(at(-1));
+            p.state = Some(if closed_at.is_some() { "closed" } else { "open" }.to_owned());
+            p.closed_at = closed_at.map(at);
+            p.merged = merged;
+        })
+    };
+    let table = [
+        ("it is as the controller left it", Some(-2), seen(Some(-2), false), true),
+        ("GitHub did not say when", None, seen(Some(-2), false), true),
+        ("somebody opened it again", Some(-2), seen(None, false), false),
+        ("and closed it", Some(-2), seen(Some(-1), false), false),
+        ("and merged it", Some(-2), seen(Some(-1), true), false),
+    ];
+    for (what, closed_at, seen, expected) in table {
+        let next = pulls::observe(&closed(closed_at.map(at)), &seen).unwrap();
+        let pull = next.pull_request.unwrap();
+        assert_eq!(pull.closed_as_stale, expected, "{what}");
+    }
 }

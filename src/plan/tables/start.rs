@@ -250,36 +250,49 @@ fn a_person_resolves_what_is_parked() {
 
 #[test]
 fn what_can_be_no_id_is_told_for_as_long_as_it_is_written() {
-    const LOST: &str = "the answer to attempt 1 was lost; looking for its task: reset";
-    const WRONG: &str = "; the annotation agentautomation.dev/adopt counts for nothing: ";
-    let advice = |id: &str| {
-        format!("{LOST}{WRONG}\"{id}\" is no task's id: write the last part of the address of its page, and no more")
+    let advice =
+        |id: &str| format!("\"{id}\" is no task's id: write the last part of the address of its page, and no more");
+    let lost = concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1);
+    let named = TaskStatus {
+        phase: Phase::Running,
+        reason: Some(Reason::Adopted),
+        task: Some(GitHubTask {
+            id: "t8".to_owned(),
+            state: "queued".to_owned(),
+            ..GitHubTask::default()
+        }),
+        ..lost.clone()
     };
     let table = [
-        (LOST.to_owned(), Some("two words"), Some(advice("two words"))),
-        (advice("two words"), Some("two words"), None),
-        (advice("two words"), Some("tasks/t9"), Some(advice("tasks/t9"))),
-        (advice("tasks/t9"), Some(""), Some(LOST.to_owned())),
-        (advice("tasks/t9"), None, Some(LOST.to_owned())),
-        (LOST.to_owned(), None, None),
+        (&lost, None, Some("two words"), Some(Some(advice("two words")))),
+        (&lost, Some(advice("two words")), Some("two words"), None),
+        (
+            &lost,
+            Some(advice("two words")),
+            Some("tasks/t9"),
+            Some(Some(advice("tasks/t9"))),
+        ),
+        (&lost, Some(advice("tasks/t9")), Some(""), Some(None)),
+        (&lost, Some(advice("tasks/t9")), None, Some(None)),
+        (&lost, Some(advice("tasks/t9")), Some("t9"), Some(None)),
+        (&lost, None, None, None),
+        (&named, None, Some("tasks/t9"), Some(Some(advice("tasks/t9")))),
+        (&named, Some(advice("tasks/t9")), Some("t8"), Some(None)),
     ];
-    for (before, written, expected) in table {
-        let mut status = concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1);
-        status.message = Some(before.clone());
+    for (status, before, written, expected) in table {
+        let what = format!("{before:?} {written:?}");
+        let mut status = status.clone();
+        status.adopt_refused = before;
         let mut object = due("one", "a", 0, Some(status));
         let written = written.map(|id| ("agentautomation.dev/adopt".to_owned(), id.to_owned()));
-        object.metadata.annotations = Some(written.clone().into_iter().collect());
+        object.metadata.annotations = Some(written.into_iter().collect());
         let world = world(vec![object], |_| ());
         let planned = task::plan(&world, &key("a"), &Settings::default(), at(1));
         let told = match planned.actions.as_slice() {
-            [Action::WriteTaskStatus(status)] => {
-                assert_eq!(said(status), "Unknown AnswerLost", "it is still looked for");
-                status.message.clone()
-            }
-            [Action::Search] => None,
-            other => panic!("{other:?}"),
+            [Action::WriteTaskStatus(status)] => Some(status.adopt_refused.clone()),
+            _ => None,
         };
-        assert_eq!(told, expected, "{before} {written:?}");
+        assert_eq!(told, expected, "{what}");
     }
 }
 

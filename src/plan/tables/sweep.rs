@@ -822,12 +822,25 @@ fn a_walk_is_gone_on_with_unless_somebody_waits_since_earlier_or_it_was_not_for(
 #[test]
 fn a_task_that_can_not_be_created_is_told_by_its_automation() {
     let table = [
-        ("it was not tried yet", false, vec![event()], false, false),
-        ("the API server refuses it", true, vec![event()], false, true),
-        ("it is there", true, vec![event()], true, false),
-        ("nothing was found, and the look failed", true, vec![], false, false),
+        ("it was not tried yet", None, vec![event()], false, false),
+        ("the API server refuses it", Some(false), vec![event()], false, true),
+        (
+            "it is wanted now, and the look failed",
+            Some(true),
+            vec![event()],
+            false,
+            false,
+        ),
+        ("it is there", Some(false), vec![event()], true, false),
+        (
+            "nothing was found, and the look failed",
+            Some(true),
+            vec![],
+            false,
+            false,
+        ),
     ];
-    for (what, has_failed, events, is_settled, expected) in table {
+    for (what, failed_at_github, events, is_settled, expected) in table {
         let world = world(vec![], |w| {
             w.put_automation(on(POLLED));
             found(w, 0, -10, events);
@@ -838,8 +851,9 @@ fn a_task_that_can_not_be_created_is_told_by_its_automation() {
                 times: 1,
                 not_before: at(60),
                 problem: "quota exceeded".to_owned(),
+                is_of_github: failed_at_github == Some(true),
             };
-            w.retries.extend(has_failed.then(|| (subject(), retry)));
+            w.retries.extend(failed_at_github.map(|_| (subject(), retry)));
         });
         let planned = plan(&world, &Subject::Automation(key("one")), &Settings::default(), at(0));
         let why = &planned.reasons[0];

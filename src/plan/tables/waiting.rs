@@ -4,7 +4,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::api::automation::{DuplicateWhile, OnDuplicate, OnSpecChange};
-use crate::api::policy::PolicySpec;
+use crate::api::policy::{PolicySpec, TriggerKind};
 use crate::api::task::{DeduplicationTerms, Follows, FollowsBecause, GitHubTask, PullRequest};
 use crate::plan::admission;
 use crate::plan::observed::{AgentFacts, BranchRules, GuardrailFacts, Untold};
@@ -192,6 +192,19 @@ fn what_becomes_of_a_task_that_waits() {
             &[
                 "b: Start",
                 "a: Skipped Duplicate: task b has the same key (deps) and waits",
+            ],
+        ),
+        (
+            "the same key, one is under way and two wait: both name what is under way",
+            vec![
+                same(due("one", "a", 0, None)),
+                same(due("two", "b", -10, None)),
+                same(running("two", "r")),
+            ],
+            nothing(),
+            &[
+                "a: Skipped Duplicate: task r has the same key (deps) and is under way, id-1 at GitHub",
+                "b: Skipped Duplicate: task r has the same key (deps) and is under way, id-1 at GitHub",
             ],
         ),
         (
@@ -452,6 +465,7 @@ fn what_becomes_of_a_task_that_waits() {
                     times: 1,
                     not_before: at(8),
                     problem: "409 Conflict".to_owned(),
+                    is_of_github: false,
                 };
                 world.retries.insert(Subject::Task(key("a")), retry);
             }),
@@ -667,14 +681,24 @@ fn a_changed_spec_frees_a_task_from_what_was_in_the_way_of_the_old_one() {
     }
 }
 
+/// The automation's priority is another by now.
+fn urgent(world: &mut World, on_spec_change: OnSpecChange) {
+    let mut two = world.automation(&key("two")).unwrap().clone();
+    two.spec.priority = 10;
+    two.spec.on_spec_change = on_spec_change;
+    world.put_automation(two);
+}
+
 #[test]
 fn automations_take_turns_and_a_burst_starves_nobody() {
     type Row = (&'static str, Vec<AgentTask>, fn(&mut World), &'static str);
     let with_priority = |mut task: AgentTask, priority| {
         task.spec.priority = Some(priority);
+        task.spec.trigger.kind = TriggerKind::Manual;
         task
     };
     let burst = || (0..4).map(|index| due("one", &format!("one-{index}"), -100 + index, None));
+    let one_of_two = || burst().chain([due("two", "two-0", 0, None)]).collect();
     let table: Vec<Row> = vec![
         ("by age", burst().collect(), |_| (), "one-0 one-1 one-2 one-3"),
         (
@@ -711,6 +735,18 @@ fn automations_take_turns_and_a_burst_starves_nobody() {
                 .collect(),
             |_| (),
             "two-0 one-0 one-1 one-2 one-3",
+        ),
+        (
+            "its automation's was changed",
+            one_of_two(),
+            |world| urgent(world, OnSpecChange::Rebuild),
+            "two-0 one-0 one-1 one-2 one-3",
+        ),
+        (
+            "its automation's was changed, and it is kept as it was decided",
+            one_of_two(),
+            |world| urgent(world, OnSpecChange::Keep),
+            "one-0 two-0 one-1 one-2 one-3",
         ),
         (
             "and last",

@@ -172,6 +172,8 @@ pub struct Retry {
     pub not_before: Timestamp,
     /// What was in the way the last time.
     pub problem: String,
+    /// Whether that was GitHub, or the credential for it, and not the API server.
+    pub is_of_github: bool,
 }
 
 /// A write to GitHub.

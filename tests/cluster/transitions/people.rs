@@ -192,8 +192,10 @@ async fn stands(mirror: &Mirror, room: &Room, phase: &str, says: &str) {
     let status = || current(mirror, room).map(|task| task.data["status"].clone());
     let is_so = || {
         let status = status().unwrap_or_default();
-        let message = status["message"].as_str().unwrap_or_default();
-        status["phase"] == json!(phase) && message.contains(says)
+        let mut said = ["message", "adoptRefused"]
+            .iter()
+            .filter_map(|field| status[field].as_str());
+        status["phase"] == json!(phase) && (says.is_empty() || said.any(|said| said.contains(says)))
     };
     let seen = within_deadline(async || is_so().then_some(())).await;
     assert!(
