@@ -824,9 +824,9 @@ pub struct PullRequest {
     /// Nobody has dealt with it for as long as the automation allows.
     #[serde(default)]
     pub stale: bool,
-    /// The controller closed it, because nobody had dealt with it for so long.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub closed_as_stale: bool,
+    /// When the controller closed it, because nobody had dealt with it for so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_as_stale_at: Option<Timestamp>,
     /// What GitHub said when it was to be closed; it is not tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close_refused: Option<String>,

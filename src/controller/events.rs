@@ -161,7 +161,7 @@ fn event_of_stale(status: &TaskStatus) -> Option<Event> {
     let pull = status.pull_request.as_ref()?;
     let link = pull.url.as_ref()?;
     // An Event of the same reason and action would only be counted with the one before.
-    let (note, action) = if pull.closed_as_stale {
+    let (note, action) = if pull.closed_as_stale_at.is_some() {
         let note = format!("the controller closed {link}, because nobody had dealt with it for long");
         (note, "Close")
     } else {
@@ -304,7 +304,7 @@ mod tests {
                 format!("nobody has dealt with {link} for long: review, merge or close it"),
             ),
             (
-                "state: closed, closedAsStale: true",
+                "state: closed, closedAsStaleAt: '2026-11-22T06:00:00Z'",
                 "Close",
                 format!("the controller closed {link}, because nobody had dealt with it for long"),
             ),

@@ -99,7 +99,7 @@ impl Seen {
             is_merged: pull.is_some_and(|pull| pull.merged),
             pull: PullNews {
                 is_stale: pull.is_some_and(|pull| pull.stale),
-                is_closed_as_stale: pull.is_some_and(|pull| pull.closed_as_stale),
+                is_closed_as_stale: pull.is_some_and(|pull| pull.closed_as_stale_at.is_some()),
                 is_refused: pull.is_some_and(|pull| refusal(pull).is_some()),
             },
             nano_credits: status

@@ -226,7 +226,7 @@ impl Executor {
                 Box::pin(self.observe_pull(*task, number)).await
             }
             (_, Target::Task { task, .. }, Action::HandOver { number, users, teams }) => {
-                self.hand_over(*task, number, &users, &teams).await
+                Box::pin(self.hand_over(*task, number, &users, &teams)).await
             }
             (_, Target::Task { task, .. }, Action::Report(said)) => Box::pin(self.report(*task, &said)).await,
             (Subject::Notification(key, name), Target::Task { .. }, Action::Notify(notice)) => {

@@ -291,7 +291,7 @@ impl Executor {
         let answer = self.github.close_pull(&known.token, &repository, closed).await;
         match answer {
             // Written before it is read again: that the controller did it, no read tells.
-            Ok(pull) => match pulls::closed(&status, pull.closed_at) {
+            Ok(pull) => match pulls::closed(&status, pull.closed_at.unwrap_or_else(|| self.now())) {
                 Some(next) => self.write_task(task, next).await,
                 None => Done::with(Update::Answered(credential)),
             },

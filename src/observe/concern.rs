@@ -74,6 +74,7 @@ fn about_repository(
 }
 
 /// Whom it concerns what is known of the events of a repository.
+#[must_use]
 pub fn about_events(world: &World, key: &CredentialKey, repository: &Repository) -> Vec<Subject> {
     let listening = sweep::listening(world, key, repository);
     let automations = listening.map(|(name, _)| Subject::Automation(name.clone()));

@@ -155,9 +155,9 @@ pub fn observe(status: &TaskStatus, seen: &PullRequest) -> Option<TaskStatus> {
         close_refused: known.close_refused.clone(),
         stale: known.stale && seen.updated_at == known.updated_at,
         // Who opened it again may have merged or closed it since.
-        closed_as_stale: known.closed_as_stale
-            && !seen.merged
-            && known.closed_at.is_none_or(|at| seen.closed_at == Some(at)),
+        closed_as_stale_at: known
+            .closed_as_stale_at
+            .filter(|at| !seen.merged && seen.closed_at == Some(*at)),
         first_review_at: known.first_review_at.or(seen.first_review_at),
         ..seen.clone()
     });
@@ -182,12 +182,12 @@ pub fn handed_over(status: &TaskStatus, said: &str) -> Option<TaskStatus> {
 
 /// The status after the controller closed a pull request with which nobody had dealt.
 #[must_use]
-pub fn closed(status: &TaskStatus, at: Option<Timestamp>) -> Option<TaskStatus> {
+pub fn closed(status: &TaskStatus, at: Timestamp) -> Option<TaskStatus> {
     let mut next = status.clone();
     let pull = next.pull_request.as_mut()?;
     pull.state = Some("closed".to_owned());
-    pull.closed_at = at;
-    pull.closed_as_stale = true;
+    pull.closed_at = Some(at);
+    pull.closed_as_stale_at = Some(at);
     Some(next)
 }
 

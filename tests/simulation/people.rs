@@ -283,7 +283,7 @@ async fn a_pull_request_that_nobody_deals_with_is_closed_and_its_status_says_by_
     let pull = &stage.github.pulls()[0];
     assert_eq!((pull.merged, pull.open), (false, false));
     let first = stage.tasks().remove(0).status.unwrap().pull_request.unwrap();
-    assert!(first.closed_as_stale && !first.is_open(), "{first:?}");
+    assert!(first.closed_as_stale_at.is_some() && !first.is_open(), "{first:?}");
     process.terminate().await;
 }
 

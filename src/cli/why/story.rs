@@ -146,15 +146,15 @@ fn pull_request(status: &TaskStatus) -> Option<String> {
     } else {
         pull.state.as_deref().unwrap_or("open")
     };
-    let stale = if pull.stale { ", stale" } else { "" };
-    let by = if pull.closed_as_stale {
+    let neglected = if pull.stale { ", stale" } else { "" };
+    let by = if pull.closed_as_stale_at.is_some() {
         " by the controller, because nobody dealt with it"
     } else {
         ""
     };
     let refused = pulls::refusal(pull).map(|said| format!("; not done: {said}"));
     Some(format!(
-        "pull request {url}, {state}{by}{stale}{}",
+        "pull request {url}, {state}{by}{neglected}{}",
         refused.unwrap_or_default()
     ))
 }
