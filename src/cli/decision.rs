@@ -169,7 +169,8 @@ fn waiting(view: &View, task: &AgentTask, planned: &Planned) -> Decision {
     if let Some(status) = status.filter(|_| !view.knows_policies) {
         return of_status(view, task, status);
     }
-    let held = status.filter(|status| status.reason.is_some_and(is_found_out));
+    let only_told = |reason| is_found_out(reason) || reason == Reason::TextEdited;
+    let held = status.filter(|status| status.reason.is_some_and(only_told));
     let decided = planned.reasons.first();
     // What is to be asked of GitHub was asked by the controller.
     if let Some(why) = decided.filter(|why| why.reason != Reason::Verifying || held.is_none()) {

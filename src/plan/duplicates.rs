@@ -12,6 +12,7 @@ use crate::api::task::{DeduplicationTerms, Phase};
 use crate::api::trigger::PushTo;
 use crate::api::{AgentTask, Reason};
 
+use super::origin::{asks_anew, waits_edited};
 use super::prospects::{is_approved, may_start};
 use super::time::{add, to_second};
 use super::world::{World, counts, open_pull, phase, same_key};
@@ -21,8 +22,11 @@ use super::{Why, budget};
 #[must_use]
 pub fn gives_way(world: &World, task: &AgentTask, now: Timestamp) -> Option<(Phase, Why)> {
     let terms = task.spec.deduplicate.as_ref()?;
-    let others = world.with_key_of(task).filter(|(_, other)| !same_cause(task, other));
-    let others: Vec<_> = others.map(|(_, other)| other).collect();
+    let others = world.with_key_of(task).map(|(_, other)| other);
+    // What waits for its text to be vouched for again gives way to what was asked for since.
+    let others =
+        others.filter(|other| !same_cause(task, other) && !(asks_anew(task, other) && waits_edited(world, other)));
+    let others: Vec<_> = others.collect();
     let newer = others
         .iter()
         .find(|other| replaces(other, task) && takes_its_place(world, other, task, now));

@@ -13,7 +13,7 @@ use crate::domain::repository::Repository;
 use super::credential::choice;
 use super::event::filter;
 use super::observed::{SeenOrigin, SeenOriginPull};
-use super::world::{CredentialKey, OriginKey, World};
+use super::world::{CredentialKey, OriginKey, World, phase};
 use super::{Action, Planned, Subject, Why};
 
 /// What an issue or a pull request means for a task that came from it.
@@ -84,6 +84,29 @@ pub fn was_edited(task: &AgentTask, seen: &SeenOrigin) -> Option<Why> {
              anew), or cancel this task"
         ),
     ))
+}
+
+/// Whether a task waits because its text was edited, as far as that is known.
+#[must_use]
+pub fn waits_edited(world: &World, task: &AgentTask) -> bool {
+    let told = task.status.as_ref().and_then(|status| status.reason) == Some(Reason::TextEdited);
+    let seen = || world.origins.get(&of_task(world, task)?)?.seen.as_ref();
+    phase(task).is_waiting() && (told || seen().is_some_and(|seen| was_edited(task, seen).is_some()))
+}
+
+/// Whether somebody asked for work on the same by the same trigger after a task was asked for, and that may start or has.
+#[must_use]
+pub fn asks_anew(newer: &AgentTask, task: &AgentTask) -> bool {
+    let about = |task: &AgentTask| {
+        let cause = &task.spec.trigger;
+        let number = cause.event.as_ref().map(|event| event.number);
+        (task.spec.automation.uid.clone(), cause.name.clone(), number)
+    };
+    let never_starts = matches!(
+        phase(newer),
+        Phase::Denied | Phase::Expired | Phase::Skipped | Phase::Superseded
+    );
+    newer.spec.trigger.scheduled_time > task.spec.trigger.scheduled_time && about(newer) == about(task) && !never_starts
 }
 
 /// What it means for a task; an issue or a pull request that is not there any more is `None`.

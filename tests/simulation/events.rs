@@ -199,6 +199,7 @@ async fn what_is_found_too_late_is_counted_and_a_new_automation_fires_for_nothin
 #[tokio::test(start_paused = true)]
 async fn text_that_was_edited_after_its_label_waits_until_somebody_asks_anew() {
     let mut stage = stage(1, "Poll").await;
+    stage.change_automation("fix", json!({"deduplicate": {}})).await;
     stage.until(Duration::from_secs(5)).await;
     let number = open(&stage, "It is slow");
     label(&stage, number);

@@ -183,6 +183,13 @@ impl Stage {
         api.patch("default", &PatchParams::default(), &patch).await.unwrap();
     }
 
+    /// Changes an automation, as its team does.
+    pub async fn change_automation(&self, name: &str, change: Value) {
+        let api: Api<AgentAutomation> = Api::namespaced(self.people.client(), NAMESPACE);
+        let patch = Patch::Merge(json!({ "spec": change }));
+        api.patch(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
     pub async fn annotate_task(&self, name: &str, key: &str, value: &str) {
         let api: Api<AgentTask> = Api::namespaced(self.people.client(), NAMESPACE);
         let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));

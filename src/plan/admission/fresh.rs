@@ -153,14 +153,8 @@ impl Pass<'_> {
 
     /// Somebody has asked again for work on the same, after the text that this task is about was edited.
     fn asked_anew(&self, automation: &AgentAutomation, task: &AgentTask) -> Option<Verdict> {
-        let about = |task: &AgentTask| {
-            let cause = &task.spec.trigger;
-            (cause.name.clone(), cause.event.as_ref().map(|event| event.number))
-        };
-        let is_newer = |other: &&AgentTask| {
-            other.spec.trigger.scheduled_time > task.spec.trigger.scheduled_time && about(other) == about(task)
-        };
-        let newer = self.world.tasks_of(automation).find(is_newer)?;
+        let mut others = self.world.tasks_of(automation);
+        let newer = others.find(|other| origin::asks_anew(other, task))?;
         let message = format!(
             "the text was edited, and task {} was asked for after that",
             newer.name_any()

@@ -397,10 +397,18 @@ fn a_task_that_waits_for_its_text_gives_way_to_one_that_was_asked_for_since() {
     };
     newer.metadata.uid = Some("uid-newer".to_owned());
     newer.metadata.name = Some("newer".to_owned());
-    newer.spec.deduplicate = None;
-    world.put_task(*newer);
-    let said = words(&admission::plan(&world, &Settings::default(), at(0)));
-    assert_eq!(said[0], "task: Superseded Replaced");
+    assert!(newer.spec.deduplicate.is_some(), "it has the same key");
+    let table = [
+        (None, "task: Superseded Replaced", "newer: Skipped"),
+        (in_phase(Phase::Skipped), "task: Held TextEdited", "task: Superseded"),
+    ];
+    for (status, expected, never) in table {
+        newer.status = status;
+        world.put_task((*newer).clone());
+        let said = words(&admission::plan(&world, &Settings::default(), at(0)));
+        assert!(said[0].starts_with(expected), "{said:?}");
+        assert!(!said.iter().any(|said| said.starts_with(never)), "{said:?}");
+    }
 }
 
 /// One read tells of it, and a list of pull requests may take many.
