@@ -240,8 +240,13 @@ fn is_parked(task: &AgentTask) -> bool {
     status.phase == Phase::Unknown && status.reason == Some(Reason::NotFoundAtGitHub)
 }
 
+/// One of two leaders counted its time as missed before the other's object appeared.
+fn came_late(task: &AgentTask) -> bool {
+    status(task).reason == Some(Reason::AlreadyDecided)
+}
+
 fn is_at_rest(task: &AgentTask) -> bool {
-    status(task).phase == Phase::Succeeded || is_parked(task)
+    status(task).phase == Phase::Succeeded || is_parked(task) || came_late(task)
 }
 
 /// What is parked counts, and the first ten of it are shown.
@@ -314,7 +319,9 @@ fn account(automation: &AgentAutomation, tasks: &[AgentTask]) {
     let status = automation.status.clone().unwrap_or_default();
     let created = automation.creation_timestamp().unwrap().0;
     let through = status.schedules[0].decided_through;
-    let own = tasks.iter().filter(|task| task.spec.automation.uid == uid);
+    let own = tasks
+        .iter()
+        .filter(|task| task.spec.automation.uid == uid && !came_late(task));
     let times: Vec<Timestamp> = own.map(|task| task.spec.trigger.scheduled_time).collect();
     let distinct: BTreeSet<_> = times.iter().collect();
     assert_eq!(distinct.len(), times.len(), "{name}: a scheduled time has two objects");

@@ -63,7 +63,8 @@ struct Stage<'a> {
 async fn wherever_it_comes_from_an_object_stands_where_one_made_afresh_stands() {
     let fleet = Fleet::start().await;
     close_the_gate(&fleet.client).await;
-    let controller = fleet.controller("controller", &["--recheck-interval=30s", "--lease-duration=15s"]);
+    let patient = ["--recheck-interval=30s", "--lease-duration=15s", "--start-timeout=15s"];
+    let controller = fleet.controller("controller", &patient);
     controller.leads().await;
     let team = fleet.poor_team("desk").await;
     equip(&team).await;
@@ -251,7 +252,7 @@ impl Stage<'_> {
         }
         open_the_gate(&self.fleet.client).await;
         let names_left = || {
-            let left = held.iter().filter(|room| self.mirror.succeeded(room).is_none());
+            let left = held.iter().filter(|room| !self.mirror.has_succeeded(room));
             left.map(|room| room.name.as_str()).collect()
         };
         until_none_is_left(async || names_left()).await;
