@@ -24,8 +24,8 @@ pub fn gives_way(world: &World, task: &AgentTask, now: Timestamp) -> Option<(Pha
     let terms = task.spec.deduplicate.as_ref()?;
     let others = world.with_key_of(task).map(|(_, other)| other);
     // What waits for its text to be vouched for again gives way to what was asked for since.
-    let others =
-        others.filter(|other| !same_cause(task, other) && !(asks_anew(task, other) && waits_edited(world, other)));
+    let is_anew = |other: &AgentTask| asks_anew(task, other) && waits_edited(world, other);
+    let others = others.filter(|other| !same_cause(task, other) && !is_anew(other));
     let others: Vec<_> = others.collect();
     let newer = others
         .iter()
