@@ -26,11 +26,11 @@
 //! |---|---|
 //! | `main.rs` | command line; wiring only |
 //! | [`api`] | the four kinds, one file each, and triggers, reasons and who is notified; `crds/` is generated from them |
-//! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template, inputs, events of GitHub, conditions over them (`when`), text from outside. Parse once |
+//! | [`domain`] | parsed, valid values: repository, branch pattern, schedule, prompt template, inputs, a task's id, events of GitHub, conditions over them (`when`), text from outside. Parse once |
 //! | [`plan`] | decisions, one file a concern: schedule, automation (its standing, history and tallies), queue (which waiting tasks are looked at), admission (order, policy, freeze, the crowd that waits, room and its limits, budget, duplicates, guardrails), request (what a person asks for, approvals, and in whose name a person decides), event, sweep and redelivery (what happens at GitHub, looked for, and asked for again), origin (what has become of where work came from), report (what is said there), notify (who is told of a task's end), start, search, task, retry, pulls, credential (and which of several), refresh, conditions, naming; over `world`, what is known: objects and facts, by their keys and indices; pinned by `plan/tables/` |
 //! | [`observe`], [`execute`] | news → world, whom it concerns, and GitHub's answers in the planner's words; one action → its calls to the API server, GitHub or a receiver of notifications |
 //! | [`controller`] | watches (Secrets: each by its name), event loop, timers, leader lease and ledger, Events, metrics and counted requests, the HTTP endpoints |
-//! | [`webhook`] | the receiver of GitHub's webhooks: signature, bounds, and one write for each task that an event causes |
+//! | [`webhook`] | the receiver of GitHub's webhooks: signature, bounds, how fresh what it knows is, and one write for each task that an event causes |
 //! | [`github`] | the client: agent tasks, pull requests, limits, the exchange of an app's tokens; "unknown outcome" is a result of its own |
 //! | `simulator` | the stand-in for GitHub, behind a feature of the same name |
 //! | [`cli`] | subcommands: `controller`, `webhook`, `crds`; over files `schedule`, `validate`, `plan`; over a cluster or files `why`, `queue`, `status` (also of policies and credentials), `history`; in `act` those that change something: `run`, `approve`, `adopt`, `abandon`, `cancel`, `open`, `suspend`, `resume`; `completion` |

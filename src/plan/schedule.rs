@@ -119,6 +119,23 @@ mod tests {
             .join(" ")
     }
 
+    fn terms(cron: &str, missed_runs: MissedRuns, starting_deadline_seconds: Option<i32>) -> ScheduleTrigger {
+        ScheduleTrigger {
+            cron: cron.to_owned(),
+            time_zone: "UTC".to_owned(),
+            starting_deadline_seconds,
+            missed_runs,
+        }
+    }
+
+    fn parsed(terms: &ScheduleTrigger) -> ParsedSchedule<'_> {
+        ParsedSchedule {
+            name: "t",
+            terms,
+            schedule: Schedule::parse(&terms.cron, None).unwrap(),
+        }
+    }
+
     struct Case {
         what: &'static str,
         missed_runs: MissedRuns,
@@ -286,18 +303,8 @@ mod tests {
             },
         ];
         for case in table {
-            let terms = ScheduleTrigger {
-                cron: "0 * * * *".to_owned(),
-                time_zone: "UTC".to_owned(),
-                starting_deadline_seconds: case.deadline,
-                missed_runs: case.missed_runs,
-            };
-            let schedule = Schedule::parse(&terms.cron, None).unwrap();
-            let parsed = ParsedSchedule {
-                name: "t",
-                terms: &terms,
-                schedule,
-            };
+            let terms = terms("0 * * * *", case.missed_runs, case.deadline);
+            let parsed = parsed(&terms);
             let existing: BTreeSet<_> = case.existing.iter().map(|time| at(time)).collect();
             let due = due(
                 &parsed,
@@ -317,18 +324,8 @@ mod tests {
 
     #[test]
     fn at_most_a_hundred_are_made_up_for_and_the_rest_is_counted() {
-        let terms = ScheduleTrigger {
-            cron: "* * * * *".to_owned(),
-            time_zone: "UTC".to_owned(),
-            starting_deadline_seconds: None,
-            missed_runs: MissedRuns::All,
-        };
-        let schedule = Schedule::parse(&terms.cron, None).unwrap();
-        let parsed = ParsedSchedule {
-            name: "t",
-            terms: &terms,
-            schedule,
-        };
+        let terms = terms("* * * * *", MissedRuns::All, None);
+        let parsed = parsed(&terms);
         let due = due(
             &parsed,
             at("00:00"),
@@ -343,18 +340,8 @@ mod tests {
 
     #[test]
     fn where_the_newest_wins_nothing_is_made_that_would_give_way_at_once() {
-        let terms = ScheduleTrigger {
-            cron: "0 * * * *".to_owned(),
-            time_zone: "UTC".to_owned(),
-            starting_deadline_seconds: None,
-            missed_runs: MissedRuns::All,
-        };
-        let schedule = Schedule::parse(&terms.cron, None).unwrap();
-        let parsed = ParsedSchedule {
-            name: "t",
-            terms: &terms,
-            schedule,
-        };
+        let terms = terms("0 * * * *", MissedRuns::All, None);
+        let parsed = parsed(&terms);
         let table = [
             ("", "09:00 10:00", 2, "08:00"),
             ("10:00", "", 3, "10:00"),
@@ -377,18 +364,8 @@ mod tests {
             ("08:30", "", "09:00"),
         ];
         for (decided, existing, expected) in table {
-            let terms = ScheduleTrigger {
-                cron: "0 * * * *".to_owned(),
-                time_zone: "UTC".to_owned(),
-                starting_deadline_seconds: None,
-                missed_runs: MissedRuns::Latest,
-            };
-            let schedule = Schedule::parse(&terms.cron, None).unwrap();
-            let parsed = ParsedSchedule {
-                name: "t",
-                terms: &terms,
-                schedule,
-            };
+            let terms = terms("0 * * * *", MissedRuns::Latest, None);
+            let parsed = parsed(&terms);
             let existing: BTreeSet<_> = existing.split_whitespace().map(at).collect();
             let due = due(&parsed, at(decided), at("00:00"), &existing, 100, false, at("10:30"));
             assert_eq!(due.missed_through, Some(at(expected)), "{decided} {existing:?}");

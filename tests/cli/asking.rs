@@ -80,7 +80,7 @@ fn a_dry_run_tells_what_the_planner_would_decide() {
     let asks = "would ask for work in acme/payments-api on main, as alice, if GitHub shows nothing against it (it was not asked), \
          with this prompt:\n\n## Goal\n\nUpdate serde.";
     let held = |reason: &str| format!("would be Held: {reason}: ");
-    let table: [(&str, Change, i32, String, &str); 6] = [
+    let table: [(&str, Change, i32, String, &str); 7] = [
         ("AgentAutomation", met, 0, asks.to_owned(), ""),
         (
             "AgentPolicy",
@@ -109,6 +109,13 @@ fn a_dry_run_tells_what_the_planner_would_decide() {
             |policy| policy["spec"]["maxActive"] = json!(1),
             0,
             held("PolicyCap"),
+            "by spec.maxActive of AgentPolicy default\n",
+        ),
+        (
+            "AgentPolicy",
+            |policy| policy["spec"]["maxActive"] = json!(0),
+            1,
+            held("NoRoom"),
             "by spec.maxActive of AgentPolicy default\n",
         ),
         (

@@ -19,7 +19,8 @@ use crate::cli::output::{print, write_json};
 use crate::domain::inputs;
 use crate::plan::Why;
 use crate::plan::request::{Asked, decide};
-use crate::plan::world::phase;
+use crate::plan::room::never;
+use crate::plan::world::{automation_key, phase};
 
 use super::{Desk, Error, perform};
 
@@ -170,6 +171,16 @@ impl Foreseen {
             Asked::Held(why) => return Self::of(why, Phase::Held),
             Asked::Decided(spec) => spec,
         };
+        let automation = view
+            .world
+            .automation(&automation_key(task))
+            .filter(|_| view.knows_policies);
+        if let Some(binding) = automation.and_then(|automation| never(&view.world, automation)) {
+            return Self {
+                bound_by: binding.bound,
+                ..Self::of(binding.why, Phase::Held)
+            };
+        }
         let (phase, decision) = if view.knows_policies {
             let mut decided = task.clone();
             decided.spec = (*spec).clone();
