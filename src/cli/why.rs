@@ -351,7 +351,7 @@ fn refused_for(task: &AgentTask) -> Option<String> {
         .filter(|pull| pull.is_open())?;
     let (name, said) = (task.name_any(), pulls::refusal(pull)?);
     Some(format!(
-        "GitHub refused what was to be done about the pull request of {name}: {said}"
+        "what was to be done about the pull request of {name} is not done: {said}"
     ))
 }
 

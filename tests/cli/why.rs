@@ -112,6 +112,11 @@ fn what_comes_next_is_what_happens_at_that_time() {
     let closed = pull("state: closed, updatedAt: \"2026-03-30T05:50:00Z\"");
     let merged = pull("state: closed, merged: true, updatedAt: \"2026-03-30T05:50:00Z\"");
     let refused = pull("state: open, updatedAt: \"2026-03-30T05:50:00Z\", handedOver: \"403 you may not\"");
+    let by_us = "state: closed, updatedAt: \"2026-03-30T05:50:00Z\", closedAsStaleAt: \"2026-03-30T05:50:00Z\"";
+    let (by_us, neglected) = (
+        pull(by_us),
+        pull("state: open, stale: true, updatedAt: \"2026-03-30T04:50:00Z\""),
+    );
     let running = "phase: Running, reason: InProgress, message: it works, startedAt: \"2026-03-30T06:00:00Z\", task: {id: \
                    g-1, shortId: g, state: in_progress}";
     let table = [
@@ -149,6 +154,12 @@ fn what_comes_next_is_what_happens_at_that_time() {
         (String::new(), &refused, "open; not done: 403 you may not"),
         (
             String::new(),
+            &by_us,
+            "closed by the controller, because nobody dealt with it",
+        ),
+        (stale("Notify"), &neglected, "/pull/7, open, stale"),
+        (
+            String::new(),
             &refused,
             "change: ask the reviewers, set the labels or close it by hand",
         ),
@@ -169,9 +180,21 @@ fn what_comes_next_is_what_happens_at_that_time() {
     }
     let of_automation = why(&world("", "", &[task("deps-x", "", &refused)]), "aauto/deps");
     assert!(
-        of_automation.contains("GitHub refused what was to be done about the pull request of deps-x: 403 you may not"),
+        of_automation.contains("what was to be done about the pull request of deps-x is not done: 403 you may not"),
         "{of_automation}"
     );
+}
+
+/// Only the controller has seen the text at GitHub.
+#[test]
+fn that_a_text_was_edited_is_told_as_its_status_tells_it() {
+    let status = "phase: Held, reason: TextEdited, message: its text was edited";
+    let of_an_issue = "{name: label, kind: Issue, id: issue 7, event: {action: labeled, number: 7, url: u, title: It, author: \
+                       mallory, sender: mona}, scheduledTime:";
+    let held = task("deps-x", "", status).replace("{name: hourly, kind: Schedule, scheduledTime:", of_an_issue);
+    let objects = world("", "", &[held]).replace("triggers: [Schedule]", "triggers: [Schedule, Issue]");
+    let said = why(&objects, "deps-x");
+    assert!(said.contains("why: TextEdited: its text was edited"), "{said}");
 }
 
 #[test]

@@ -298,20 +298,7 @@ fn an_automation_is_refused_where_none_of_its_triggers_is_allowed() {
         ),
     ];
     for (rules, pull, triggers, expected, is_refused) in table {
-        let mut world = World::default();
-        let policy: AgentPolicy = serde_saphyr::from_str(&format!(
-            "{{metadata: {{name: a}}, spec: {{namespaces: [payments], repositories: ['acme/*'], baseBranches: ['*'],
-               triggers: [PullRequest], models: ['*'], customAgents: ['*'], credentials: ['*'],
-               startPolicies: [AtMostOnce], {rules}}}}}"
-        ))
-        .unwrap();
-        world.put_policy(policy);
-        let automation: AgentAutomation = serde_saphyr::from_str(&format!(
-            "{{metadata: {{name: one, namespace: payments}}, spec: {{repository: acme/api,
-               branches: {{base: main, allow: [main]}}, triggers: [{triggers}], prompt: {{goal: Go.}},
-               pullRequest: {{{pull}}}, credentials: {{secretRef: {{name: token}}}}}}}}"
-        ))
-        .unwrap();
+        let (world, automation) = pulling(rules, pull, &triggers);
         let said = rule_automation(&world, &automation).into_iter();
         let said: Vec<_> = said
             .map(|(triggers, ruling)| {
@@ -326,4 +313,50 @@ fn an_automation_is_refused_where_none_of_its_triggers_is_allowed() {
         assert_eq!(said, expected, "{rules} {triggers}");
         assert_eq!(refused(&world, &automation).is_some(), is_refused, "{rules} {triggers}");
     }
+}
+
+#[test]
+fn where_all_its_triggers_are_refused_for_different_reasons_each_is_told() {
+    let look = "{name: look, pullRequest: {commands: [/look]}}";
+    let fix = "{name: fix, pullRequest: {commands: [/fix], pushTo: PullRequest}}";
+    let reviewers = "requiredReviewers: {teams: [platform]}";
+    let (world, automation) = pulling(reviewers, "create: false", &format!("{look}, {fix}"));
+    let refusal = refused(&world, &automation).unwrap();
+    let expected = "trigger look: AgentPolicy a requires reviewers, and there is nothing to review: set \
+                    spec.pullRequest.create to true; trigger fix: AgentPolicy a does not allow it: spec.headBranches must \
+                    name branches of pull requests that it pushes to (it is empty and so allows nothing)";
+    assert_eq!(refusal.why.message, expected);
+}
+
+#[test]
+fn what_policies_have_against_it_has_a_length_that_a_status_can_hold() {
+    let long = |name: &str| {
+        policy(name, |p| {
+            let pattern = format!("acme/{}", "x".repeat(240));
+            let patterns = vec![pattern; 3];
+            (p.repositories, p.base_branches, p.models) = (patterns.clone(), patterns.clone(), patterns);
+        })
+    };
+    let said = say(&[long("a"), long("b"), long("c")], |_| ());
+    let (message, _) = said.rsplit_once(" [").unwrap();
+    assert_eq!((message.chars().count(), message.ends_with('…')), (2_001, true));
+}
+
+/// A policy and an automation for pull requests, with some lines of each.
+fn pulling(rules: &str, pull: &str, triggers: &str) -> (World, AgentAutomation) {
+    let policy: AgentPolicy = serde_saphyr::from_str(&format!(
+        "{{metadata: {{name: a}}, spec: {{namespaces: [payments], repositories: ['acme/*'], baseBranches: ['*'],
+           triggers: [PullRequest], models: ['*'], customAgents: ['*'], credentials: ['*'],
+           startPolicies: [AtMostOnce], {rules}}}}}"
+    ))
+    .unwrap();
+    let automation: AgentAutomation = serde_saphyr::from_str(&format!(
+        "{{metadata: {{name: one, namespace: payments}}, spec: {{repository: acme/api,
+           branches: {{base: main, allow: [main]}}, triggers: [{triggers}], prompt: {{goal: Go.}},
+           pullRequest: {{{pull}}}, credentials: {{secretRef: {{name: token}}}}}}}}"
+    ))
+    .unwrap();
+    let mut world = World::default();
+    world.put_policy(policy);
+    (world, automation)
 }
