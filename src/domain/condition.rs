@@ -9,7 +9,6 @@ use std::sync::Arc;
 use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, operators};
 use cel::extractors::This;
 use cel::{Context, ExecutionError, Program, Value};
-use serde::Serialize;
 
 use super::expression::expression;
 
@@ -58,6 +57,12 @@ pub enum ConditionError {
     Name { name: String },
     #[error("there is no {name} in what happened")]
     Field { name: String },
+    #[error("there is no {path}: {of} {}", offered(.known))]
+    Path {
+        path: String,
+        of: String,
+        known: Vec<String>,
+    },
     #[error("it compares, joins or calls what does not go together, or is not there")]
     Types,
     #[error("matches: {0}")]
@@ -104,8 +109,9 @@ impl Condition {
     /// Whether it is true of what happened, which is a map from [`NAMES`].
     ///
     /// # Errors
-    /// When it can't be told of this.
-    pub fn holds(&self, happened: &impl Serialize) -> Result<bool, ConditionError> {
+    /// When it can't be told of this, or reads a field that there is not, whichever way its choices go.
+    pub fn holds(&self, happened: &serde_json::Value) -> Result<bool, ConditionError> {
+        self.check(happened)?;
         let mut context = Context::default();
         context.add_function("matches", matches);
         let Ok(Value::Map(happened)) = cel::to_value(happened) else {
@@ -128,6 +134,14 @@ impl Condition {
             }
             Err(_) => Err(ConditionError::Types),
         }
+    }
+
+    fn check(&self, happened: &serde_json::Value) -> Result<(), ConditionError> {
+        let bound = bound(self.0.expression());
+        let mut selected = Vec::new();
+        paths(self.0.expression(), &mut selected);
+        let own = selected.into_iter().filter(|path| !bound.contains(path[0]));
+        own.map(|path| lookup(happened, &path)).collect()
     }
 }
 
@@ -216,6 +230,50 @@ fn bound(expression: &IdedExpr) -> BTreeSet<&str> {
     names
 }
 
+/// The fields that it reads, each from its first name on. What it only asks to be there may be missing.
+fn paths<'a>(expression: &'a IdedExpr, found: &mut Vec<Vec<&'a str>>) {
+    match path(expression) {
+        Some(path) => found.push(path),
+        None => parts(expression).into_iter().for_each(|part| paths(part, found)),
+    }
+}
+
+fn path(expression: &IdedExpr) -> Option<Vec<&str>> {
+    match &expression.expr {
+        Expr::Ident(name) => Some(vec![name.as_str()]),
+        Expr::Select(select) if !select.test => {
+            let mut path = path(&select.operand)?;
+            path.push(&select.field);
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
+fn lookup(happened: &serde_json::Value, path: &[&str]) -> Result<(), ConditionError> {
+    let mut value = happened;
+    for (depth, name) in path.iter().enumerate() {
+        let Some(inner) = value.get(name) else {
+            let of = path[..depth].join(".");
+            let fields = value.as_object().into_iter().flat_map(serde_json::Map::keys);
+            return Err(ConditionError::Path {
+                path: path[..=depth].join("."),
+                of: if of.is_empty() { "what happened".to_owned() } else { of },
+                known: fields.cloned().collect(),
+            });
+        };
+        value = inner;
+    }
+    Ok(())
+}
+
+fn offered(known: &[String]) -> String {
+    if known.is_empty() {
+        return "has no fields".to_owned();
+    }
+    format!("has {}", known.join(", "))
+}
+
 fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
     match &expression.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
@@ -289,16 +347,47 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_for_and_never_there() {
+        let issue = "has author, body, labels, milestone, number, title";
+        let all = "has action, association, comment, issue, repository, sender";
+        let table = [
+            ("issue.title == 'x' && comment.body == ''", Ok(())),
+            ("issue.labels.exists(issue, issue == 'x')", Ok(())),
+            ("has(issue.draft) && issue.labels.size() > 0", Ok(())),
+            (
+                "true || issue.titel == 'x'",
+                Err(format!("there is no issue.titel: issue {issue}")),
+            ),
+            (
+                "action == 'opened' && pullRequest.draft",
+                Err(format!("there is no pullRequest: what happened {all}")),
+            ),
+            (
+                "action == 'opened' && issue.author.login == 'x'",
+                Err("there is no issue.author.login: issue.author has no fields".to_owned()),
+            ),
+            (
+                "action == 'opened' && issue.milestone.title == 'x'",
+                Err("there is no issue.milestone.title: issue.milestone has no fields".to_owned()),
+            ),
+            (
+                "issue.labels.all(l, l == issue.nope)",
+                Err(format!("there is no issue.nope: issue {issue}")),
+            ),
+        ];
+        for (source, expected) in table {
+            let told = holds(source).map(drop).map_err(|error| error.to_string());
+            assert_eq!(told, expected, "{source}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_with_it() {
         let table = [
-            ("issue.titel == 'x'", "there is no titel in what happened"),
+            ("issue['titel'] == 'x'", "there is no titel in what happened"),
             (
                 "isue.title == 'x'",
                 "there is no isue; the names it can use are action, association, comment, issue, pullRequest, repository, sender",
-            ),
-            (
-                "pullRequest.draft",
-                "there is no pullRequest; the names it can use are action, association, comment, issue, pullRequest, repository, sender",
             ),
             ("issue.title", "it comes to something other than true or false"),
             (

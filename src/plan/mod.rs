@@ -42,6 +42,7 @@ pub mod report;
 pub mod request;
 pub mod retry;
 pub mod room;
+pub mod said;
 pub mod schedule;
 pub mod search;
 pub mod settings;

@@ -5,19 +5,15 @@
 //! against caps again, but what was decided about its end is not taken back.
 
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt;
 
-use crate::api::task::{
-    ABANDON_ANNOTATION, ADOPT_ANNOTATION, AttemptOutcome, GitHubTask, InterventionKind, Phase, PullRequest, TaskStatus,
-};
+use crate::api::task::{GitHubTask, Phase, PullRequest, TaskStatus};
 use crate::api::{AgentTask, Reason};
-use crate::domain::task_id::{NoTaskId, TaskId};
 use crate::domain::task_state::TaskState;
 
 use super::credential::{Usability, limited_until, usability};
 use super::observed::{ListedTask, ObservedTask};
-use super::request::sign;
-use super::start::{bounded, say, settle};
+use super::said::Said;
+use super::start::{bounded, say};
 use super::time::{add, again, to_second};
 use super::world::{CredentialKey, ObjectKey, TaskFacts, World, counts};
 use super::{Action, Planned, Settings, Subject, notify, pulls, report, retry, search, start};
@@ -79,11 +75,7 @@ fn plan_started(
     settings: &Settings,
     now: Timestamp,
 ) -> Planned {
-    let told = || is_named(status).then(|| misnamed(task, status)).flatten();
-    if let Some(next) = corrected_by_a_person(task, status, now)
-        .or_else(|| given_up(task, status, now))
-        .or_else(told)
-    {
+    if let Some(next) = Said::of(world, key, task, status).of_started(now) {
         return Planned {
             actions: vec![Action::WriteTaskStatus(Box::new(next))],
             ..Planned::default()
@@ -266,7 +258,7 @@ fn plan_unknown(
     settings: &Settings,
     now: Timestamp,
 ) -> Planned {
-    if let Some(next) = resolved_by_a_person(task, status, now).or_else(|| misnamed(task, status)) {
+    if let Some(next) = Said::of(world, key, task, status).of_unknown(now) {
         return Planned {
             actions: vec![Action::WriteTaskStatus(Box::new(next))],
             ..Planned::default()
@@ -274,121 +266,6 @@ fn plan_unknown(
     }
     let search = world.facts.get(key).and_then(|facts| facts.search.as_ref());
     search::plan(status, task.spec.start_policy, search, settings, now)
-}
-
-/// A person named a task that GitHub has not shown so far: it may have been the wrong one.
-fn corrected_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Option<TaskStatus> {
-    let named = status.task.as_ref().filter(|_| is_named(status))?;
-    let is_other = adopted(task).is_none_or(|id| id.as_str() != named.id);
-    resolved_by_a_person(task, status, now).filter(|_| is_other)
-}
-
-/// A person says that what counts is over, though GitHub does not say so, or nobody can ask it.
-fn given_up(task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Option<TaskStatus> {
-    let because = task.annotations().get(ABANDON_ANNOTATION)?;
-    // Of the two annotations the id counts, unless GitHub has none of that id and this was told.
-    let is_wrong = is_named(status) && not_there(status).is_none();
-    if !counts(task) || adopted(task).is_some() && !is_wrong {
-        return None;
-    }
-    let mut next = status.clone();
-    let message = format!(
-        "a person gave it up: {}; it may go on at GitHub, and does not count any more",
-        bounded(because)
-    );
-    let phase = if status.phase.is_ended() {
-        status.phase
-    } else {
-        Phase::Failed
-    };
-    say(&mut next, phase, Reason::Abandoned, message);
-    sign(task, &mut next, InterventionKind::Abandon, now);
-    next.ended_at.get_or_insert(now);
-    Some(next)
-}
-
-/// Whether all that is known of its task at GitHub is the id that a person gave.
-fn is_named(status: &TaskStatus) -> bool {
-    let is_unseen = |task: &GitHubTask| task.updated_at.is_none();
-    status.phase == Phase::Running
-        && status.reason == Some(Reason::Adopted)
-        && status.task.as_ref().is_some_and(is_unseen)
-}
-
-/// The id that a person gave.
-fn adopted(task: &AgentTask) -> Option<TaskId> {
-    written_as_id(task)?.ok()
-}
-
-/// Who writes nothing says nothing.
-fn written_as_id(task: &AgentTask) -> Option<Result<TaskId, NoTaskId>> {
-    let text = task.annotations().get(ADOPT_ANNOTATION)?;
-    (!text.trim().is_empty()).then(|| text.parse())
-}
-
-/// What a person wrote as the id, and can be none, is told for as long as it stands there; `None` when that is no news.
-fn misnamed(task: &AgentTask, status: &TaskStatus) -> Option<TaskStatus> {
-    let refused = written_as_id(task).and_then(Result::err).map(|error| error.to_string());
-    (status.adopt_refused != refused).then(|| TaskStatus {
-        adopt_refused: refused,
-        ..status.clone()
-    })
-}
-
-/// GitHub has no task of the id that a person gave; `None` when that is no news.
-#[must_use]
-pub fn not_there(status: &TaskStatus) -> Option<TaskStatus> {
-    let named = status.task.as_ref().filter(|_| is_named(status))?;
-    let message = format!(
-        "a person named task {} as ours, and GitHub has none of that id: {}",
-        named.id,
-        search::RESOLVE
-    );
-    (status.message.as_ref() != Some(&message)).then(|| TaskStatus {
-        message: Some(message),
-        ..status.clone()
-    })
-}
-
-fn resolved_by_a_person(task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Option<TaskStatus> {
-    let number = status.attempts.last().map_or(0, |attempt| attempt.number);
-    let mut next = status.clone();
-    if let Some(id) = adopted(task) {
-        next.adopt_refused = None;
-        settle(&mut next, number, AttemptOutcome::Adopted, Some("a person named it"));
-        let message = format!("a person named task {id} as ours");
-        start::adopt(&mut next, &named(&id), Reason::Adopted, message, now);
-        sign(task, &mut next, InterventionKind::Adopt, now);
-        return Some(next);
-    }
-    let reason = bounded(task.annotations().get(ABANDON_ANNOTATION)?);
-    settle(&mut next, number, AttemptOutcome::Abandoned, Some(&reason));
-    next.task = None;
-    next.ended_at = Some(now);
-    next.failure = Some(reason.clone());
-    say(
-        &mut next,
-        Phase::Failed,
-        Reason::Abandoned,
-        format!("a person gave it up: {reason}"),
-    );
-    sign(task, &mut next, InterventionKind::Abandon, now);
-    Some(next)
-}
-
-/// A task of which only the id is known.
-fn named(id: &TaskId) -> ObservedTask {
-    ObservedTask {
-        id: id.to_string(),
-        url: None,
-        state: TaskState::Queued,
-        updated_at: None,
-        branch: None,
-        pull_request: None,
-        failure: None,
-        usage: None,
-        prompts: Vec::new(),
-    }
 }
 
 fn plan_following(

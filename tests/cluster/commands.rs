@@ -169,7 +169,7 @@ async fn people_ask_approve_and_stop_in_their_own_names() {
         ),
         (
             vec!["adopt", &task, "id"],
-            "is Succeeded: only what is Unknown can be told which task at GitHub is its own",
+            "is Succeeded: only what is Unknown, or was told of an id that GitHub has not shown, can be told which task at GitHub is its own",
         ),
     ];
     for (command, why) in done {

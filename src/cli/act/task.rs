@@ -13,9 +13,9 @@ use crate::api::task::{
 use crate::cli::cluster::{self, Connection};
 use crate::cli::output::refuse;
 use crate::domain::task_id::TaskId;
-use crate::plan::ObjectKey;
 use crate::plan::request::approver;
 use crate::plan::world::{counts, phase};
+use crate::plan::{ObjectKey, said};
 
 use super::{Desk, Error, line, perform};
 
@@ -130,11 +130,11 @@ pub fn adopt(args: &Adopt) -> ExitCode {
     let decision = (InterventionKind::Adopt, args.id.as_str());
     decide(&args.connection, &args.name, decision, |task| {
         let state = phase(task);
-        if state == Phase::Unknown {
+        if state == Phase::Unknown || task.status.as_ref().is_some_and(said::is_named) {
             return Ok(format!("takes {} for its own, once GitHub has shown it", args.id));
         }
         Err(format!(
-            "is {}: only what is Unknown can be told which task at GitHub is its own",
+            "is {}: only what is Unknown, or was told of an id that GitHub has not shown, can be told which task at GitHub is its own",
             state.as_str()
         ))
     })

@@ -3,6 +3,7 @@
 use crate::api::automation::StartPolicy;
 use crate::api::task::{Attempt, AttemptOutcome, GitHubTask};
 use crate::plan::observed::{Refused, Search};
+use crate::plan::said::not_there;
 use crate::plan::{search, start, task};
 
 use super::*;
@@ -296,6 +297,64 @@ fn what_can_be_no_id_is_told_for_as_long_as_it_is_written() {
     }
 }
 
+/// Counted twice it would take two places of a cap, and two windows' credits.
+#[test]
+fn a_task_at_github_is_one_task_s_own() {
+    let lost = concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1);
+    let named = |phase, reason| TaskStatus {
+        phase,
+        reason: Some(reason),
+        task: Some(GitHubTask {
+            id: "t9".to_owned(),
+            state: "queued".to_owned(),
+            ..GitHubTask::default()
+        }),
+        ..lost.clone()
+    };
+    let advice = "task t9 at GitHub is that of payments/b, and can't be counted twice: write another id, or abandon b";
+    let table = [
+        (&lost, named(Phase::Running, Reason::InProgress), None, Err(advice)),
+        (&lost, named(Phase::Succeeded, Reason::Completed), None, Err(advice)),
+        (
+            &lost,
+            named(Phase::Failed, Reason::Abandoned),
+            None,
+            Ok("Running Adopted"),
+        ),
+        (&lost, lost.clone(), None, Ok("Running Adopted")),
+        // Both were named before anybody saw it; whoever gives one of them up is heard.
+        (
+            &named(Phase::Running, Reason::Adopted),
+            named(Phase::Running, Reason::Adopted),
+            None,
+            Err(advice),
+        ),
+        (
+            &named(Phase::Running, Reason::Adopted),
+            named(Phase::Running, Reason::Adopted),
+            Some("it was b's"),
+            Ok("Failed Abandoned"),
+        ),
+    ];
+    for (status, other, abandon, expected) in table {
+        let mut object = due("one", "a", 0, Some(status.clone()));
+        let abandon = abandon.map(|why| ("agentautomation.dev/abandon".to_owned(), why.to_owned()));
+        let adopt = ("agentautomation.dev/adopt".to_owned(), "t9".to_owned());
+        object.metadata.annotations = Some(abandon.into_iter().chain([adopt]).collect());
+        let what = format!("{} {}", said(status), said(&other));
+        let world = world(vec![object, due("one", "b", 0, Some(other))], |_| ());
+        let planned = task::plan(&world, &key("a"), &Settings::default(), at(1));
+        let told = match planned.actions.as_slice() {
+            [Action::WriteTaskStatus(status)] => status
+                .adopt_refused
+                .as_deref()
+                .map_or_else(|| Ok(decision(&planned)), Err),
+            _ => Ok(decision(&planned)),
+        };
+        assert_eq!(told, expected.map(str::to_owned), "{what}");
+    }
+}
+
 #[test]
 fn a_person_corrects_what_was_named_and_is_not_there() {
     let named = TaskStatus {
@@ -329,13 +388,13 @@ fn a_person_corrects_what_was_named_and_is_not_there() {
         let planned = task::plan(&world, &key("a"), &Settings::default(), at(0));
         assert_eq!(decision(&planned), expected, "{annotation} {value}");
     }
-    let told = task::not_there(&named).unwrap();
+    let told = not_there(&named).unwrap();
     let message = told.message.clone().unwrap();
     assert!(
         message.contains("GitHub has none of that id: set the annotation"),
         "{message}"
     );
-    assert_eq!(task::not_there(&told), None, "it is told once");
+    assert_eq!(not_there(&told), None, "it is told once");
     // Whoever named the wrong one may give it up, once it is known that it is wrong.
     for (status, expected) in [(&named, "Observe"), (&told, "Failed Abandoned"), (&seen, "Observe")] {
         let mut object = due("one", "a", 0, Some(status.clone()));
