@@ -138,6 +138,8 @@ pub enum Reason {
     PullRequestStale,
     /// GitHub did not let reviewers be asked, labels be set, or the pull request be closed.
     PullRequestRefused,
+    /// GitHub did not let the comment or the label be written that tells where the work came from how it stands.
+    ReportRefused,
     /// The automation asks for more than its policies allow.
     PolicyNarrows,
     /// Nobody says on whose authority the task would run.
@@ -241,6 +243,7 @@ impl Reason {
             Self::WaitingDeadline => "WaitingDeadline",
             Self::PullRequestStale => "PullRequestStale",
             Self::PullRequestRefused => "PullRequestRefused",
+            Self::ReportRefused => "ReportRefused",
             Self::PolicyNarrows => "PolicyNarrows",
             Self::RequesterMissing => "RequesterMissing",
             Self::NoManualTrigger => "NoManualTrigger",

@@ -280,7 +280,11 @@ fn glance(view: &View, automation: &AgentAutomation) -> Glance {
         waiting: tasks.iter().filter(|task| phase(task).is_waiting()).count(),
         last: last_outcome(automation, &tasks),
         next,
-        next_in: relative(next, view.now),
+        next_in: if automation.spec.suspend {
+            "suspended".to_owned()
+        } else {
+            relative(next, view.now)
+        },
         open_pull_requests: pulls::each_once(open).count(),
         ai_credits: status.map_or_else(|| "0.0".to_owned(), |status| credits(status.usage.nano_ai_credits)),
         dead_letters: status.map_or(0, |status| status.dead_letters),

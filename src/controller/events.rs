@@ -14,6 +14,7 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::counted::counted;
 use crate::plan::notify::sentence;
 use crate::plan::pulls::refusal;
+use crate::plan::report;
 
 /// The most bytes of an Event's note.
 const NOTE_MAX: usize = 1_000;
@@ -49,6 +50,12 @@ impl Teller {
     /// The Event for what GitHub would not let be done about a pull request.
     pub(super) fn tell_of_refusal(&self, task: &AgentTask) -> Option<BoxFuture<'static, ()>> {
         let event = event_of_refusal(task.status.as_ref()?)?;
+        Some(self.publish(event, task.object_ref(&())))
+    }
+
+    /// The Event for what GitHub would not let be said where the work came from.
+    pub(super) fn tell_of_report(&self, task: &AgentTask) -> Option<BoxFuture<'static, ()>> {
+        let event = event_of_report(task)?;
         Some(self.publish(event, task.object_ref(&())))
     }
 
@@ -176,6 +183,12 @@ fn event_of_refusal(status: &TaskStatus) -> Option<Event> {
     let link = pull.url.as_deref().unwrap_or("the pull request");
     let note = format!("{link}: {}", refusal(pull)?);
     Some(warning(Reason::PullRequestRefused, &note, "Follow"))
+}
+
+fn event_of_report(task: &AgentTask) -> Option<Event> {
+    let page = &task.spec.trigger.event.as_ref()?.url;
+    let said = report::refusal(task.status.as_ref()?)?;
+    Some(warning(Reason::ReportRefused, &format!("{page}: {said}"), "Report"))
 }
 
 fn event_of_undelivered(task: &AgentTask) -> Option<Event> {
@@ -315,6 +328,38 @@ mod tests {
             assert_eq!(
                 (&*event.reason, &*event.action, event.note.as_deref()),
                 ("PullRequestStale", action, Some(&*expected))
+            );
+        }
+    }
+
+    #[test]
+    fn what_github_refuses_to_have_said_is_told() {
+        let table = [
+            ("it is said", "commentId: 7, labelled: true", None),
+            (
+                "no comment",
+                "refused: 'GitHub refused comment: 403 no'",
+                Some("no comment: GitHub refused comment: 403 no"),
+            ),
+            (
+                "neither",
+                "refused: '403 no', labelRefused: '422 no such label'",
+                Some("no comment: 403 no; no label: 422 no such label"),
+            ),
+        ];
+        for (what, report, expected) in table {
+            let task = format!(
+                "{{metadata: {{name: a}}, spec: {{automation: {{name: fix}}, trigger: {{name: label, kind: Issue, \
+                 scheduledTime: '2026-11-22T06:00:00Z', event: {{action: labeled, number: 7, sender: alice, \
+                 url: 'https://github.com/acme/api/issues/7'}}}}}}, status: {{phase: Running, report: {{{report}}}}}}}"
+            );
+            let task: AgentTask = serde_saphyr::from_str(&task).unwrap();
+            let told = event_of_report(&task).map(|event| (event.reason, event.note.unwrap()));
+            let note = |said| format!("https://github.com/acme/api/issues/7: {said}");
+            assert_eq!(
+                told,
+                expected.map(|said| ("ReportRefused".to_owned(), note(said))),
+                "{what}"
             );
         }
     }

@@ -366,6 +366,9 @@ impl<'a> Leading<'a> {
             if is.is_refused && !was.is_refused {
                 self.telling.extend(self.teller.tell_of_refusal(task));
             }
+            if seen.refused_reports > said.refused_reports {
+                self.telling.extend(self.teller.tell_of_report(task));
+            }
             if seen.dead_letters > said.dead_letters {
                 self.telling.extend(self.teller.tell_of_undelivered(task));
             }

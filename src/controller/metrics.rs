@@ -76,6 +76,8 @@ pub(super) struct Seen {
     pub delivered: usize,
     /// Those that were given up.
     pub dead_letters: usize,
+    /// What GitHub did not let be said where it came from: a comment, a label.
+    pub refused_reports: usize,
 }
 
 /// What Events tell of a task's pull request.
@@ -108,6 +110,9 @@ impl Seen {
             review_seconds: pull.and_then(seconds_to_review),
             delivered: in_state(task, NotificationState::Delivered),
             dead_letters: in_state(task, NotificationState::DeadLetter),
+            refused_reports: status
+                .and_then(|status| status.report.as_ref())
+                .map_or(0, |report| report.refused.iter().chain(&report.label_refused).count()),
         }
     }
 

@@ -154,6 +154,16 @@ pub fn labelled(status: &TaskStatus, is_there: bool, outcome: Result<(), String>
     with(status, report)
 }
 
+/// What GitHub refused to have said where the work came from.
+#[must_use]
+pub fn refusal(status: &TaskStatus) -> Option<String> {
+    let report = status.report.as_ref()?;
+    let comment = report.refused.as_ref().map(|said| format!("no comment: {said}"));
+    let label = report.label_refused.as_ref().map(|said| format!("no label: {said}"));
+    let refused: Vec<_> = comment.into_iter().chain(label).collect();
+    (!refused.is_empty()).then(|| refused.join("; "))
+}
+
 /// The line by which a task's comment is found again; nobody sees it.
 #[must_use]
 pub fn marker(task: &AgentTask) -> String {

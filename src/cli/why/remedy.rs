@@ -216,6 +216,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::PullRequestRefused => {
             "ask the reviewers, set the labels or close it by hand; name whom GitHub knows, or let the token write"
         }
+        Reason::ReportRefused => {
+            "let the token write to issues and pull requests (\"Issues: write\", \"Pull requests: write\"), or take spec.report away"
+        }
         Reason::RequesterMissing => "make the task again with spec.requester",
         Reason::NoManualTrigger => "add a trigger with manual: {} to the automation, and make the task again",
         Reason::InvalidInput => "make the task again with inputs that the automation takes",

@@ -6,10 +6,9 @@ use crate::api::automation::StaleAction;
 use crate::api::task::{ADOPT_ANNOTATION, Phase, TaskStatus};
 use crate::api::{AgentTask, Reason};
 use crate::cli::decision::{Decision, is_asked_again};
-use crate::plan::notify;
-use crate::plan::pulls;
 use crate::plan::time::{add, to_second};
 use crate::plan::world::{automation_key, counts, open_pull, phase};
+use crate::plan::{notify, pulls, report};
 
 /// What happens where the controller asks for what it needs until it has it.
 pub const ASKED_AGAIN: &str = "it is asked for again, within a minute or so";
@@ -52,6 +51,8 @@ pub fn story(task: &AgentTask, status: &TaskStatus) -> Vec<String> {
     let refused = status.adopt_refused.iter();
     story.extend(refused.map(|said| format!("the annotation {ADOPT_ANNOTATION} counts for nothing: {said}")));
     story.extend(pull_request(status));
+    let refused = report::refusal(status);
+    story.extend(refused.map(|said| format!("not told where it came from: {said}")));
     story.extend(status.interventions.iter().map(|intervention| {
         let via = intervention.via.as_ref();
         let via = via.map_or_else(String::new, |via| format!(" via {via}"));
