@@ -140,8 +140,8 @@ impl Condition {
         let bound = bound(self.0.expression());
         let mut selected = Vec::new();
         paths(self.0.expression(), &mut selected);
-        let own = selected.into_iter().filter(|path| !bound.contains(path[0]));
-        own.map(|path| lookup(happened, &path)).collect()
+        let mut own = selected.into_iter().filter(|path| !bound.contains(path[0]));
+        own.try_for_each(|path| lookup(happened, &path))
     }
 }
 
