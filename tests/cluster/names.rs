@@ -428,6 +428,46 @@ async fn who_decides_about_a_task_is_who_it_says() {
     desk.kubectl("developer", &taken_back, "").await.unwrap();
 }
 
+/// GitHub can't be told to stop, so whoever asks for that is told at once.
+#[tokio::test]
+async fn what_has_started_is_not_cancelled() {
+    let desk = Desk::open().await;
+    let developer = desk.user("developer");
+    let asked = desk.create("developer", &desk.request(&developer, None), false).await;
+    let asked = asked.unwrap();
+    let task = format!("agenttask/{asked}");
+    let cancel = |value: &str| format!("agentautomation.dev/cancel={value}");
+    let by = format!("agentautomation.dev/cancel-by={developer}");
+    let at_work = "GitHub has no way to stop it; to give it up: kubectl aauto abandon";
+    let table = [
+        ("Held", ""),
+        ("Starting", at_work),
+        ("Running", at_work),
+        ("Unknown", at_work),
+        ("Succeeded", "it is Succeeded already"),
+        ("Denied", "it is Denied already"),
+    ];
+    for (phase, told) in table {
+        let status = json!({"status": {"phase": phase, "reason": "InProgress"}}).to_string();
+        desk.admin(&["patch", &task, "--subresource=status", "--type=merge", "-p", &status])
+            .await;
+        let write = ["annotate", "--overwrite", &task, &cancel(phase), &by];
+        let said = desk.kubectl("developer", &write, "").await.err().unwrap_or_default();
+        assert!(
+            said.contains(told) && said.is_empty() == told.is_empty(),
+            "{phase}: {said}"
+        );
+    }
+    let taken_back = ["agentautomation.dev/cancel-", "agentautomation.dev/cancel-by-"];
+    desk.kubectl(
+        "developer",
+        &[&["annotate", task.as_str()], &taken_back[..]].concat(),
+        "",
+    )
+    .await
+    .unwrap();
+}
+
 #[tokio::test]
 async fn who_suspends_an_automation_is_who_it_says_if_it_says_so() {
     let desk = Desk::open().await;
