@@ -310,9 +310,11 @@ impl<'a> Leading<'a> {
         }
         match failed {
             Some(failure) => self.fail(subject, &failure),
-            None => {
+            // What went on beside it may be waiting for its next try.
+            None if busy => {
                 self.world.retries.remove(&subject);
             }
+            None => {}
         }
     }
 

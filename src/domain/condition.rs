@@ -109,9 +109,8 @@ impl Condition {
     /// Whether it is true of what happened, which is a map from [`NAMES`].
     ///
     /// # Errors
-    /// When it can't be told of this, or reads a field that there is not, whichever way its choices go.
+    /// When it can't be told of this.
     pub fn holds(&self, happened: &serde_json::Value) -> Result<bool, ConditionError> {
-        self.check(happened)?;
         let mut context = Context::default();
         context.add_function("matches", matches);
         let Ok(Value::Map(happened)) = cel::to_value(happened) else {
@@ -136,12 +135,12 @@ impl Condition {
         }
     }
 
-    fn check(&self, happened: &serde_json::Value) -> Result<(), ConditionError> {
-        let bound = bound(self.0.expression());
-        let mut selected = Vec::new();
-        paths(self.0.expression(), &mut selected);
-        let mut own = selected.into_iter().filter(|path| !bound.contains(path[0]));
-        own.try_for_each(|path| lookup(happened, &path))
+    /// Whether there can be all that it reads, whichever way its choices go; `happened` has each field that there is.
+    ///
+    /// # Errors
+    /// The first name or field that is in nothing that happens.
+    pub fn check(&self, happened: &serde_json::Value) -> Result<(), ConditionError> {
+        reads(self.0.expression(), happened, &BTreeSet::new())
     }
 }
 
@@ -230,12 +229,29 @@ fn bound(expression: &IdedExpr) -> BTreeSet<&str> {
     names
 }
 
-/// The fields that it reads, each from its first name on. What it only asks to be there may be missing.
-fn paths<'a>(expression: &'a IdedExpr, found: &mut Vec<Vec<&'a str>>) {
-    match path(expression) {
-        Some(path) => found.push(path),
-        None => parts(expression).into_iter().for_each(|part| paths(part, found)),
+/// What is only asked to be there may be missing, and a list's own name for an element is none of what happened.
+fn reads<'a>(
+    expression: &'a IdedExpr,
+    happened: &serde_json::Value,
+    own: &BTreeSet<&'a str>,
+) -> Result<(), ConditionError> {
+    if let Some(path) = path(expression) {
+        return if own.contains(path[0]) {
+            Ok(())
+        } else {
+            lookup(happened, &path)
+        };
     }
+    let Expr::Comprehension(all) = &expression.expr else {
+        let mut parts = parts(expression).into_iter();
+        return parts.try_for_each(|part| reads(part, happened, own));
+    };
+    reads(&all.iter_range, happened, own)?;
+    let mut own = own.clone();
+    own.extend([all.iter_var.as_str(), all.accu_var.as_str()]);
+    own.extend(all.iter_var2.as_deref());
+    let mut inner = [&all.accu_init, &all.loop_cond, &all.loop_step, &all.result].into_iter();
+    inner.try_for_each(|part| reads(part, happened, &own))
 }
 
 fn path(expression: &IdedExpr) -> Option<Vec<&str>> {
@@ -353,6 +369,10 @@ mod tests {
         let table = [
             ("issue.title == 'x' && comment.body == ''", Ok(())),
             ("issue.labels.exists(issue, issue == 'x')", Ok(())),
+            (
+                "issue.labels.exists(issue, issue == 'x') || issue.titel == 'x'",
+                Err(format!("there is no issue.titel: issue {issue}")),
+            ),
             ("has(issue.draft) && issue.labels.size() > 0", Ok(())),
             (
                 "true || issue.titel == 'x'",
@@ -376,8 +396,8 @@ mod tests {
             ),
         ];
         for (source, expected) in table {
-            let told = holds(source).map(drop).map_err(|error| error.to_string());
-            assert_eq!(told, expected, "{source}");
+            let checked = Condition::parse(source).unwrap().check(&happened());
+            assert_eq!(checked.map_err(|error| error.to_string()), expected, "{source}");
         }
     }
 

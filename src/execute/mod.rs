@@ -35,7 +35,7 @@ use crate::api::{AgentAutomation, AgentTask, WebhookSource};
 use crate::domain::repository::Repository;
 use crate::github::{Client as GitHub, Token, Transport};
 use crate::observe::Update;
-use crate::plan::{Action, CredentialKey, ObjectKey, Settings, Subject, World};
+use crate::plan::{Action, CredentialKey, ObjectKey, Settings, Subject, World, said};
 
 /// The wall clock; a simulation has its own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -158,7 +158,7 @@ impl Step {
             Subject::Task(key) | Subject::Notification(key, _) => world.task(key).cloned().map(|task| Target::Task {
                 task: Box::new(task),
                 taken: if action == Action::Search {
-                    taken(world, key)
+                    said::taken(world, key)
                 } else {
                     BTreeSet::new()
                 },
@@ -359,14 +359,6 @@ impl Done {
             failure: Some(failure),
         }
     }
-}
-
-/// The ids at GitHub that other objects hold.
-fn taken(world: &World, key: &ObjectKey) -> BTreeSet<String> {
-    let others = world.tasks().filter(|(name, _)| *name != key);
-    others
-        .filter_map(|(_, task)| Some(task.status.as_ref()?.task.as_ref()?.id.clone()))
-        .collect()
 }
 
 /// A span of the planner's as the runtime counts it.

@@ -3,7 +3,7 @@
 use crate::api::AgentTask;
 use crate::api::task::TaskStatus;
 use crate::domain::repository::Repository;
-use crate::github::Error;
+use crate::github::{Error, RefusalKind};
 use crate::observe::Update;
 use crate::plan::CredentialKey;
 use crate::plan::report::{Comment, Said, What, commented, labelled, marker, trying};
@@ -116,10 +116,19 @@ impl Executor {
         }
         if let Some(id) = own {
             let written = u64::try_from(id).unwrap_or_default();
-            github.update_comment(token, repository, written, &comment.body).await?;
-            return Ok(id);
+            match github.update_comment(token, repository, written, &comment.body).await {
+                Ok(_) => return Ok(id),
+                // Whoever deleted it wants to hear no more, and there is never a second one.
+                Err(error) if is_deleted(&error) => return Ok(id),
+                Err(error) => return Err(error),
+            }
         }
         let made = github.create_comment(token, repository, *number, &comment.body).await?;
         Ok(i64::try_from(made.id).unwrap_or_default())
     }
+}
+
+fn is_deleted(error: &Error) -> bool {
+    let kind = error.refusal().map(|refusal| &refusal.kind);
+    matches!(kind, Some(RefusalKind::NotFound | RefusalKind::Gone))
 }

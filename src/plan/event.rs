@@ -476,7 +476,9 @@ pub fn condition_problem(trigger: &Trigger) -> Option<ConditionError> {
     let source = filter(trigger)?.when.as_ref()?;
     let is_pull_request = trigger.pull_request.is_some();
     let blank = Event::blank(is_pull_request)?;
-    let tried = Condition::parse(source).and_then(|condition| condition.holds(&happened(&occurrence(&blank), &blank)));
+    let blank = happened(&occurrence(&blank), &blank);
+    let condition = Condition::parse(source);
+    let tried = condition.and_then(|condition| condition.check(&blank).and_then(|()| condition.holds(&blank)));
     tried.err()
 }
 

@@ -267,8 +267,9 @@ impl<'a> Room<'a> {
     }
 
     fn active_in(&self, policy: &Policy, repository: &str) -> i64 {
-        let active = |active: &Active| active.get(&Some(repository.to_owned())).copied();
-        self.active(policy, active).unwrap_or(0) + self.taking.under_in(self.world, policy, repository).tasks
+        let there = [Some(repository.to_owned()), None];
+        let active = |active: &Active| there.iter().filter_map(|place| active.get(place)).sum::<i64>();
+        self.active(policy, active) + self.taking.under_in(self.world, policy, repository).tasks
     }
 
     fn active<T>(&self, policy: &Policy, ask: impl FnOnce(&Active) -> T) -> T {
@@ -288,11 +289,14 @@ impl<'a> Room<'a> {
         active
     }
 
-    /// What was under way before this pass, by automation and repository.
+    /// What was under way before this pass, by automation and repository. A task that can't be decoded is where its
+    /// automation works, or anywhere.
     fn under_way(&self) -> impl Iterator<Item = (ObjectKey, Option<String>)> {
         let active = self.world.active();
         let active = active.map(|(_, task)| (automation_key(task), Some(folded(&task.spec.repository))));
-        active.chain(self.world.unreadable_tasks.values().map(|key| (key.clone(), None)))
+        let place = |key: &ObjectKey| Some(folded(&self.world.automation(key)?.spec.repository));
+        let unreadable = self.world.unreadable_tasks.values();
+        active.chain(unreadable.map(move |key| (key.clone(), place(key))))
     }
 
     fn active_cap(&self, policy: &Policy, task: &AgentTask) -> Option<Binding> {

@@ -1,9 +1,11 @@
 //! What people say of a task that was sent to GitHub, by annotations: which task there is its own, or that it is given up.
 //!
-//! The id counts where both stand there, for as long as it can be the task's own: it is no id, or another's, or GitHub has
-//! none of it, and then it is told what is wrong with it, and both can be written anew.
+//! An id that can't be the task's own (it is none, or another's) counts for nothing, which is told for as long as it stands
+//! there. A person's word is less than a marker or an answer of GitHub's: what these show is not passed over for its sake.
 
-use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::api::task::{
@@ -17,10 +19,32 @@ use super::observed::ObservedTask;
 use super::request::sign;
 use super::search;
 use super::start::{adopt, bounded, say, settle};
+use super::time::add;
 use super::world::{ObjectKey, World, counts};
+use super::{Action, Planned};
+
+/// How often it is asked whether an id is still another's: nobody tells this task of that one.
+const ASKED_EVERY: SignedDuration = SignedDuration::from_secs(30);
+
+/// What is to be done about what stands there, for a task whose start led nobody knows where, or that GitHub has.
+#[must_use]
+pub fn plan(world: &World, key: &ObjectKey, task: &AgentTask, status: &TaskStatus, now: Timestamp) -> Planned {
+    let mut planned = Planned::default();
+    if matches!(status.phase, Phase::Pending | Phase::Held | Phase::Starting) {
+        return planned;
+    }
+    let said = Said::of(world, key, task, status);
+    if let Some(next) = said.next(now) {
+        planned.actions.push(Action::WriteTaskStatus(Box::new(next)));
+    }
+    if matches!(said.id, Some(Err(_))) {
+        planned.wake_at(add(now, ASKED_EVERY));
+    }
+    planned
+}
 
 /// What stands there, and of which task.
-pub struct Said<'a> {
+struct Said<'a> {
     task: &'a AgentTask,
     status: &'a TaskStatus,
     /// Why the task was given up.
@@ -30,38 +54,36 @@ pub struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    #[must_use]
-    pub fn of(world: &World, key: &ObjectKey, task: &'a AgentTask, status: &'a TaskStatus) -> Self {
-        let abandon = task.annotations().get(ABANDON_ANNOTATION);
+    fn of(world: &World, key: &ObjectKey, task: &'a AgentTask, status: &'a TaskStatus) -> Self {
         // What a text means is looked up among all tasks, so not where that changes nothing any more.
-        let is_asked = status.phase == Phase::Unknown || is_named(status) || abandon.is_some();
-        let text = task.annotations().get(ADOPT_ANNOTATION).filter(|_| is_asked);
+        let is_open = status.phase == Phase::Unknown || is_by_word(status) || status.adopt_refused.is_some();
+        let text = task.annotations().get(ADOPT_ANNOTATION);
+        let text = text.filter(|_| is_open && counts(task));
         Self {
             task,
             status,
-            abandon,
+            abandon: task.annotations().get(ABANDON_ANNOTATION),
             id: text.and_then(|text| given(world, key, text)),
         }
     }
 
-    /// What becomes of a task whose start led nobody knows where; `None` when that is no news.
-    #[must_use]
-    pub fn of_unknown(&self, now: Timestamp) -> Option<TaskStatus> {
-        self.resolved(now).or_else(|| self.misnamed())
-    }
-
-    /// What becomes of one that GitHub has, or that a person said it has; `None` when that is no news.
-    #[must_use]
-    pub fn of_started(&self, now: Timestamp) -> Option<TaskStatus> {
-        let told = || is_named(self.status).then(|| self.misnamed()).flatten();
-        self.corrected(now).or_else(|| self.given_up(now)).or_else(told)
+    /// The status that it comes to; `None` when that is no news.
+    fn next(&self, now: Timestamp) -> Option<TaskStatus> {
+        let resolved = if self.status.phase == Phase::Unknown {
+            self.resolved(now)
+        } else {
+            self.corrected(now).or_else(|| self.given_up(now))
+        };
+        resolved.or_else(|| self.misnamed())
     }
 
     fn resolved(&self, now: Timestamp) -> Option<TaskStatus> {
         let number = self.status.attempts.last().map_or(0, |attempt| attempt.number);
-        let mut next = self.status.clone();
+        let mut next = TaskStatus {
+            adopt_refused: None,
+            ..self.status.clone()
+        };
         if let Some(Ok(id)) = &self.id {
-            next.adopt_refused = None;
             settle(&mut next, number, AttemptOutcome::Adopted, Some("a person named it"));
             let message = format!("a person named task {id} as ours");
             adopt(&mut next, &unseen(id), Reason::Adopted, message, now);
@@ -88,12 +110,7 @@ impl<'a> Said<'a> {
 
     /// A person says that what counts is over, though GitHub does not say so, or nobody can ask it.
     fn given_up(&self, now: Timestamp) -> Option<TaskStatus> {
-        let because = self.abandon?;
-        // Of the two annotations the id counts, unless GitHub has none of that id and this was told.
-        let is_wrong = is_named(self.status) && not_there(self.status).is_none();
-        if !counts(self.task) || matches!(self.id, Some(Ok(_))) && !is_wrong {
-            return None;
-        }
+        let because = self.abandon.filter(|_| counts(self.task))?;
         let mut next = self.status.clone();
         let message = format!(
             "a person gave it up: {}; it may go on at GitHub, and does not count any more",
@@ -129,6 +146,36 @@ pub fn is_named(status: &TaskStatus) -> bool {
         && status.task.as_ref().is_some_and(is_unseen)
 }
 
+/// Whether it is a person's word that the task at GitHub is its own. A marker that was found needs no words.
+fn is_by_word(status: &TaskStatus) -> bool {
+    let last = status.attempts.last();
+    last.is_some_and(|attempt| attempt.outcome == Some(AttemptOutcome::Adopted) && attempt.message.is_some())
+}
+
+/// The ids at GitHub that other objects hold by an answer of GitHub's or by a marker: none of them is looked at in a search.
+#[must_use]
+pub fn taken(world: &World, key: &ObjectKey) -> BTreeSet<String> {
+    let others = world.tasks().filter(|(other, _)| *other != key);
+    let proven = others
+        .filter_map(|(_, task)| task.status.as_ref())
+        .filter(|status| !is_by_word(status));
+    proven
+        .filter_map(|status| Some(status.task.as_ref()?.id.clone()))
+        .collect()
+}
+
+/// Whose task at GitHub it is by now. What was given up is nobody's.
+#[must_use]
+pub fn owner<'a>(world: &'a World, key: &ObjectKey, id: &TaskId) -> Option<&'a ObjectKey> {
+    let owns = |status: &TaskStatus| {
+        let is_kept = status.reason != Some(Reason::Abandoned);
+        is_kept && status.task.as_ref().is_some_and(|task| task.id == id.as_str())
+    };
+    let mut others = world.tasks().filter(|(other, _)| *other != key);
+    let owner = others.find(|(_, task)| task.status.as_ref().is_some_and(owns));
+    owner.map(|(other, _)| other)
+}
+
 /// GitHub has no task of the id that a person gave; `None` when that is no news.
 #[must_use]
 pub fn not_there(status: &TaskStatus) -> Option<TaskStatus> {
@@ -157,17 +204,6 @@ fn given(world: &World, key: &ObjectKey, text: &str) -> Option<Result<TaskId, St
             other.name
         )),
     }))
-}
-
-/// Whose task at GitHub it is by now. What was given up is nobody's.
-fn owner<'a>(world: &'a World, key: &ObjectKey, id: &TaskId) -> Option<&'a ObjectKey> {
-    let owns = |status: &TaskStatus| {
-        let is_kept = status.reason != Some(Reason::Abandoned);
-        is_kept && status.task.as_ref().is_some_and(|task| task.id == id.as_str())
-    };
-    let mut others = world.tasks().filter(|(other, _)| *other != key);
-    let owner = others.find(|(_, task)| task.status.as_ref().is_some_and(owns));
-    owner.map(|(other, _)| other)
 }
 
 /// A task of which only the id is known.

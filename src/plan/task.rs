@@ -12,11 +12,10 @@ use crate::domain::task_state::TaskState;
 
 use super::credential::{Usability, limited_until, usability};
 use super::observed::{ListedTask, ObservedTask};
-use super::said::Said;
 use super::start::{bounded, say};
 use super::time::{add, again, to_second};
 use super::world::{CredentialKey, ObjectKey, TaskFacts, World, counts};
-use super::{Action, Planned, Settings, Subject, notify, pulls, report, retry, search, start};
+use super::{Action, Planned, Settings, Subject, notify, pulls, report, retry, said, search, start};
 
 /// A task that lists do not show (it may be archived) is read by its id this often.
 const UNLISTED: SignedDuration = SignedDuration::from_mins(5);
@@ -40,6 +39,10 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
             ..Planned::default()
         };
     }
+    let said = said::plan(world, key, task, status, now);
+    if !said.actions.is_empty() {
+        return said;
+    }
     let mut planned = match status.phase {
         Phase::Pending | Phase::Held => plan_said(world, task, Planned::default(), now),
         Phase::Starting => plan_starting(status, now),
@@ -54,6 +57,9 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
         if planned.actions.len() < wanted {
             planned.wake_at(until);
         }
+    }
+    if let Some(time) = said.wake {
+        planned.wake_at(time);
     }
     planned
 }
@@ -75,12 +81,6 @@ fn plan_started(
     settings: &Settings,
     now: Timestamp,
 ) -> Planned {
-    if let Some(next) = Said::of(world, key, task, status).of_started(now) {
-        return Planned {
-            actions: vec![Action::WriteTaskStatus(Box::new(next))],
-            ..Planned::default()
-        };
-    }
     if let Some(step) = retry::plan(world, task) {
         return Planned {
             actions: vec![step],
@@ -258,12 +258,6 @@ fn plan_unknown(
     settings: &Settings,
     now: Timestamp,
 ) -> Planned {
-    if let Some(next) = Said::of(world, key, task, status).of_unknown(now) {
-        return Planned {
-            actions: vec![Action::WriteTaskStatus(Box::new(next))],
-            ..Planned::default()
-        };
-    }
     let search = world.facts.get(key).and_then(|facts| facts.search.as_ref());
     search::plan(status, task.spec.start_policy, search, settings, now)
 }

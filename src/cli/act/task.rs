@@ -127,9 +127,19 @@ pub fn approve(args: &Approve) -> ExitCode {
 /// Runs `adopt`.
 #[must_use]
 pub fn adopt(args: &Adopt) -> ExitCode {
+    let view = match cluster::Args::of(args.connection.clone()).view() {
+        Ok(view) => view,
+        Err(error) => return refuse(&error),
+    };
     let decision = (InterventionKind::Adopt, args.id.as_str());
     decide(&args.connection, &args.name, decision, |task| {
         let state = phase(task);
+        if let Some(other) = said::owner(&view.world, &ObjectKey::of(task), &args.id) {
+            return Err(format!(
+                "can't have {}: it is that of {other}, and would be counted twice",
+                args.id
+            ));
+        }
         if state == Phase::Unknown || task.status.as_ref().is_some_and(said::is_named) {
             return Ok(format!("takes {} for its own, once GitHub has shown it", args.id));
         }

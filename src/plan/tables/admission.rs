@@ -198,6 +198,25 @@ fn admission_starts_the_oldest_that_nothing_binds() {
             &["a: Held AutomationCap"],
         ),
         (
+            "it may be at work in the same repository, for another automation",
+            vec![due("one", "a", 0, None)],
+            |w| {
+                w.put_automation(automation("two", 1));
+                w.put_policy(ruled("{maxActivePerRepository: 1}"));
+                w.unreadable_tasks.insert(key("r"), key("two"));
+            },
+            &["a: Held RepositoryCap"],
+        ),
+        (
+            "it may be at work anywhere: its automation is gone",
+            vec![due("one", "a", 0, None)],
+            |w| {
+                w.put_policy(ruled("{maxActivePerRepository: 1}"));
+                w.unreadable_tasks.insert(key("r"), key("two"));
+            },
+            &["a: Held RepositoryCap"],
+        ),
+        (
             "the controller may not read the Secret",
             vec![due("one", "a", 0, None)],
             |w| w.credentials.get_mut(&credential(0)).unwrap().secret = Some(SecretState::Forbidden),

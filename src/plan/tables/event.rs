@@ -422,10 +422,7 @@ fn an_automation_that_can_not_run_says_why() {
         (
             "it can't be read",
             on("issue: {actions: [labeled], when: issue.titel == ''}"),
-            vec![
-                "trigger event: its when says nothing of it: there is no issue.titel: issue has author, body, labels, milestone, \
-                 number, title, url",
-            ],
+            vec!["trigger event: its when says nothing of it: there is no titel in what happened"],
         ),
         (
             "a pattern that is none",

@@ -3,7 +3,7 @@
 use crate::api::automation::StartPolicy;
 use crate::api::task::{Attempt, AttemptOutcome, GitHubTask};
 use crate::plan::observed::{Refused, Search};
-use crate::plan::said::not_there;
+use crate::plan::said::{not_there, taken};
 use crate::plan::{search, start, task};
 
 use super::*;
@@ -199,6 +199,12 @@ fn only_a_whole_line_is_a_marker() {
     }
 }
 
+fn settled_by_word(status: &TaskStatus) -> Vec<Attempt> {
+    let mut status = status.clone();
+    start::settle(&mut status, 1, AttemptOutcome::Adopted, Some("a person named it"));
+    status.attempts
+}
+
 #[test]
 fn a_person_resolves_what_is_parked() {
     let parked = TaskStatus {
@@ -257,11 +263,21 @@ fn what_can_be_no_id_is_told_for_as_long_as_it_is_written() {
     let named = TaskStatus {
         phase: Phase::Running,
         reason: Some(Reason::Adopted),
+        attempts: settled_by_word(&lost),
         task: Some(GitHubTask {
             id: "t8".to_owned(),
             state: "queued".to_owned(),
             ..GitHubTask::default()
         }),
+        ..lost.clone()
+    };
+    let found = TaskStatus {
+        reason: Some(Reason::InProgress),
+        ..named.clone()
+    };
+    let ended = TaskStatus {
+        phase: Phase::Failed,
+        reason: Some(Reason::Abandoned),
         ..lost.clone()
     };
     let table = [
@@ -277,6 +293,10 @@ fn what_can_be_no_id_is_told_for_as_long_as_it_is_written() {
         (&lost, Some(advice("tasks/t9")), None, Some(None)),
         (&lost, Some(advice("tasks/t9")), Some("t9"), Some(None)),
         (&lost, None, None, None),
+        (&found, Some(advice("tasks/t9")), Some("tasks/t9"), None),
+        (&found, Some(advice("tasks/t9")), Some("t9"), Some(None)),
+        (&found, Some(advice("tasks/t9")), None, Some(None)),
+        (&ended, Some(advice("tasks/t9")), Some("tasks/t9"), Some(None)),
         (&named, None, Some("tasks/t9"), Some(Some(advice("tasks/t9")))),
         (&named, Some(advice("tasks/t9")), Some("t8"), Some(None)),
     ];
@@ -311,6 +331,12 @@ fn a_task_at_github_is_one_task_s_own() {
         }),
         ..lost.clone()
     };
+    let by_word = TaskStatus {
+        attempts: settled_by_word(&lost),
+        ..named(Phase::Running, Reason::Adopted)
+    };
+    let mut seen = by_word.clone();
+    seen.task.as_mut().unwrap().updated_at = Some(at(1));
     let advice = "task t9 at GitHub is that of payments/b, and can't be counted twice: write another id, or abandon b";
     let table = [
         (&lost, named(Phase::Running, Reason::InProgress), None, Err(advice)),
@@ -322,15 +348,18 @@ fn a_task_at_github_is_one_task_s_own() {
             Ok("Running Adopted"),
         ),
         (&lost, lost.clone(), None, Ok("Running Adopted")),
-        // Both were named before anybody saw it; whoever gives one of them up is heard.
+        // GitHub has shown it, and a marker has shown meanwhile whose it is.
+        (&seen, named(Phase::Running, Reason::Adopted), None, Err(advice)),
         (
-            &named(Phase::Running, Reason::Adopted),
+            &seen,
             named(Phase::Running, Reason::Adopted),
-            None,
-            Err(advice),
+            Some("it was b's"),
+            Ok("Failed Abandoned"),
         ),
+        // Both were named before anybody saw it; whoever gives one of them up is heard.
+        (&by_word, named(Phase::Running, Reason::Adopted), None, Err(advice)),
         (
-            &named(Phase::Running, Reason::Adopted),
+            &by_word,
             named(Phase::Running, Reason::Adopted),
             Some("it was b's"),
             Ok("Failed Abandoned"),
@@ -352,20 +381,47 @@ fn a_task_at_github_is_one_task_s_own() {
             _ => Ok(decision(&planned)),
         };
         assert_eq!(told, expected.map(str::to_owned), "{what}");
+        if told.is_err() {
+            assert!(planned.wake.is_some(), "nobody else tells when b is given up: {what}");
+        }
     }
+}
+
+/// A search that passes over a task tells that none has the marker, and with AtLeastOnce it is started again.
+#[test]
+fn what_a_person_named_is_looked_at_all_the_same() {
+    let task = |name: &str, outcome, message: Option<&str>| {
+        let mut status = concluded(
+            &written_ahead(),
+            &StartOutcome::Created(Box::new(observed(name, ""))),
+            1,
+        );
+        start::settle(&mut status, 1, outcome, message);
+        due("one", name, 0, Some(status))
+    };
+    let tasks = vec![
+        task("sent", AttemptOutcome::Created, None),
+        task("marked", AttemptOutcome::Adopted, None),
+        task("named", AttemptOutcome::Adopted, Some("a person named it")),
+    ];
+    let world = world(tasks, |_| ());
+    let taken = taken(&world, &key("a"));
+    assert_eq!(taken.iter().collect::<Vec<_>>(), ["marked", "sent"]);
 }
 
 #[test]
 fn a_person_corrects_what_was_named_and_is_not_there() {
+    let lost = concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1);
     let named = TaskStatus {
         phase: Phase::Running,
         reason: Some(Reason::Adopted),
+        attempts: settled_by_word(&lost),
         task: Some(GitHubTask {
             id: "wrong".to_owned(),
             state: "queued".to_owned(),
             ..GitHubTask::default()
         }),
-        ..concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1)
+        ..lost
     };
     let mut seen = named.clone();
     seen.task.as_mut().unwrap().updated_at = Some(at(5));
@@ -395,8 +451,12 @@ fn a_person_corrects_what_was_named_and_is_not_there() {
         "{message}"
     );
     assert_eq!(not_there(&told), None, "it is told once");
-    // Whoever named the wrong one may give it up, once it is known that it is wrong.
-    for (status, expected) in [(&named, "Observe"), (&told, "Failed Abandoned"), (&seen, "Observe")] {
+    // What was named before may be given up after that, wrong or right.
+    for (status, expected) in [
+        (&named, "Failed Abandoned"),
+        (&told, "Failed Abandoned"),
+        (&seen, "Failed Abandoned"),
+    ] {
         let mut object = due("one", "a", 0, Some(status.clone()));
         let said = [
             ("agentautomation.dev/adopt", "wrong"),
