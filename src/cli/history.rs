@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::api::AgentTask;
 use crate::api::policy::TriggerKind;
 use crate::api::task::{Approval, Bound, CredentialIdentity, Intervention, PolicyRef, PullRequest};
-use crate::plan::automation::{credits, seconds_to_review};
+use crate::plan::automation::{credits, seconds_to_merge, seconds_to_review};
 use crate::plan::request::approvals;
 use crate::plan::world::{phase, secret_of};
 
@@ -77,6 +77,7 @@ pub struct Past {
     pub pull_request_state: Option<&'static str>,
     pub review: Option<String>,
     pub seconds_to_review: Option<i64>,
+    pub seconds_to_merge: Option<i64>,
     pub merged_by: Option<String>,
     pub ai_credits: Option<String>,
     pub started_at: Option<Timestamp>,
@@ -170,6 +171,7 @@ fn past(view: &View, task: &AgentTask) -> Past {
         pull_request_state: pull.map(state_of),
         review: pull.and_then(|pull| Some(format!("{:?}", pull.review?))),
         seconds_to_review: pull.and_then(seconds_to_review),
+        seconds_to_merge: pull.and_then(seconds_to_merge),
         merged_by: pull.and_then(|pull| pull.merged_by.clone()),
         ai_credits: status.usage.as_ref().map(|usage| credits(usage.nano_ai_credits)),
         started_at: status.started_at,
@@ -197,6 +199,6 @@ fn established_by(kind: TriggerKind) -> &'static str {
     match kind {
         TriggerKind::Schedule => "the automation's schedule",
         TriggerKind::Issue | TriggerKind::PullRequest => "GitHub",
-        TriggerKind::Manual => "the API server's admission",
+        TriggerKind::Manual => "the API server's admission, unless its maker held the verb control",
     }
 }

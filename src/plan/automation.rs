@@ -47,6 +47,8 @@ const ACTIVE_SHOWN: usize = 10;
 const RECENT_SHOWN: usize = 5;
 /// What stands for a prompt that could not be rendered: a spec without one is for the controller to decide.
 const NO_PROMPT: &str = "(it could not be rendered)";
+/// For so long after its end a task stays that people made for an automation that is gone.
+const ORPHANS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// The most characters of why a person suspended it.
 const BECAUSE_MAX: usize = 200;
 /// A status that starts under way keep changing is written this often all the same.
@@ -60,10 +62,7 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
         return Planned::default();
     }
     let Some(automation) = world.automation(key) else {
-        return Planned {
-            actions: orphans(world, key),
-            ..Planned::default()
-        };
+        return orphans(world, key, now);
     };
     if automation.meta().deletion_timestamp.is_some() {
         return Planned::default();
@@ -105,18 +104,25 @@ pub fn object(name: &str, namespace: Option<String>, spec: TaskSpec) -> AgentTas
     object
 }
 
-/// What people made for an automation that is gone, and has ended, goes with it, as what the controller made does by its
-/// owner. Of what waits the automation may be about to be heard of.
-fn orphans(world: &World, key: &ObjectKey) -> Vec<Action> {
+/// What people made for an automation that is gone goes too, as what the controller made does by its owner, but no sooner
+/// than whoever asked for it had time to see how it ended. Of what waits the automation may be about to be heard of.
+fn orphans(world: &World, key: &ObjectKey, now: Timestamp) -> Planned {
+    let mut planned = Planned::default();
     let made_by_hand = world.named_by(key).filter(|task| task.owner_references().is_empty());
-    let ended = made_by_hand.filter(|task| phase(task).is_ended() && !counts_against_cap(task));
-    let deleted = ended.filter_map(|task| {
-        Some(Action::DeleteTask {
-            key: ObjectKey::of(task),
-            uid: task.uid()?,
-        })
-    });
-    deleted.collect()
+    for task in made_by_hand.filter(|task| phase(task).is_ended() && !counts_against_cap(task)) {
+        let (status, made_at) = (task.status.as_ref(), task.creation_timestamp().map(|time| time.0));
+        let ended_at = status.and_then(|status| status.ended_at).or(made_at);
+        let kept_until = ended_at.map(|ended_at| add(ended_at, ORPHANS_KEPT));
+        match (kept_until.filter(|until| *until > now), task.uid()) {
+            (Some(until), _) => planned.wake_at(until),
+            (None, Some(uid)) => planned.actions.push(Action::DeleteTask {
+                key: ObjectKey::of(task),
+                uid,
+            }),
+            (None, None) => {}
+        }
+    }
+    planned
 }
 
 /// Whether the automation can start tasks.
@@ -705,6 +711,13 @@ fn pull_of(task: &AgentTask) -> Option<&PullRequest> {
 pub fn seconds_to_review(pull: &PullRequest) -> Option<i64> {
     let waited = pull.first_review_at?.duration_since(pull.created_at?);
     Some(waited.as_secs())
+}
+
+/// Seconds from a pull request's creation to its merge.
+#[must_use]
+pub fn seconds_to_merge(pull: &PullRequest) -> Option<i64> {
+    let merged_at = pull.closed_at.filter(|_| pull.merged)?;
+    Some(merged_at.duration_since(pull.created_at?).as_secs())
 }
 
 fn succeeded_at(task: &AgentTask) -> Option<Timestamp> {

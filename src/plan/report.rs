@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
-use crate::api::AgentTask;
 use crate::api::task::{Phase, ReportStatus, TaskStatus};
+use crate::api::{AgentTask, Reason};
 use crate::domain::outside::clean_line;
 use crate::domain::prompt::hex;
 
@@ -196,6 +196,11 @@ fn due(world: &World, task: &AgentTask) -> Vec<(Said, Option<Timestamp>)> {
 }
 
 fn comment(task: &AgentTask, known: &ReportStatus) -> Option<Comment> {
+    // Somebody else's pull request is told nothing of a trigger that was not for it.
+    let is_for_others = task.status.as_ref().and_then(|status| status.reason) == Some(Reason::NotWanted);
+    if is_for_others && known.comment_id.is_none() && known.trying_since.is_none() {
+        return None;
+    }
     let body = body(task);
     let is_news = known.said.as_ref() != Some(&digest(&body));
     (is_news && known.refused.is_none()).then(|| Comment {
@@ -256,7 +261,7 @@ fn body(task: &AgentTask) -> String {
     let status = task.status.clone().unwrap_or_default();
     let quoted = |text: &str| format!("`{}`", clean_line(text, SENTENCE_MAX).text.replace('`', "'"));
     let mut lines = vec![format!("**{}**", headline(status.phase))];
-    let reason = status.reason.map_or("", crate::api::Reason::as_str);
+    let reason = status.reason.map_or("", Reason::as_str);
     let pull = status.pull_request.as_ref().and_then(|pull| pull.url.as_deref());
     if status.phase == Phase::Running {
         lines.extend(status.task.as_ref().and_then(|task| task.url.clone()));

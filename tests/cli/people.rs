@@ -831,7 +831,7 @@ fn what_can_be_no_task_s_id_is_not_written() {
     }
     // Nothing is wrong with it but that nobody answers.
     let (code, _, error) = run(&["adopt", "deps-lost", "t9", "--kubeconfig", config], "");
-    assert!(code == 1 && !error.contains("is no task's id"), "{code} {error}");
+    assert!(code == 2 && error.contains("does not answer"), "{code} {error}");
 }
 
 #[test]

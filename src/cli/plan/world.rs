@@ -128,8 +128,12 @@ fn credentials(world: &mut World, secrets: &BTreeMap<ObjectKey, Option<String>>,
         let keys = CredentialKey::named_by(task);
         keys.map(|key| (key, task.spec.repository.clone()))
     });
-    let used: Vec<_> = of_automations.chain(of_tasks).collect();
-    for (key, repository) in used {
+    // News of a credential is asked whom it concerns, and that is all who use it: each is told once.
+    let mut used: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (key, repository) in of_automations.chain(of_tasks) {
+        used.entry(key).or_default().extend(Repository::parse(&repository));
+    }
+    for (key, repositories) in used {
         let Some(version) = version(world, &key, secrets) else {
             observe::apply(world, Update::Secret(key, SecretState::Missing, now));
             continue;
@@ -138,13 +142,13 @@ fn credentials(world: &mut World, secrets: &BTreeMap<ObjectKey, Option<String>>,
             resource_version: version.clone(),
         };
         observe::apply(world, Update::Secret(key.clone(), present, now));
-        if let Ok(repository) = Repository::parse(&repository) {
+        for repository in repositories {
             let seen = Verification {
                 checked_at: now,
-                resource_version: version,
+                resource_version: version.clone(),
                 result: Ok(()),
             };
-            observe::apply(world, Update::Verified(key, repository, seen));
+            observe::apply(world, Update::Verified(key.clone(), repository, seen));
         }
     }
     branches(world, now);

@@ -168,6 +168,18 @@ fn when_it_is_said() {
         ("that is said, and the label goes", retold, 1, "remove label"),
         ("an answer was lost", ahead.clone(), 74, "wait 75s"),
         ("it may be there by now", ahead, 75, "look"),
+        (
+            "it was not for it, and nobody was told of it",
+            in_state(Phase::Skipped, Reason::NotWanted, "it changes none of its paths"),
+            1,
+            "wait",
+        ),
+        (
+            "it was not for it after all",
+            after(Phase::Skipped, Reason::NotWanted),
+            1,
+            "edit 5",
+        ),
         ("GitHub refused the comment", refused.clone(), 600, "set label"),
         ("and took the label", labelled(&refused, true, Ok(())), 600, "wait"),
         ("GitHub refused the label", label_refused.clone(), 600, "wait"),

@@ -531,19 +531,35 @@ fn a_retry_is_of_the_same_cause_and_as_approved() {
 
 #[test]
 fn what_people_made_goes_with_its_automation() {
-    let deletes = |phase: Phase| {
+    let deletes = |phase: Phase, hours: i64| {
         let mut task = decided(&[]);
-        task.status.as_mut().unwrap().phase = phase;
+        let status = task.status.as_mut().unwrap();
+        status.phase = phase;
+        status.ended_at = Some(at(0)).filter(|_| phase.is_ended());
         let world = world(vec![task], |world| {
             allowing(world);
             world.remove_automation(&key("one"), "uid-one");
         });
-        let planned = crate::plan::plan(&world, &Subject::Automation(key("one")), &Settings::default(), at(0));
+        let planned = crate::plan::plan(
+            &world,
+            &Subject::Automation(key("one")),
+            &Settings::default(),
+            at(hours * 3_600),
+        );
         let deleted =
             |action: &Action| matches!(action, Action::DeleteTask { key: deleted, .. } if *deleted == key("asked"));
-        planned.actions.iter().any(deleted)
+        (planned.actions.iter().any(deleted), planned.wake)
     };
-    assert!(deletes(Phase::Succeeded));
-    assert!(!deletes(Phase::Running), "it may still be at work");
-    assert!(!deletes(Phase::Pending), "the automation may be about to be heard of");
+    assert_eq!(
+        deletes(Phase::Succeeded, 23),
+        (false, Some(at(24 * 3_600))),
+        "who asked for it may want to see how it ended"
+    );
+    assert_eq!(deletes(Phase::Expired, 24), (true, None));
+    assert_eq!(deletes(Phase::Running, 24), (false, None), "it may still be at work");
+    assert_eq!(
+        deletes(Phase::Pending, 24),
+        (false, None),
+        "the automation may be about to be heard of"
+    );
 }
