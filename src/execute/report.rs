@@ -117,7 +117,7 @@ impl Executor {
         if let Some(id) = own {
             let written = u64::try_from(id).unwrap_or_default();
             match github.update_comment(token, repository, written, &comment.body).await {
-                Ok(_) => return Ok(id),
+                Ok(()) => return Ok(id),
                 // Whoever deleted it wants to hear no more, and there is never a second one.
                 Err(error) if is_deleted(&error) => return Ok(id),
                 Err(error) => return Err(error),

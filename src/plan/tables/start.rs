@@ -387,7 +387,7 @@ fn a_task_at_github_is_one_task_s_own() {
     }
 }
 
-/// A search that passes over a task tells that none has the marker, and with AtLeastOnce it is started again.
+/// A search that passes over a task tells that none has the marker, and with `AtLeastOnce` it is started again.
 #[test]
 fn what_a_person_named_is_looked_at_all_the_same() {
     let task = |name: &str, outcome, message: Option<&str>| {
