@@ -428,6 +428,34 @@ async fn what_a_person_puts_there_stays() {
     new.terminate().await;
 }
 
+/// While GitHub takes its time to answer; nobody fails to write meanwhile, so nobody looks before the pair is to be written.
+#[tokio::test(start_paused = true)]
+async fn what_a_person_puts_there_during_an_exchange_stays() {
+    let mut stage = stage().await;
+    stage.github.add_fault(Fault {
+        on: vec![Operation::RefreshToken],
+        when: When::Always,
+        effect: Effect::Slow {
+            before_ms: 0,
+            after_ms: 8_000,
+        },
+    });
+    let process = stage.process(Network::new(None));
+    let sent_once = async {
+        while sent(&stage).0 == 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::time::timeout(40 * MINUTE, sent_once).await.unwrap();
+    replace(&stage, "ghu_person", "ghr_person").await;
+    tokio::time::sleep(10 * MINUTE).await;
+    let grants = stage.github.grants();
+    let of_person = grants.into_iter().find(|grant| grant.refresh_token == "ghr_person");
+    assert!(of_person.is_some_and(|grant| grant.used), "{:#?}", stage.trace());
+    assert!(is_live(&stage), "{:#?}", stage.trace());
+    process.terminate().await;
+}
+
 /// The next look at a Secret that is fine would come after five minutes; its watch tells at once.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_replaced_is_noticed_at_once() {
