@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::api::AgentTask;
 use crate::api::policy::TriggerKind;
 use crate::api::task::{Approval, Bound, CredentialIdentity, Intervention, PolicyRef, PullRequest};
-use crate::plan::automation::{credits, seconds_to_merge, seconds_to_review};
+use crate::plan::automation::credits;
+use crate::plan::pulls::{seconds_to_merge, seconds_to_review};
 use crate::plan::request::approvals;
 use crate::plan::world::{phase, secret_of};
 

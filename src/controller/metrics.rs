@@ -16,9 +16,8 @@ use crate::api::notify::NotificationState;
 use crate::api::task::{Phase, PullRequest};
 use crate::api::{AgentTask, Reason};
 use crate::github::Exchange;
-use crate::plan::automation::seconds_to_review;
 use crate::plan::notify::in_state;
-use crate::plan::pulls::{is_own_pull, refusal};
+use crate::plan::pulls::{is_own_pull, refusal, seconds_to_review};
 use crate::plan::world::phase;
 
 /// All metrics of a process.

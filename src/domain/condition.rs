@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, operators};
+use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, operators};
 use cel::extractors::This;
 use cel::{Context, ExecutionError, Program, Value};
 
@@ -223,10 +223,14 @@ fn adds_an_element(step: &IdedExpr) -> bool {
 fn bound(expression: &IdedExpr) -> BTreeSet<&str> {
     let mut names: BTreeSet<_> = parts(expression).into_iter().flat_map(bound).collect();
     if let Expr::Comprehension(all) = &expression.expr {
-        names.extend([all.iter_var.as_str(), all.accu_var.as_str()]);
-        names.extend(all.iter_var2.as_deref());
+        names.extend(variables(all));
     }
     names
+}
+
+fn variables(all: &ComprehensionExpr) -> impl Iterator<Item = &str> {
+    let own = [all.iter_var.as_str(), all.accu_var.as_str()];
+    own.into_iter().chain(all.iter_var2.as_deref())
 }
 
 /// What is only asked to be there may be missing, and a list's own name for an element is none of what happened.
@@ -248,8 +252,7 @@ fn reads<'a>(
     };
     reads(&all.iter_range, happened, own)?;
     let mut own = own.clone();
-    own.extend([all.iter_var.as_str(), all.accu_var.as_str()]);
-    own.extend(all.iter_var2.as_deref());
+    own.extend(variables(all));
     let mut inner = [&all.accu_init, &all.loop_cond, &all.loop_step, &all.result].into_iter();
     inner.try_for_each(|part| reads(part, happened, &own))
 }

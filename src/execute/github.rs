@@ -12,7 +12,7 @@ use crate::observe::Update;
 use crate::observe::answers::{listed_task, observed, pull_request, refused};
 use crate::plan::observed::{ObservedTask, Refused, Search};
 use crate::plan::world::Verification;
-use crate::plan::{CredentialKey, ObjectKey, said, search, task as following};
+use crate::plan::{CredentialKey, ObjectKey, intervention, search, task as following};
 
 use super::guardrails::is_not_found;
 use super::identity::told;
@@ -96,7 +96,7 @@ impl Executor {
             Ok(found) => observed(&found),
             Err(error)
                 if is_not_found(&error)
-                    && let Some(next) = said::not_there(&status) =>
+                    && let Some(next) = intervention::not_there(&status) =>
             {
                 updates.push(Update::Observed(key, self.now()));
                 let mut done = self.write_task(task, next).await;

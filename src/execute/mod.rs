@@ -35,7 +35,7 @@ use crate::api::{AgentAutomation, AgentTask, WebhookSource};
 use crate::domain::repository::Repository;
 use crate::github::{Client as GitHub, Token, Transport};
 use crate::observe::Update;
-use crate::plan::{Action, CredentialKey, ObjectKey, Settings, Subject, World, said};
+use crate::plan::{Action, CredentialKey, ObjectKey, Settings, Subject, World, intervention};
 
 /// The wall clock; a simulation has its own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -158,7 +158,7 @@ impl Step {
             Subject::Task(key) | Subject::Notification(key, _) => world.task(key).cloned().map(|task| Target::Task {
                 task: Box::new(task),
                 taken: if action == Action::Search {
-                    said::taken(world, key)
+                    intervention::taken(world, key)
                 } else {
                     BTreeSet::new()
                 },

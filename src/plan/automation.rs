@@ -706,20 +706,6 @@ fn pull_of(task: &AgentTask) -> Option<&PullRequest> {
     pull.filter(|_| pulls::is_own_pull(task))
 }
 
-/// How long a pull request waited for its first review.
-#[must_use]
-pub fn seconds_to_review(pull: &PullRequest) -> Option<i64> {
-    let waited = pull.first_review_at?.duration_since(pull.created_at?);
-    Some(waited.as_secs())
-}
-
-/// Seconds from a pull request's creation to its merge.
-#[must_use]
-pub fn seconds_to_merge(pull: &PullRequest) -> Option<i64> {
-    let merged_at = pull.closed_at.filter(|_| pull.merged)?;
-    Some(merged_at.duration_since(pull.created_at?).as_secs())
-}
-
 fn succeeded_at(task: &AgentTask) -> Option<Timestamp> {
     let status = task.status.as_ref()?;
     status.ended_at.filter(|_| status.phase == Phase::Succeeded)

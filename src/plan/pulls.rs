@@ -171,6 +171,20 @@ pub fn refusal(pull: &PullRequest) -> Option<&str> {
     pull.close_refused.as_deref().or(handed_over)
 }
 
+/// Seconds from a pull request's creation to the first review of it.
+#[must_use]
+pub fn seconds_to_review(pull: &PullRequest) -> Option<i64> {
+    let waited = pull.first_review_at?.duration_since(pull.created_at?);
+    Some(waited.as_secs())
+}
+
+/// Seconds from a pull request's creation to its merge.
+#[must_use]
+pub fn seconds_to_merge(pull: &PullRequest) -> Option<i64> {
+    let merged_at = pull.closed_at.filter(|_| pull.merged)?;
+    Some(merged_at.duration_since(pull.created_at?).as_secs())
+}
+
 /// The status after reviewers were asked and labels set, or GitHub said no.
 #[must_use]
 pub fn handed_over(status: &TaskStatus, said: &str) -> Option<TaskStatus> {

@@ -15,7 +15,7 @@ use super::observed::{ListedTask, ObservedTask};
 use super::start::{bounded, say};
 use super::time::{add, again, to_second};
 use super::world::{CredentialKey, ObjectKey, TaskFacts, World, counts};
-use super::{Action, Planned, Settings, Subject, notify, pulls, report, retry, said, search, start};
+use super::{Action, Planned, Settings, Subject, intervention, notify, pulls, report, retry, search, start};
 
 /// A task that lists do not show (it may be archived) is read by its id this often.
 const UNLISTED: SignedDuration = SignedDuration::from_mins(5);
@@ -39,9 +39,9 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
             ..Planned::default()
         };
     }
-    let said = said::plan(world, key, task, status, now);
-    if !said.actions.is_empty() {
-        return said;
+    let decided = intervention::plan(world, key, task, status, now);
+    if !decided.actions.is_empty() {
+        return decided;
     }
     let mut planned = match status.phase {
         Phase::Pending | Phase::Held => plan_said(world, task, Planned::default(), now),
@@ -58,7 +58,7 @@ pub fn plan(world: &World, key: &ObjectKey, settings: &Settings, now: Timestamp)
             planned.wake_at(until);
         }
     }
-    if let Some(time) = said.wake {
+    if let Some(time) = decided.wake {
         planned.wake_at(time);
     }
     planned

@@ -196,6 +196,17 @@ fn automations_at_a_glance() {
     let lately = ["9", "6", "2", "6", "4", "1", "1h5m", "110.7", "27.7"];
     assert_eq!(rows[1][10..][..9], lately, "{wide}");
     assert_eq!(rows[2][10..][..9], ["-"; 9], "{wide}");
+    let suspended = OBJECTS.replacen(
+        "  prompt: {goal: Update.}\n",
+        "  prompt: {goal: Update.}\n  suspend: true\n",
+        1,
+    );
+    let (_, out, _) = run(&["status", "-f", "-", "--now", NOW], &suspended);
+    let next: Vec<_> = lines(&out)
+        .into_iter()
+        .map(|line| line.contains(" suspended "))
+        .collect();
+    assert_eq!(next, [false, true, false], "{out}");
     let (code, one, _) = ask(&["status", "aauto/docs"]);
     assert_eq!(
         (code, lines(&one)[1..].len(), one.contains("docs")),
@@ -228,6 +239,28 @@ fn an_automations_tasks_newest_first() {
         ]
     );
     assert_eq!(ask(&["history", "aauto/deps"]).1, out);
+}
+
+#[test]
+fn how_long_a_pull_request_took() {
+    let ended = |rest: &str| OBJECTS.replacen("state: open,\n", &format!("state: closed, {rest}\n"), 1);
+    let closed_at = "closedAt: \"2026-03-30T05:40:00Z\",";
+    let table = [
+        ("it is open", OBJECTS.to_owned(), Some(3_900), None),
+        (
+            "it is merged",
+            ended(&format!("merged: true, {closed_at}")),
+            Some(3_900),
+            Some(5_400),
+        ),
+        ("it is closed", ended(closed_at), Some(3_900), None),
+    ];
+    for (what, objects, review, merge) in table {
+        let (_, out, error) = run(&["history", "deps", "-o", "json", "-f", "-", "--now", NOW], &objects);
+        let past: serde_json::Value = serde_json::from_str(&out).expect(&error);
+        let took = ["secondsToReview", "secondsToMerge"].map(|field| past[2][field].as_i64());
+        assert_eq!(took, [review, merge], "{what}");
+    }
 }
 
 #[test]

@@ -198,6 +198,15 @@ fn that_a_text_was_edited_is_told_as_its_status_tells_it() {
 }
 
 #[test]
+fn what_github_refused_to_have_said_is_told() {
+    let status = "phase: Running, reason: InProgress, message: m, task: {id: g-1, shortId: g, state: in_progress}, report: \
+                  {refused: 403 no, labelRefused: 422 no label}";
+    let said = why(&world("", "", &[task("deps-x", "", status)]), "task/deps-x");
+    let told = "not told where it came from: no comment: 403 no; no label: 422 no label";
+    assert!(said.contains(told), "{said}");
+}
+
+#[test]
 fn what_a_stranger_did_is_told_with_who_did_it_and_why_it_starts_nothing() {
     let said = |count: u32| {
         let refused = format!(

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use harness::control_plane::stdout_of;
+use kube::ResourceExt;
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -190,6 +191,11 @@ async fn people_ask_approve_and_stop_in_their_own_names() {
     let quick = ["run", "quick", "--input", "package=serde"];
     let (code, _, told) = developer.run(&[&quick[..], &["--wait"]].concat()).await;
     assert!(code == 0 && told.contains("Succeeded Completed"), "{code} {told}");
+    let other = team.tasks("quick").await.remove(0);
+    let id = other.status.clone().unwrap().task.unwrap().id;
+    let owner = format!("{}/{}", team.namespace, other.name_any());
+    let refused = format!("task {task} can't have {id}: it is that of {owner}, and would be counted twice");
+    assert_eq!(approver.refused(&["adopt", &task, &id]).await, (1, refused));
     let (_, said, _) = developer.run(&["suspend", "quick", "--reason", "incident 42"]).await;
     assert_eq!(said, "automation quick is suspended; what runs goes on\n");
     let task = developer.ask(&quick).await;

@@ -220,6 +220,24 @@ async fn where_the_issue_is_gone_nothing_is_tried_again() {
     }
 }
 
+/// Whoever deletes it wants to hear no more: that is no refusal of GitHub's, and no reason for another.
+#[tokio::test(start_paused = true)]
+async fn a_comment_that_somebody_deleted_is_not_written_again() {
+    for status in [404, 410] {
+        let (mut stage, number) = asked().await;
+        refuse(&stage, &[Operation::UpdateComment], status);
+        let process = stage.process(Network::new(None));
+        stage.until(Duration::from_secs(10 * MINUTE)).await;
+        let task = stage.tasks()[0].status.clone().unwrap();
+        let report = task.report.unwrap();
+        assert_eq!((task.phase, report.refused), (Phase::Succeeded, None), "{status}");
+        assert_eq!(report.said_of, Some(Phase::Succeeded), "{status}");
+        assert_eq!(seen(&stage, number).0.len(), 1, "{status}");
+        assert_eq!(sent(&stage, &process, 30).await, Vec::<Sent>::new());
+        process.terminate().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refused_label_leaves_the_comment_told_to_the_end() {
     let (mut stage, number) = asked().await;

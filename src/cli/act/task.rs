@@ -15,7 +15,7 @@ use crate::cli::output::refuse;
 use crate::domain::task_id::TaskId;
 use crate::plan::request::approver;
 use crate::plan::world::{counts, phase};
-use crate::plan::{ObjectKey, said};
+use crate::plan::{ObjectKey, intervention};
 
 use super::{Desk, Error, line, perform};
 
@@ -134,13 +134,13 @@ pub fn adopt(args: &Adopt) -> ExitCode {
     let decision = (InterventionKind::Adopt, args.id.as_str());
     decide(&args.connection, &args.name, decision, |task| {
         let state = phase(task);
-        if let Some(other) = said::owner(&view.world, &ObjectKey::of(task), &args.id) {
+        if let Some(other) = intervention::owner(&view.world, &ObjectKey::of(task), &args.id) {
             return Err(format!(
                 "can't have {}: it is that of {other}, and would be counted twice",
                 args.id
             ));
         }
-        if state == Phase::Unknown || task.status.as_ref().is_some_and(said::is_named) {
+        if state == Phase::Unknown || task.status.as_ref().is_some_and(intervention::is_named) {
             return Ok(format!("takes {} for its own, once GitHub has shown it", args.id));
         }
         Err(format!(

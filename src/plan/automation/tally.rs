@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{View, credits, pull_of, seconds_to_review};
+use super::{View, credits, pull_of};
 use crate::api::AgentTask;
 use crate::api::automation::{Collected, Summary, Tally};
 use crate::api::task::Phase;
 use crate::plan::budget::{self, DAY, HOUR, floor};
+use crate::plan::pulls::seconds_to_review;
 use crate::plan::world::phase;
 
 /// A month and a day, wherever it begins.

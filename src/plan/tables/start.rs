@@ -2,8 +2,8 @@
 
 use crate::api::automation::StartPolicy;
 use crate::api::task::{Attempt, AttemptOutcome, GitHubTask};
+use crate::plan::intervention::{not_there, taken};
 use crate::plan::observed::{Refused, Search};
-use crate::plan::said::{not_there, taken};
 use crate::plan::{search, start, task};
 
 use super::*;

@@ -1,4 +1,5 @@
-//! What people say of a task that was sent to GitHub, by annotations: which task there is its own, or that it is given up.
+//! What people decide about a task that was sent to GitHub, by annotations: which task there is its own, or that it is
+//! given up.
 //!
 //! An id that can't be the task's own (it is none, or another's) counts for nothing, which is told for as long as it stands
 //! there. A person's word is less than a marker or an answer of GitHub's: what these show is not passed over for its sake.
@@ -33,18 +34,18 @@ pub fn plan(world: &World, key: &ObjectKey, task: &AgentTask, status: &TaskStatu
     if matches!(status.phase, Phase::Pending | Phase::Held | Phase::Starting) {
         return planned;
     }
-    let said = Said::of(world, key, task, status);
-    if let Some(next) = said.next(now) {
+    let written = Written::of(world, key, task, status);
+    if let Some(next) = written.next(now) {
         planned.actions.push(Action::WriteTaskStatus(Box::new(next)));
     }
-    if matches!(said.id, Some(Err(_))) {
+    if matches!(written.id, Some(Err(_))) {
         planned.wake_at(add(now, ASKED_EVERY));
     }
     planned
 }
 
 /// What stands there, and of which task.
-struct Said<'a> {
+struct Written<'a> {
     task: &'a AgentTask,
     status: &'a TaskStatus,
     /// Why the task was given up.
@@ -53,7 +54,7 @@ struct Said<'a> {
     id: Option<Result<TaskId, String>>,
 }
 
-impl<'a> Said<'a> {
+impl<'a> Written<'a> {
     fn of(world: &World, key: &ObjectKey, task: &'a AgentTask, status: &'a TaskStatus) -> Self {
         // What a text means is looked up among all tasks, so not where that changes nothing any more.
         let is_open = status.phase == Phase::Unknown || is_by_word(status) || status.adopt_refused.is_some();
