@@ -136,6 +136,15 @@ pub struct PolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10))]
     pub max_retries: Option<i32>,
+    /// The longest that a task may wait for its start from when it came due, in seconds: it is `Expired` then. It holds for all
+    /// triggers, and also where an automation sets no deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 2_592_000))]
+    pub max_starting_deadline_seconds: Option<i32>,
+    /// The longest that a task's agent may wait for a person, in seconds; it also holds where an automation sets no deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 2_592_000))]
+    pub max_waiting_deadline_seconds: Option<i32>,
     /// The longest deadline for a task's work, in seconds; it also holds where an automation sets none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60, max = 2_592_000))]

@@ -1,6 +1,7 @@
 //! `agent-automation status --credentials`: whose tokens are in use, how long they last, and for what.
 
 pub mod rates;
+pub mod refused;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ pub struct Line {
     pub expires_at: Option<Timestamp>,
     /// What keeps it from being used, as an automation's condition says.
     pub refusal: Option<Refusal>,
+    /// What GitHub refused last to do with it, whether or not it can be used.
+    pub last_refusal: Option<refused::LastRefusal>,
     /// The automations that use it.
     pub automations: Vec<String>,
     /// Tasks that wait for it.
@@ -46,6 +49,8 @@ pub struct Line {
     pub rate_limit: Option<rates::Left>,
     #[serde(skip)]
     expires_in: String,
+    #[serde(skip)]
+    refused_last: Option<String>,
 }
 
 /// Why a credential can't be used.
@@ -69,6 +74,7 @@ impl Row for Line {
         "LEFT",
         "AUTOMATIONS",
         "MESSAGE",
+        "REFUSED LAST",
     ];
     const NARROW: usize = 9;
 
@@ -85,6 +91,7 @@ impl Row for Line {
             dash(self.rate_limit.as_ref().map(ToString::to_string)),
             some_of(&self.automations),
             dash(refusal.map(|refusal| refusal.message.clone())),
+            dash(self.refused_last.clone()),
         ]
     }
 
@@ -114,6 +121,7 @@ fn line(view: &View, key: &CredentialKey, automations: &[&AgentAutomation]) -> L
     });
     let identity = told.find(|told| told.secret == key.secret.name);
     let expires_at = identity.and_then(|identity| identity.expires_at);
+    let last_refusal = refused::LastRefusal::of(view, key);
     let tasks = view.world.tasks().map(|(_, task)| task);
     let waiting =
         tasks.filter(|task| phase(task).is_waiting() && CredentialKey::named_by(task).any(|named| named == *key));
@@ -125,6 +133,8 @@ fn line(view: &View, key: &CredentialKey, automations: &[&AgentAutomation]) -> L
         login: identity.and_then(|identity| identity.login.clone()),
         expires_at,
         refusal: automations.iter().find_map(|automation| refusal(automation, key)),
+        refused_last: last_refusal.as_ref().map(|refusal| refusal.words(view.now)),
+        last_refusal,
         automations: automations.iter().map(|automation| automation.name_any()).collect(),
         waiting: waiting.count(),
         rate_limit: None,

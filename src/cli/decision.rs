@@ -8,6 +8,7 @@ use crate::api::task::{Bound, Phase, TaskStatus};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::plan::automation::standing as planned_standing;
 use crate::plan::conditions::Standing;
+use crate::plan::deadline::Deadline;
 use crate::plan::policy::refused;
 use crate::plan::room::{bound_to, never};
 use crate::plan::spec::parse;
@@ -242,8 +243,8 @@ fn rule_of_task(view: &View, task: &AgentTask, reason: Reason) -> Option<Bound> 
         Reason::DeadlineExceeded => {
             format!("triggers[{}].schedule.startingDeadlineSeconds", task.spec.trigger.name)
         }
-        Reason::ActiveDeadline => return active_deadline(view, task),
-        Reason::WaitingDeadline => "waitingDeadlineSeconds".to_owned(),
+        Reason::ActiveDeadline => return deadline(view, task, Deadline::Active),
+        Reason::WaitingDeadline => return deadline(view, task, Deadline::Waiting),
         Reason::NotFoundAtGitHub => "startPolicy".to_owned(),
         Reason::BranchGone => "branches.base".to_owned(),
         Reason::RepositoryNotFound | Reason::RepositoryMoved => "repository".to_owned(),
@@ -253,20 +254,17 @@ fn rule_of_task(view: &View, task: &AgentTask, reason: Reason) -> Option<Bound> 
     Some(of_its_automation(task, &field))
 }
 
-/// The shorter of what the automation and its policies say.
-fn active_deadline(view: &View, task: &AgentTask) -> Option<Bound> {
-    let wanted = task.spec.active_deadline_seconds?;
-    let namespace = task.namespace().unwrap_or_default();
+/// The automation's own deadline, or else that of the policy which the task was held to.
+fn deadline(view: &View, task: &AgentTask, deadline: Deadline) -> Option<Bound> {
+    let kept = deadline.of(task)?;
     let automation = view.world.automation_of(task);
-    let own = automation.and_then(|automation| automation.spec.active_deadline_seconds);
-    let policy = view
-        .world
-        .holding(&namespace)
-        .find(|policy| policy.spec().max_active_deadline_seconds == Some(wanted));
-    let policy = policy.filter(|_| own != Some(wanted));
-    Some(policy.map_or_else(
-        || of_its_automation(task, "activeDeadlineSeconds"),
-        |policy| policy.bound("maxActiveDeadlineSeconds"),
+    let is_own = automation.and_then(|automation| deadline.own(&automation.spec)) == Some(kept);
+    let namespace = task.namespace().unwrap_or_default();
+    let mut policies = view.world.holding(&namespace);
+    let policy = policies.find(|policy| deadline.ceiling(policy.spec()) == Some(kept));
+    Some(policy.filter(|_| !is_own).map_or_else(
+        || of_its_automation(task, deadline.field()),
+        |policy| policy.bound(deadline.rule()),
     ))
 }
 

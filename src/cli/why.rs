@@ -28,7 +28,6 @@ use crate::plan::{ObjectKey, Why, guardrails, notify, pulls};
 use super::cluster::{self, View};
 use super::decision::{self, Decision, is_asked_again};
 use super::table::{print_words, relative};
-use remedy::remedy;
 use story::ASKED_AGAIN;
 
 /// The most characters of a user's name.
@@ -219,12 +218,7 @@ fn of_automation(view: &View, automation: &AgentAutomation) -> Answer {
         name: automation.name_any(),
         state: state.to_owned(),
         happened: of_its_tasks(view, automation, &waiting, reason),
-        remedy: match reason {
-            Reason::Ready if waiting.iter().any(|(_, decision)| decision.why.reason != Reason::Ready) => {
-                "nothing has to change for the automation; kubectl aauto why TASK says what would for a task".to_owned()
-            }
-            reason => remedy(reason).to_owned(),
-        },
+        remedy: remedy_of(automation, &waiting, reason),
         reason,
         message,
         bound_by: decision::rule_of(view, automation, reason),
@@ -235,6 +229,22 @@ fn of_automation(view: &View, automation: &AgentAutomation) -> Answer {
             .unwrap_or_default(),
         next,
         then,
+    }
+}
+
+/// What would change how it stands, or where nothing has to, how the first task stands that something holds.
+fn remedy_of(automation: &AgentAutomation, waiting: &[(&AgentTask, Decision)], reason: Reason) -> String {
+    let held = waiting
+        .iter()
+        .find(|(_, decision)| decision.why.reason != Reason::Ready);
+    match held.filter(|_| reason == Reason::Ready) {
+        Some((task, _)) => {
+            let (name, namespace) = (task.name_any(), task.namespace().unwrap_or_default());
+            format!(
+                "nothing has to change for the automation; kubectl aauto why {name} -n {namespace} says what would for a task"
+            )
+        }
+        None => remedy::of_automation(automation, reason),
     }
 }
 
@@ -255,7 +265,7 @@ fn outlook_of(
     let fires = outlook(&view.world, automation, view.now).1;
     let fires = fires.map(|at| (at, "its next trigger fires".to_owned()));
     let of_tasks = waiting.iter().filter_map(|(task, decision)| {
-        let then = story::then(task, decision);
+        let then = story::then(&view.world, task, decision);
         Some((decision.next?, format!("for {}: {then}", task.name_any())))
     });
     let soonest = fires.into_iter().chain(of_tasks).min_by_key(|(at, _)| *at);
@@ -424,7 +434,7 @@ fn of_task(view: &View, task: &AgentTask) -> Answer {
     let status = task.status.clone().unwrap_or_default();
     let differs = status.reason.is_some_and(|reason| reason != decision.why.reason);
     let told = status.reason.zip(status.message.as_ref()).filter(|_| differs);
-    let then = story::then(task, &decision).to_owned();
+    let then = story::then(&view.world, task, &decision).to_owned();
     let taken_by = taken_by(view, task, &decision);
     let Decision { why, bound, next } = decision;
     Answer {

@@ -78,6 +78,8 @@ pub struct Admitted {
     pub allowed_by: Vec<PolicyRef>,
     /// Its own deadline for the work, or that of the policies as they are now, whichever is shorter.
     pub active_deadline_seconds: Option<i32>,
+    /// The same for how long its agent may wait for a person.
+    pub waiting_deadline_seconds: Option<i32>,
     /// What is held of budgets for it.
     pub reserved_nano_credits: i64,
     /// The pull request's branch that it goes on with.

@@ -23,6 +23,7 @@ use super::action::Admitted;
 use super::credential::choice::{self, Choice};
 use super::credential::{identity, limited_until};
 use super::crowd::Crowd;
+use super::deadline::{Deadline, STARTING_RULE, start_before};
 use super::order::in_order;
 use super::policy::{Policy, Request, Ruling, open_windows, rule, skipping_window};
 use super::request::{Approved, Asked};
@@ -132,13 +133,13 @@ impl<'a> Pass<'a> {
             Verdict::Line(shared, _) => Some(shared.clone()),
             _ => None,
         };
-        let (planned, question) = to_plan(task, verdict, self.now);
+        let (planned, question) = to_plan(self.world, task, verdict, self.now);
         Looked {
             subject: Subject::Task(key.clone()),
             planned,
             question,
             shared,
-            deadline: deadline(task, self.now),
+            deadline: deadline(self.world, task, self.now),
         }
     }
 
@@ -215,14 +216,15 @@ impl<'a> Pass<'a> {
     }
 
     fn start(&self, task: &AgentTask, key: CredentialKey) -> Verdict {
-        let policies = || {
-            self.world
-                .holding(task.metadata.namespace.as_deref().unwrap_or_default())
-        };
-        let ceilings = policies().filter_map(|policy| policy.spec().max_active_deadline_seconds);
+        let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
         Verdict::Start(Box::new(Admitted {
-            allowed_by: policies().map(Policy::reference).collect(),
-            active_deadline_seconds: ceilings.chain(task.spec.active_deadline_seconds).min(),
+            allowed_by: self.world.holding(namespace).map(Policy::reference).collect(),
+            active_deadline_seconds: Deadline::Active.within(self.world, namespace, task.spec.active_deadline_seconds),
+            waiting_deadline_seconds: Deadline::Waiting.within(
+                self.world,
+                namespace,
+                task.spec.waiting_deadline_seconds,
+            ),
             reserved_nano_credits: self.room.estimate(task),
             head_branch: origin::head(task, self.origin_of(task)).map(str::to_owned),
             credential: identity(&key, self.world.credentials.get(&key)).cloned(),
@@ -265,11 +267,16 @@ impl<'a> Pass<'a> {
                 "its scheduled time was dealt with before this object appeared",
             ));
         }
-        let deadline = task.spec.start_before.filter(|deadline| *deadline <= self.now)?;
+        let (deadline, policy) = start_before(self.world, task).filter(|(until, _)| *until <= self.now)?;
         let was = task.status.as_ref().and_then(|status| status.message.clone());
         let because = was.map_or_else(String::new, |was| format!("; it waited because {was}"));
-        let message = format!("it could not start before {}{because}", to_second(deadline));
-        Some(end(Phase::Expired, Reason::DeadlineExceeded, message))
+        let bound = policy.map(|policy| policy.bound(STARTING_RULE));
+        let by = policy.map_or_else(String::new, |policy| {
+            format!(", as AgentPolicy {} requires", policy.name())
+        });
+        let message = format!("it could not start before {}{by}{because}", to_second(deadline));
+        let binding = Binding::new(Reason::DeadlineExceeded, message, bound);
+        Some(Verdict::End(Phase::Expired, binding))
     }
 
     /// It is in the place of another task, which has to have given way.

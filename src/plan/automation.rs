@@ -29,6 +29,7 @@ use crate::domain::prompt::PromptError;
 
 use super::conditions::{Standing, conditions};
 use super::crowd::newest_wins;
+use super::deadline::Deadline;
 use super::policy::{Policy, prompt_sections};
 use super::schedule::{Due, due};
 use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
@@ -441,8 +442,8 @@ impl<'a> View<'a> {
             priority: Some(occasion.priority.unwrap_or(spec.priority)),
             deduplicate: None,
             retry: self.retry_terms(),
-            active_deadline_seconds: self.active_deadline(),
-            waiting_deadline_seconds: spec.waiting_deadline_seconds,
+            active_deadline_seconds: self.deadline(Deadline::Active),
+            waiting_deadline_seconds: self.deadline(Deadline::Waiting),
             stale_pull_request: spec.stale_pull_request.clone(),
             prompt_sections: prompt_sections(self.automation),
             follows: None,
@@ -472,12 +473,9 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The automation's deadline or that of its policies, whichever is shorter.
-    fn active_deadline(&self) -> Option<i32> {
-        let allowed = self
-            .policies()
-            .filter_map(|policy| policy.spec().max_active_deadline_seconds);
-        allowed.chain(self.automation.spec.active_deadline_seconds).min()
+    fn deadline(&self, deadline: Deadline) -> Option<i32> {
+        let namespace = self.automation.namespace().unwrap_or_default();
+        deadline.within(self.world, &namespace, deadline.own(&self.automation.spec))
     }
 
     fn policies(&self) -> impl Iterator<Item = &'a Policy> + use<'a> {

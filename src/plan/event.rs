@@ -44,6 +44,8 @@ const OWN_MARK: &str = "agentautomation.dev/";
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     Create(Box<AgentTask>),
+    /// Nothing, for nothing but who did it, and this is why.
+    Refuse(String),
     /// Nothing, and this is why.
     Ignore(String),
 }
@@ -125,7 +127,13 @@ pub fn of_automation(
             create(world, automation, parsed, trigger, event, now)
         });
         made.map_or_else(
-            |why| Decision::Ignore(format!("trigger {}: {why}", trigger.name)),
+            |why| {
+                let why = format!("trigger {}: {why}", trigger.name);
+                match refused_by(world, automation, trigger, event, source, now) {
+                    Some(_) => Decision::Refuse(why),
+                    None => Decision::Ignore(why),
+                }
+            },
             |task| Decision::Create(Box::new(task)),
         )
     });
@@ -328,20 +336,12 @@ pub fn is_skipped(world: &World, automation: &AgentAutomation, event: &Event, no
     automation.spec.suspend && polled(automation).any(fires) || is_too_old(world, automation, event, now)
 }
 
-/// What is told of an event that would have fired, had somebody else done it. A trigger's `when` is not asked: it costs too
-/// much for what anybody can do.
+/// What is told of an event that would have fired, had somebody else done it.
 #[must_use]
 pub fn refused(world: &World, automation: &AgentAutomation, event: &Event, now: Timestamp) -> Option<RefusedEvent> {
-    let triggers = automation.spec.triggers.iter();
-    let mut polled = triggers.filter(|trigger| unheard(trigger, Source::Poll).is_none());
-    let message = polled.find_map(|trigger| {
-        let filter = filter(trigger)?;
-        let why = unauthorized(filter, event)?;
-        let is_wanted = unwanted(automation, trigger, event).is_none()
-            && set_here(world, automation, filter, event).is_none()
-            && untimely(automation, filter, event, Source::Poll, now).is_none()
-            && unfiltered(filter, event).is_none();
-        is_wanted.then(|| format!("trigger {}: {why}", trigger.name))
+    let message = automation.spec.triggers.iter().find_map(|trigger| {
+        let why = refused_by(world, automation, trigger, event, Source::Poll, now)?;
+        Some(format!("trigger {}: {why}", trigger.name))
     })?;
     let line = |text: &str| clean_line(text, LINE_MAX).text;
     Some(RefusedEvent {
@@ -398,6 +398,26 @@ fn unheard(trigger: &Trigger, source: Source) -> Option<String> {
         Source::Webhook => "its source is Poll".to_owned(),
         Source::Poll | Source::Both => "its source is Webhook".to_owned(),
     })
+}
+
+/// Why an event is nothing to a trigger for which it would have fired, had somebody else done it. Its `when` is not asked: it
+/// costs too much for what anybody can do.
+fn refused_by(
+    world: &World,
+    automation: &AgentAutomation,
+    trigger: &Trigger,
+    event: &Event,
+    source: Source,
+    now: Timestamp,
+) -> Option<String> {
+    let filter = filter(trigger)?;
+    let why = unauthorized(filter, event)?;
+    let is_wanted = unheard(trigger, source).is_none()
+        && unwanted(automation, trigger, event).is_none()
+        && set_here(world, automation, filter, event).is_none()
+        && untimely(automation, filter, event, source, now).is_none()
+        && unfiltered(filter, event).is_none();
+    is_wanted.then_some(why)
 }
 
 /// Why an event is nothing to a trigger.

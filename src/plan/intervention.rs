@@ -21,7 +21,7 @@ use super::request::sign;
 use super::search;
 use super::start::{adopt, bounded, say, settle};
 use super::time::add;
-use super::world::{ObjectKey, World, counts};
+use super::world::{ObjectKey, World, counts, phase};
 use super::{Action, Planned};
 
 /// How often it is asked whether an id is still another's: nobody tells this task of that one.
@@ -165,16 +165,26 @@ pub fn taken(world: &World, key: &ObjectKey) -> BTreeSet<String> {
         .collect()
 }
 
-/// Whose task at GitHub it is by now. What was given up is nobody's.
+/// Whose task at GitHub it is by now, or is about to be: of several that are told of one at once, the oldest's. What was given
+/// up is nobody's.
 #[must_use]
 pub fn owner<'a>(world: &'a World, key: &ObjectKey, id: &TaskId) -> Option<&'a ObjectKey> {
     let owns = |status: &TaskStatus| {
         let is_kept = status.reason != Some(Reason::Abandoned);
         is_kept && status.task.as_ref().is_some_and(|task| task.id == id.as_str())
     };
+    let age = |task: &AgentTask| (task.creation_timestamp(), task.uid());
+    let own = world.task(key).map(age);
+    let is_first = |task: &AgentTask| Some(age(task)) < own && is_told_of(task, id);
     let mut others = world.tasks().filter(|(other, _)| *other != key);
-    let owner = others.find(|(_, task)| task.status.as_ref().is_some_and(owns));
+    let owner = others.find(|(_, task)| task.status.as_ref().is_some_and(owns) || is_first(task));
     owner.map(|(other, _)| other)
+}
+
+/// Whether a person named the task at GitHub and nothing has come of it yet.
+fn is_told_of(task: &AgentTask, id: &TaskId) -> bool {
+    let text = task.annotations().get(ADOPT_ANNOTATION);
+    phase(task) == Phase::Unknown && text.and_then(|text| text.parse().ok()).as_ref() == Some(id)
 }
 
 /// GitHub has no task of the id that a person gave; `None` when that is no news.

@@ -5,7 +5,7 @@
 //! One file a concern: [`schedule`] says which times are due, [`automation`] turns them into tasks, lets go and sums up,
 //! the [`queue`] says which waiting tasks are looked at, and [`admission`] which of them start: in [`order`], by what a
 //! [`policy`] and its [`freeze`] windows allow, what [`room`] caps and the [`budget`] leave, which of two [`duplicates`]
-//! gives way ([`prospects`] says which may still start), whether [`guardrails`] are met, and what has become of where the work came from ([`origin`]).
+//! gives way ([`prospects`] says which may still start, and [`deadline`] until when), whether [`guardrails`] are met, and what has become of where the work came from ([`origin`]).
 //! [`start`] says what the outcome of a start means, [`search`] what it means when a lost one is looked for, [`task`] what
 //! an observation means, [`retry`] what follows a failure, [`pulls`] what becomes of a pull request, [`report`] what is said where
 //! the work came from, [`notify`] who is told of its end, [`event`] and [`sweep`] what happens at
@@ -20,6 +20,7 @@ pub mod budget;
 pub mod conditions;
 pub mod credential;
 pub mod crowd;
+pub mod deadline;
 mod decided;
 pub mod duplicates;
 pub mod event;

@@ -459,6 +459,28 @@ fn any(patterns: &[Pattern], text: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(text))
 }
 
+/// The label of which a selector asks for more than can be true at once, so that it selects nothing.
+#[must_use]
+pub fn contradictory_key(selector: &NamespaceSelector) -> Option<&String> {
+    let conditions = selector.match_expressions.iter().map(|requirement| &requirement.key);
+    selector.match_labels.keys().chain(conditions).find(|key| {
+        let mut of_key = selector.clone();
+        of_key.match_labels.retain(|other, _| other == *key);
+        of_key.match_expressions.retain(|requirement| requirement.key == **key);
+        let listed = of_key
+            .match_expressions
+            .iter()
+            .flat_map(|requirement| &requirement.values);
+        let named = of_key.match_labels.values().chain(listed).cloned();
+        let one_that_is_not_named = String::from("*");
+        let mut values = named.chain([one_that_is_not_named]).map(Some).chain([None]);
+        !values.any(|value| {
+            let labels = value.map(|value| ((*key).clone(), value));
+            selects(&of_key, &labels.into_iter().collect())
+        })
+    })
+}
+
 fn selects(selector: &NamespaceSelector, labels: &Labels) -> bool {
     let equal = selector
         .match_labels

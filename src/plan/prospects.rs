@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::api::policy::TriggerKind;
 use crate::api::{AgentAutomation, AgentTask};
 
+use super::deadline::start_before;
 use super::policy::{Request, Ruling, rule, skipping_window};
 use super::request::{self, Approved};
 use super::world::World;
@@ -17,7 +18,7 @@ pub fn is_lost(world: &World, task: &AgentTask, now: Timestamp) -> bool {
     let came_late = cause.kind == TriggerKind::Schedule && world.came_late(task);
     let is_skipped = || skipping_window(world, namespace, cause.scheduled_time).is_some();
     let is_denied = || matches!(rule(world, &Request::of_task(task)), Ruling::Denied(_));
-    is_late(task, now)
+    is_late(world, task, now)
         || task.metadata.deletion_timestamp.is_some()
         || request::cancelled(task).is_some()
         || came_late
@@ -40,6 +41,6 @@ pub fn is_approved(world: &World, automation: &AgentAutomation, task: &AgentTask
     !matches!(request::approved(world, automation, task, now), Approved::No(..))
 }
 
-fn is_late(task: &AgentTask, now: Timestamp) -> bool {
-    task.spec.start_before.is_some_and(|deadline| deadline <= now)
+fn is_late(world: &World, task: &AgentTask, now: Timestamp) -> bool {
+    start_before(world, task).is_some_and(|(deadline, _)| deadline <= now)
 }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use crate::api::AgentTask;
 
 use super::admission::{Looked, Pass};
+use super::deadline::start_before;
 use super::order::{Place, line};
 use super::policy::Policy;
 use super::room::Shared;
@@ -167,7 +168,7 @@ impl Queue {
             let (place, _) = members.first()?;
             let mut planned = Planned::default();
             planned.wake_at(until);
-            if let Some(deadline) = world.task(&place.task)?.spec.start_before {
+            if let Some((deadline, _)) = start_before(world, world.task(&place.task)?) {
                 planned.wake_at(deadline);
             }
             Some((Subject::Task(place.task.clone()), planned))

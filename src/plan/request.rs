@@ -254,9 +254,10 @@ fn wanted(task: &AgentTask, required: &RequireApproval, bound: &Bound) -> String
     let wanted: Vec<_> = required.users.iter().cloned().chain(groups).collect();
     let Bound { kind, name, rule, .. } = bound;
     format!(
-        "it needs the approval of {} ({rule} of {kind} {name}): kubectl aauto approve {}",
+        "it needs the approval of {} ({rule} of {kind} {name}): kubectl aauto approve {} -n {}",
         wanted.join(" or "),
-        task.name_any()
+        task.name_any(),
+        task.namespace().unwrap_or_default()
     )
 }
 

@@ -12,6 +12,7 @@ use crate::api::task::{Follows, FollowsBecause, Phase};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::counted::counted;
 
+use super::deadline::could_start;
 use super::time::add;
 use super::world::{World, counts, phase};
 use super::{Action, automation, naming, request};
@@ -136,7 +137,7 @@ fn retry_of(world: &World, task: &AgentTask) -> Option<AgentTask> {
     let number = task.spec.follows.as_ref().map_or(0, |follows| follows.retries) + 1;
     let after = add(ended_at, backoff(task, terms.backoff.duration(), number));
     let mut spec = task.spec.clone();
-    let could_start = spec.start_after.unwrap_or(spec.trigger.scheduled_time);
+    let could_start = could_start(task);
     let allowed = spec.start_before.map(|before| before.duration_since(could_start));
     spec.start_after = Some(after);
     spec.start_before = allowed.map(|allowed| add(after, allowed));

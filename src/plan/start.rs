@@ -52,6 +52,7 @@ pub fn write_ahead(
     status.allowed_by.clone_from(&admitted.allowed_by);
     status.credential.clone_from(&admitted.credential);
     status.active_deadline_seconds = admitted.active_deadline_seconds;
+    status.waiting_deadline_seconds = admitted.waiting_deadline_seconds;
     status.reserved_nano_credits = Some(admitted.reserved_nano_credits).filter(|nano| *nano > 0);
     say(
         &mut status,

@@ -420,6 +420,6 @@ fn missing(world: &World, decision: Decision) -> Option<AgentTask> {
             let is_gone = gone.any(|gone| Some(&gone.name) == task.metadata.name.as_ref());
             (!is_gone && !naming::is_made(world, &task)).then_some(*task)
         }
-        Decision::Ignore(_) => None,
+        Decision::Refuse(_) | Decision::Ignore(_) => None,
     }
 }

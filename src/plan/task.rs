@@ -11,6 +11,7 @@ use crate::api::{AgentTask, Reason};
 use crate::domain::task_state::TaskState;
 
 use super::credential::{Usability, limited_until, usability};
+use super::deadline::Deadline;
 use super::observed::{ListedTask, ObservedTask};
 use super::start::{bounded, say};
 use super::time::{add, again, to_second};
@@ -121,18 +122,14 @@ fn deadline(task: &AgentTask, status: &TaskStatus) -> Option<(Timestamp, TaskSta
         .as_ref()
         .and_then(|task| task.url.clone())
         .unwrap_or_default();
-    let active = after(
-        status.started_at,
-        status.active_deadline_seconds.or(task.spec.active_deadline_seconds),
-    )
-    .map(|due| {
+    let active = after(status.started_at, Deadline::Active.of(task)).map(|due| {
         let message = format!(
             "it did not end before {} and may go on at GitHub, where it counts until it ends: {page}",
             to_second(due)
         );
         (due, Reason::ActiveDeadline, message)
     });
-    let waiting = after(status.waiting_since, task.spec.waiting_deadline_seconds).map(|due| {
+    let waiting = after(status.waiting_since, Deadline::Waiting.of(task)).map(|due| {
         let message = format!(
             "nobody answered the agent before {}; it may go on at GitHub: {page}",
             to_second(due)

@@ -24,8 +24,8 @@ use crate::plan::{ObjectKey, World, naming};
 use super::freshness::Freshness;
 use super::{Delivery, Handler, Outcome};
 
-/// The most reasons that an answer gives.
-const TOLD: usize = 20;
+/// The most automations that are named with one reason.
+const NAMED: usize = 3;
 /// The most writes at once for one event.
 const WRITES: usize = 16;
 
@@ -40,6 +40,14 @@ enum Unwritten {
     Gone,
     #[error("task {0} has its name and was made for something else: delete that one")]
     Taken(ObjectKey),
+}
+
+/// What keeps an event from firing, what somebody may want to know first before the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Concern {
+    /// Nothing but who did it.
+    Sender,
+    Other,
 }
 
 /// The cluster, as far as events are concerned.
@@ -128,12 +136,17 @@ impl Handler for Cluster {
             Ok(None) => return Outcome::Nothing("events of this kind cause nothing".to_owned()),
             Err(error) => return Outcome::Malformed(error.to_string()),
         };
-        let (mut tasks, mut reasons) = (Vec::new(), Vec::new());
+        let (mut tasks, mut reasons) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
         for (automation, decision) in self.decide(&delivery.source.namespace, &event) {
-            match decision {
-                Decision::Create(task) => tasks.push(*task),
-                Decision::Ignore(reason) => reasons.push(format!("{}: {reason}", automation.name)),
-            }
+            let reason = match decision {
+                Decision::Create(task) => {
+                    tasks.push(*task);
+                    continue;
+                }
+                Decision::Refuse(why) => (Concern::Sender, why),
+                Decision::Ignore(why) => (Concern::Other, why),
+            };
+            reasons.entry(reason).or_default().push(automation.name);
         }
         if tasks.is_empty() {
             return Outcome::Nothing(why_nothing(&reasons));
@@ -192,15 +205,17 @@ impl Unwritten {
     }
 }
 
-fn why_nothing(reasons: &[String]) -> String {
-    match reasons {
-        [] => "no automation in this namespace has a trigger for it".to_owned(),
-        reasons => {
-            let told = reasons.iter().take(TOLD).cloned().collect::<Vec<_>>().join("; ");
-            match reasons.len().saturating_sub(TOLD) {
-                0 => told,
-                more => format!("{told}; and {more} more"),
-            }
-        }
+/// Each reason once, with the automations that have it.
+fn why_nothing(reasons: &BTreeMap<(Concern, String), Vec<String>>) -> String {
+    if reasons.is_empty() {
+        return "no automation in this namespace has a trigger for it".to_owned();
     }
+    let told = reasons.iter().map(|((_, why), automations)| {
+        let named = automations.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        match automations.len().saturating_sub(NAMED) {
+            0 => format!("{named}: {why}"),
+            more => format!("{named} and {more} more: {why}"),
+        }
+    });
+    told.collect::<Vec<_>>().join("; ")
 }

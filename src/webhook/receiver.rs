@@ -24,7 +24,10 @@ use super::{Delivery, Handler, Limits, Outcome, Sources};
 
 /// Seconds after which a delivery that did not get through may be tried again.
 const RETRY_AFTER: u64 = 5;
+/// Characters of the line that says what is wrong with a delivery.
 const LONGEST_REASON: usize = 300;
+/// Characters of the line that says why a delivery causes nothing: each automation may have a reason of its own.
+const LONGEST_REASONS: usize = 2_000;
 const LONGEST_NAME: usize = 63;
 
 /// The receiver of webhooks.
@@ -282,7 +285,7 @@ fn busy() -> Answer {
 fn nothing(reason: &str) -> Answer {
     Answer {
         status: StatusCode::ACCEPTED,
-        body: json!({"reason": line(reason)}),
+        body: json!({"reason": bounded(reason, LONGEST_REASONS)}),
         result: "nothing",
     }
 }
@@ -351,6 +354,10 @@ fn parse(bytes: &[u8]) -> Result<Value, &'static str> {
 }
 
 fn line(text: &str) -> String {
+    bounded(text, LONGEST_REASON)
+}
+
+fn bounded(text: &str, most: usize) -> String {
     let visible = |character: char| if character.is_control() { ' ' } else { character };
-    text.chars().take(LONGEST_REASON).map(visible).collect()
+    text.chars().take(most).map(visible).collect()
 }

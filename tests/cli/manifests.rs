@@ -602,7 +602,7 @@ pub const FILES: &[File] = &[
         text: "{\n\t\"apiVersion\": \"agentautomation.dev/v1alpha1\",\n\t\"kind\": \"AgentPolicy\",\n\t\"metadata\": {\"name\": \"a\"},\n\t\"spec\": {\n\t\t\"suspended\": true\n\t}\n}\n",
         refused: Apply,
         findings: &[
-            "6: AgentPolicy a: spec.suspended: there is no such field; here are baseBranches, budget, credentialUse, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, notifyHosts, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
+            "6: AgentPolicy a: spec.suspended: there is no such field; here are baseBranches, budget, credentialUse, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartingDeadlineSeconds, maxStartsPerHour, maxWaitingDeadlineSeconds, models, namespaceSelector, namespaces, notifyHosts, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
         ],
     },
     File {
@@ -658,6 +658,14 @@ pub const FILES: &[File] = &[
         ],
     },
     File {
+        what: "labels that can't be at once",
+        text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata:\n  name: a\nspec:\n  namespaceSelector:\n    matchLabels: {team: web}\n    matchExpressions:\n      - {key: team, operator: DoesNotExist}\n",
+        refused: Later,
+        findings: &[
+            "6: AgentPolicy a: spec.namespaceSelector: what it asks of the label team can't all be true, so it selects no namespace",
+        ],
+    },
+    File {
         what: "what kubectl takes for text, for true, and for a number",
         text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  namespaces: [3e800818, yEs, off, 3e8]\n  suspend: yES\n",
         refused: Apply,
@@ -672,7 +680,7 @@ pub const FILES: &[File] = &[
         text: "apiVersion: agentautomation.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\nspec:\n  on: 1\n",
         refused: Apply,
         findings: &[
-            "5: AgentPolicy a: spec.true: there is no such field; here are baseBranches, budget, credentialUse, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartsPerHour, models, namespaceSelector, namespaces, notifyHosts, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
+            "5: AgentPolicy a: spec.true: there is no such field; here are baseBranches, budget, credentialUse, credentials, customAgents, freezeWindows, guardrails, headBranches, maxActive, maxActiveDeadlineSeconds, maxActivePerAutomation, maxActivePerRepository, maxOpenPullRequestsPerAutomation, maxOpenPullRequestsPerRepository, maxPriority, maxRetries, maxStartingDeadlineSeconds, maxStartsPerHour, maxWaitingDeadlineSeconds, models, namespaceSelector, namespaces, notifyHosts, repositories, requireApproval, requiredPromptSections, requiredReviewers, startPolicies, suspend, suspendMessage, timeZone, triggers",
         ],
     },
     File {

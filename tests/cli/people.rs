@@ -510,6 +510,55 @@ fn whose_tokens_are_in_use() {
     assert_eq!(elsewhere, "No automations in namespace web; -A shows all namespaces.\n");
 }
 
+/// Also of a token that can be used: a comment that it may not write, or a start that was refused since.
+#[test]
+fn what_was_refused_last_is_told_of_each_token() {
+    let arguments = ["status", "--credentials", "-f", "-", "--now", NOW];
+    let last = |objects: &str| {
+        let (_, wide, _) = run(&[&arguments[..], &["-o", "wide"]].concat(), objects);
+        let (_, json, _) = run(&[&arguments[..], &["-o", "json"]].concat(), objects);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let refusal = &json[0]["lastRefusal"];
+        if refusal.is_null() {
+            return "nothing".to_owned();
+        }
+        let [task, at, message] = ["task", "at", "message"].map(|field| refusal[field].as_str().unwrap());
+        assert!(lines(&wide)[1].ends_with(&format!("ago, {task}: {message}")), "{wide}");
+        format!("{task} {at}: {message}")
+    };
+    assert_eq!(last(OBJECTS), "nothing");
+
+    let comment = OBJECTS.replace(
+        "  allowedBy: [{name: default, generation: 4}]\n",
+        "  allowedBy: [{name: default, generation: 4}]\n  report: {refused: 403 Forbidden}\n",
+    );
+    assert_eq!(
+        last(&comment),
+        "deps-run 2026-03-30T05:00:02Z: no comment: 403 Forbidden"
+    );
+
+    let attempt = |second: &str, outcome: &str, more: &str| {
+        format!(
+            "{{number: 1, marker: m, writtenBy: me, writtenAt: \"2026-03-30T06:00:{second}Z\", deadline: \
+             \"2026-03-30T06:00:59Z\", outcome: {outcome}, message: said at {second}{more}}}"
+        )
+    };
+    let attempts = [
+        attempt("01", "Refused", ""),
+        attempt("02", "NotSent", ""),
+        attempt("03", "Refused", ", secretRef: {name: other}"),
+    ];
+    let attempts = attempts.join(", ");
+    let waits = comment.find("metadata: {name: deps-wait").unwrap();
+    let end = waits + comment[waits..].find("---").unwrap();
+    let refused = format!(
+        "{}status: {{phase: Held, attempts: [{attempts}]}}\n{}",
+        &comment[..end],
+        &comment[end..]
+    );
+    assert_eq!(last(&refused), "deps-wait 2026-03-30T06:00:01Z: said at 01");
+}
+
 #[test]
 fn each_of_several_tokens_has_a_line() {
     let known = OBJECTS.replacen(
@@ -608,7 +657,7 @@ fn why_tells_the_rule_the_change_and_the_next_time() {
             "  why:     AutomationCap: the automation's own cap is reached (spec.concurrency.maxActive is 1)",
             "  rule:    spec.concurrency.maxActive of AgentAutomation deps (generation 3)",
             "  taken:   payments/deps-run is Running, started 1h9m ago",
-            "  change:  wait for a task of the automation to end (kubectl aauto queue shows which), or raise its",
+            "  change:  wait for a task of the automation to end (kubectl aauto queue -n payments shows which), or raise its",
             "           spec.concurrency.maxActive",
             "  next:    nothing happens by the passing of time alone",
         ]

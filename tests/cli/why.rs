@@ -61,8 +61,9 @@ fn an_automation_says_what_its_waiting_tasks_say() {
     let skipping = why(&world(&freeze.replace("}]", ", due: Skip}]"), "", &[]), "aauto/deps");
     assert!(skipping.contains(&format!("{until} is skipped")), "{skipping}");
     assert!(
-        of_automation
-            .contains("change: nothing has to change for the automation; kubectl aauto why TASK says what would"),
+        of_automation.contains(
+            "change: nothing has to change for the automation; kubectl aauto why deps-wait -n payments says what"
+        ),
         "{of_automation}"
     );
     let (_, guarded, _) = run(&["why", "aauto/docs", "-f", "-", "--now", NOW], OBJECTS);
@@ -92,7 +93,8 @@ fn what_keeps_a_place_for_ever_is_told_with_what_frees_it() {
         "  concurrency: {maxActive: 1}\n",
         &[lingering, task("deps-wait", "", "phase: Pending")],
     );
-    let frees = "it counts until GitHub says that it has ended: kubectl aauto abandon deps-late frees its place";
+    let frees =
+        "it counts until GitHub says that it has ended: kubectl aauto abandon deps-late -n payments frees its place";
     let waits = why(&objects, "deps-wait");
     assert!(
         waits.contains(&format!(
@@ -274,7 +276,7 @@ fn retries_are_told_as_they_are() {
                  payments}\nspec: {automation: {name: nothing}, requester: alice}\n";
     let said = why(&world("", "", &[asked.to_owned()]), "by-hand");
     assert!(
-        said.contains("change: create the automation, or cancel the task: kubectl aauto cancel by-hand"),
+        said.contains("change: create the automation, or cancel the task: kubectl aauto cancel by-hand -n payments"),
         "{said}"
     );
 }

@@ -72,6 +72,10 @@ pub fn run(args: &Args) -> ExitCode {
                 task.name_any(),
                 task.spec.requester.as_deref().unwrap_or_default()
             );
+            if automation.spec.suspend {
+                let (name, namespace) = (automation.name_any(), &desk.namespace);
+                println!("the automation is suspended: it waits for kubectl aauto resume {name} -n {namespace}");
+            }
         }
         let task = if args.wait { follow(&desk, task).await? } else { task };
         let outcome = match phase(&task) {

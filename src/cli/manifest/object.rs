@@ -8,6 +8,7 @@ use crate::domain::branch::Branch;
 use crate::domain::pattern::{Case, Pattern};
 use crate::domain::repository::Repository;
 use crate::domain::schedule::{Schedule, parse_zone};
+use crate::plan::policy::contradictory_key;
 use crate::plan::spec;
 
 use super::finding::{Fault, Noticed};
@@ -132,9 +133,14 @@ fn policy_problems(policy: &AgentPolicy) -> Vec<Fault> {
         noticed: Noticed::Later,
     });
     let labels = spec.namespace_selector.iter().flat_map(label_problems);
+    let selector = spec.namespace_selector.as_ref();
+    let contradiction = selector.and_then(contradictory_key).map(|key| {
+        let message = format!("what it asks of the label {key} can't all be true, so it selects no namespace");
+        fault("namespaceSelector", message)
+    });
     let zone = parse_zone(&spec.time_zone).err();
     let zone = zone.map(|error| fault("timeZone", error.to_string()));
-    let all = namespace.into_iter().chain(patterns).chain(labels);
+    let all = namespace.into_iter().chain(patterns).chain(labels).chain(contradiction);
     all.chain(zone).chain(windows).collect()
 }
 

@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use crate::api::automation::StaleAction;
 use crate::api::task::{Phase, PullRequest};
-use crate::api::{AgentTask, Reason};
+use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::plan::automation::standing;
 use crate::plan::world::{counts, phase};
 use crate::plan::{World, pulls, retry};
@@ -24,10 +24,7 @@ pub fn of_task(world: &World, task: &AgentTask, reason: Reason, now: Timestamp) 
             remedy(Reason::NoRoom).to_owned()
         }
         Reason::AutomationGone if !task.spec.is_decided() => {
-            format!(
-                "create the automation, or cancel the task: kubectl aauto cancel {}",
-                task.name_any()
-            )
+            "create the automation, or cancel the task: kubectl aauto cancel TASK -n NAMESPACE".to_owned()
         }
         Reason::Completed => completed(task),
         Reason::SessionFailed | Reason::SessionTimedOut | Reason::SessionCancelled => {
@@ -35,7 +32,7 @@ pub fn of_task(world: &World, task: &AgentTask, reason: Reason, now: Timestamp) 
         }
         reason => remedy(reason).to_owned(),
     };
-    said + &freeing(task)
+    typed(&said, task, &task.spec.automation.name, &task.name_any()) + &freeing(task)
 }
 
 /// Whether what is in its way is none of those that run: it waits for ever.
@@ -49,12 +46,24 @@ fn is_roomless(world: &World, task: &AgentTask, now: Timestamp) -> bool {
 pub fn freeing(task: &AgentTask) -> String {
     let lingers = counts(task) && (phase(task).is_ended() || phase(task) == Phase::Unknown);
     if lingers {
-        let name = task.name_any();
-        return format!(
-            "; it counts until GitHub says that it has ended: kubectl aauto abandon {name} frees its place"
-        );
+        let said =
+            "; it counts until GitHub says that it has ended: kubectl aauto abandon TASK -n NAMESPACE frees its place";
+        return typed(said, task, "", &task.name_any());
     }
     String::new()
+}
+
+/// What a person does about an automation, in a sentence.
+#[must_use]
+pub fn of_automation(automation: &AgentAutomation, reason: Reason) -> String {
+    typed(remedy(reason), automation, &automation.name_any(), "")
+}
+
+/// A sentence with names in the place of the words that stand for them, so that its commands can be typed as they are.
+fn typed(said: &str, object: &impl ResourceExt, automation: &str, task: &str) -> String {
+    said.replace("AUTOMATION", automation)
+        .replace("TASK", task)
+        .replace("NAMESPACE", &object.namespace().unwrap_or_default())
 }
 
 fn completed(task: &AgentTask) -> String {
@@ -113,9 +122,8 @@ fn again(world: &World, task: &AgentTask) -> Option<String> {
     ))
 }
 
-/// What a person does about it, in a sentence.
-#[must_use]
-pub fn remedy(reason: Reason) -> &'static str {
+/// The same in general: of names it has the words `AUTOMATION`, `TASK` and `NAMESPACE`.
+fn remedy(reason: Reason) -> &'static str {
     match reason {
         Reason::Ready | Reason::Adopted | Reason::Completed => "nothing has to change",
         Reason::Verifying => "wait: GitHub is being asked",
@@ -151,7 +159,7 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::PolicyUnreadable => "the platform team corrects the AgentPolicy",
         Reason::Suspended => "set spec.suspend of the automation to false",
         Reason::AutomationCap => {
-            "wait for a task of the automation to end (kubectl aauto queue shows which), or raise its spec.concurrency.maxActive"
+            "wait for a task of the automation to end (kubectl aauto queue -n NAMESPACE shows which), or raise its spec.concurrency.maxActive"
         }
         Reason::PolicyCap => "wait for a task under the policy to end, or have the platform team raise the cap",
         Reason::RateLimited => "wait: GitHub says until when",
@@ -161,9 +169,11 @@ pub fn remedy(reason: Reason) -> &'static str {
         }
         Reason::AnswerLost => "wait: the task is being looked for at GitHub",
         Reason::NotFoundAtGitHub => {
-            "look for the task at GitHub; then kubectl aauto adopt TASK ID says which one it is, and kubectl aauto abandon TASK that there is none"
+            "look for the task at GitHub; then kubectl aauto adopt TASK ID -n NAMESPACE says which one it is, and kubectl aauto abandon TASK -n NAMESPACE that there is none"
         }
-        Reason::Ambiguous => "decide which of the tasks is right; then kubectl aauto adopt TASK ID says so",
+        Reason::Ambiguous => {
+            "decide which of the tasks is right; then kubectl aauto adopt TASK ID -n NAMESPACE says so"
+        }
         Reason::Abandoned => "nothing has to change: a person decided so",
         Reason::Starting => "wait for GitHub's answer",
         Reason::InProgress => "wait for the agent",
@@ -173,7 +183,9 @@ pub fn remedy(reason: Reason) -> &'static str {
         }
         Reason::SessionTimedOut => "make the task smaller; spec.retry starts such tasks again",
         Reason::SessionCancelled => "nothing has to change: somebody cancelled it at GitHub",
-        Reason::DeadlineExceeded => "raise startingDeadlineSeconds, or remove what it waited for",
+        Reason::DeadlineExceeded => {
+            "raise what the message names, its own startingDeadlineSeconds or the policy's maxStartingDeadlineSeconds, or remove what it waited for"
+        }
         Reason::AlreadyDecided => "nothing has to change: its time was dealt with before",
         Reason::FailedCreate => "remove what keeps the API server from creating the task, as the message says",
         Reason::AutomationGone => "nothing has to change: it is collected with its automation",
@@ -195,7 +207,7 @@ pub fn remedy(reason: Reason) -> &'static str {
             "set up what the message names, in the repository or in the policy; GitHub is asked again within a minute or so"
         }
         Reason::FailureThreshold => {
-            "mend what fails, then change the automation's spec, or have it go on: kubectl aauto resume AUTOMATION"
+            "mend what fails, then change the automation's spec, or have it go on: kubectl aauto resume AUTOMATION -n NAMESPACE"
         }
         Reason::RetryBackoff => "wait for its time",
         Reason::Duplicate => {
@@ -211,7 +223,10 @@ pub fn remedy(reason: Reason) -> &'static str {
             "look at the task's page: it may go on there; raise what the rule names, spec.activeDeadlineSeconds or the \
              policy's spec.maxActiveDeadlineSeconds, if it needs longer"
         }
-        Reason::WaitingDeadline => "answer the agent on the task's page sooner, or raise spec.waitingDeadlineSeconds",
+        Reason::WaitingDeadline => {
+            "answer the agent on the task's page sooner, or raise what the rule names, spec.waitingDeadlineSeconds or the \
+             policy's spec.maxWaitingDeadlineSeconds"
+        }
         Reason::PullRequestStale => "review, merge or close the pull request",
         Reason::PullRequestRefused => {
             "ask the reviewers, set the labels or close it by hand; name whom GitHub knows, or let the token write"
@@ -222,7 +237,7 @@ pub fn remedy(reason: Reason) -> &'static str {
         Reason::RequesterMissing => "make the task again with spec.requester",
         Reason::NoManualTrigger => "add a trigger with manual: {} to the automation, and make the task again",
         Reason::InvalidInput => "make the task again with inputs that the automation takes",
-        Reason::Approval => "somebody whom the rule names approves it: kubectl aauto approve TASK",
+        Reason::Approval => "somebody whom the rule names approves it: kubectl aauto approve TASK -n NAMESPACE",
         Reason::CancelledByPerson => "make another task, if it is wanted after all",
         Reason::OriginGone => "nothing has to change: open it again and ask anew, if the work is wanted after all",
         Reason::TextEdited => "read the text as it is now, then ask anew (set the label again), or cancel the task",

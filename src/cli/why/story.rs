@@ -6,8 +6,9 @@ use crate::api::automation::StaleAction;
 use crate::api::task::{ADOPT_ANNOTATION, Phase, TaskStatus};
 use crate::api::{AgentTask, Reason};
 use crate::cli::decision::{Decision, is_asked_again};
+use crate::plan::deadline::{Deadline, start_before};
 use crate::plan::time::{add, to_second};
-use crate::plan::world::{automation_key, counts, open_pull, phase};
+use crate::plan::world::{World, automation_key, counts, open_pull, phase};
 use crate::plan::{notify, pulls, report};
 
 /// What happens where the controller asks for what it needs until it has it.
@@ -67,8 +68,8 @@ pub fn story(task: &AgentTask, status: &TaskStatus) -> Vec<String> {
 
 /// What can happen at the decision's next time, or what else it takes.
 #[must_use]
-pub fn then(task: &AgentTask, decision: &Decision) -> &'static str {
-    let expires = decision.next.is_some() && decision.next == task.spec.start_before;
+pub fn then(world: &World, task: &AgentTask, decision: &Decision) -> &'static str {
+    let expires = decision.next.is_some() && decision.next == start_before(world, task).map(|(until, _)| until);
     match phase(task) {
         Phase::Pending | Phase::Held if decision.why.reason == Reason::Ready => {
             "the controller sends it, one a second for each token"
@@ -109,10 +110,9 @@ fn notifications(task: &AgentTask, status: &TaskStatus) -> Vec<String> {
 }
 
 fn has_deadline(task: &AgentTask) -> bool {
-    let told = task.status.as_ref().and_then(|status| status.active_deadline_seconds);
-    told.or(task.spec.active_deadline_seconds)
-        .or(task.spec.waiting_deadline_seconds)
-        .is_some()
+    [Deadline::Active, Deadline::Waiting]
+        .iter()
+        .any(|deadline| deadline.of(task).is_some())
 }
 
 /// GitHub lets a person go on with a task that has ended, and its pull request goes its own way.

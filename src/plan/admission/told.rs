@@ -6,13 +6,19 @@ use crate::api::task::{InterventionKind, Phase, TaskStatus};
 use crate::api::{AgentTask, Reason};
 
 use super::{Binding, Verdict};
+use crate::plan::deadline::start_before;
 use crate::plan::start::{fence, say};
-use crate::plan::{Action, Planned, Subject, Why, request};
+use crate::plan::{Action, Planned, Subject, Why, World, request};
 
 /// The plan for a task, and the question that has to be asked first.
-pub(super) fn to_plan(task: &AgentTask, verdict: Verdict, now: Timestamp) -> (Planned, Option<(Subject, Planned)>) {
+pub(super) fn to_plan(
+    world: &World,
+    task: &AgentTask,
+    verdict: Verdict,
+    now: Timestamp,
+) -> (Planned, Option<(Subject, Planned)>) {
     let mut planned = Planned {
-        wake: deadline(task, now),
+        wake: deadline(world, task, now),
         ..Planned::default()
     };
     match verdict {
@@ -87,8 +93,9 @@ fn with_figures(binding: Binding) -> Why {
     Why::new(why.reason, format!("{} ({figures})", why.message))
 }
 
-pub(super) fn deadline(task: &AgentTask, now: Timestamp) -> Option<Timestamp> {
-    task.spec.start_before.filter(|deadline| *deadline > now)
+pub(super) fn deadline(world: &World, task: &AgentTask, now: Timestamp) -> Option<Timestamp> {
+    let (deadline, _) = start_before(world, task)?;
+    Some(deadline).filter(|deadline| *deadline > now)
 }
 
 /// The write that tells a task's phase and reason, unless it says so already.

@@ -8,9 +8,11 @@ use super::because;
 use super::told::Stage;
 use super::{Known, View};
 use crate::api::Reason;
-use crate::api::automation::CredentialStatus;
+use crate::api::automation::{AutomationSpec, CredentialStatus};
+use crate::api::policy::PolicySpec;
 use crate::plan::conditions::Standing;
 use crate::plan::credential::{Usability, choice, usability, verification};
+use crate::plan::deadline::{Deadline, STARTING_RULE};
 use crate::plan::observed::Refused;
 use crate::plan::policy::{Ruling, refused, rule_automation};
 use crate::plan::spec::{Parsed, Problem};
@@ -81,16 +83,11 @@ impl View<'_> {
                     "maxRetries",
                     limits.max_retries.map(i64::from),
                 ),
-                (
-                    "activeDeadlineSeconds",
-                    spec.active_deadline_seconds.map(i64::from),
-                    "maxActiveDeadlineSeconds",
-                    limits.max_active_deadline_seconds.map(i64::from),
-                ),
                 ("budget.creditsPerDay", own.0, "budget.creditsPerDay", most.0),
                 ("budget.creditsPerMonth", own.1, "budget.creditsPerMonth", most.1),
             ];
-            for (field, asked, rule, allowed) in pairs {
+            let pairs = pairs.map(|(field, asked, rule, allowed)| (field.to_owned(), asked, rule, allowed));
+            for (field, asked, rule, allowed) in pairs.into_iter().chain(deadlines(spec, limits)) {
                 if let (Some(asked), Some(allowed)) = (asked, allowed)
                     && asked > allowed
                 {
@@ -310,4 +307,27 @@ pub(super) fn stalled_by(problems: &[Problem]) -> Standing {
     let reason = first.map_or(Reason::InvalidSpec, |problem| problem.reason);
     let messages: Vec<_> = problems.iter().map(ToString::to_string).collect();
     Standing::Stalled(Why::new(reason, messages.join("; ")))
+}
+
+/// Each deadline that an automation asks for, beside what a policy allows.
+fn deadlines<'a>(
+    spec: &'a AutomationSpec,
+    limits: &'a PolicySpec,
+) -> impl Iterator<Item = (String, Option<i64>, &'static str, Option<i64>)> + 'a {
+    let started = [Deadline::Active, Deadline::Waiting].map(|deadline| {
+        let (asked, allowed) = (deadline.own(spec), deadline.ceiling(limits));
+        (
+            deadline.field().to_owned(),
+            asked.map(i64::from),
+            deadline.rule(),
+            allowed.map(i64::from),
+        )
+    });
+    let starting = spec.triggers.iter().filter_map(|trigger| {
+        let asked = trigger.schedule.as_ref()?.starting_deadline_seconds;
+        let field = format!("triggers[{}].schedule.startingDeadlineSeconds", trigger.name);
+        let allowed = limits.max_starting_deadline_seconds;
+        Some((field, asked.map(i64::from), STARTING_RULE, allowed.map(i64::from)))
+    });
+    started.into_iter().chain(starting)
 }

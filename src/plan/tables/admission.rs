@@ -201,18 +201,29 @@ fn admission_starts_the_oldest_that_nothing_binds() {
             "it may be at work in the same repository, for another automation",
             vec![due("one", "a", 0, None)],
             |w| {
-                w.put_automation(automation("two", 1));
                 w.put_policy(ruled("{maxActivePerRepository: 1}"));
                 w.unreadable_tasks.insert(key("r"), key("two"));
             },
             &["a: Held RepositoryCap"],
         ),
         (
+            "it is at work in another repository",
+            vec![due("one", "a", 0, None)],
+            |w| {
+                let mut elsewhere = automation("two", 1);
+                elsewhere.spec.repository = "acme/web".to_owned();
+                w.put_automation(elsewhere);
+                w.put_policy(ruled("{maxActivePerRepository: 1}"));
+                w.unreadable_tasks.insert(key("r"), key("two"));
+            },
+            &["a: Start"],
+        ),
+        (
             "it may be at work anywhere: its automation is gone",
             vec![due("one", "a", 0, None)],
             |w| {
                 w.put_policy(ruled("{maxActivePerRepository: 1}"));
-                w.unreadable_tasks.insert(key("r"), key("two"));
+                w.unreadable_tasks.insert(key("r"), key("gone"));
             },
             &["a: Held RepositoryCap"],
         ),

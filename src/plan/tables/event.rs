@@ -83,7 +83,9 @@ pub(super) fn say(automation: AgentAutomation, name: &str, payload: &Value) -> S
             let (id, requester) = (cause.id.as_deref().unwrap(), spec.requester.as_deref().unwrap());
             format!("{id}, by {requester}, key {key}")
         }
-        [Decision::Ignore(why)] => why.strip_prefix("trigger event: ").unwrap_or(why).to_owned(),
+        [Decision::Refuse(why) | Decision::Ignore(why)] => {
+            why.strip_prefix("trigger event: ").unwrap_or(why).to_owned()
+        }
         other => format!("{other:?}"),
     }
 }

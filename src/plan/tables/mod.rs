@@ -5,6 +5,7 @@ mod automation;
 mod credential;
 mod credentials;
 mod crowd;
+mod deadline;
 mod event;
 mod following;
 mod mended;

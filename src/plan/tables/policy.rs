@@ -360,3 +360,45 @@ fn pulling(rules: &str, pull: &str, triggers: &str) -> (World, AgentAutomation) 
     world.put_policy(policy);
     (world, automation)
 }
+
+#[test]
+fn a_selector_that_asks_for_what_can_not_be_selects_nothing() {
+    let table = [
+        ("{}", None),
+        ("{matchLabels: {team: web}}", None),
+        ("{matchExpressions: [{key: team, operator: DoesNotExist}]}", None),
+        (
+            "{matchExpressions: [{key: team, operator: Exists}, {key: team, operator: NotIn, values: [web]}]}",
+            None,
+        ),
+        (
+            "{matchExpressions: [{key: team, operator: In, values: [web, api]}, {key: team, operator: NotIn, values: [web]}]}",
+            None,
+        ),
+        (
+            "{matchLabels: {stage: live}, matchExpressions: [{key: team, operator: DoesNotExist}]}",
+            None,
+        ),
+        (
+            "{matchLabels: {team: web}, matchExpressions: [{key: team, operator: DoesNotExist}]}",
+            Some("team"),
+        ),
+        (
+            "{matchLabels: {team: web}, matchExpressions: [{key: team, operator: In, values: [api]}]}",
+            Some("team"),
+        ),
+        (
+            "{matchExpressions: [{key: team, operator: Exists}, {key: team, operator: DoesNotExist}]}",
+            Some("team"),
+        ),
+        (
+            "{matchLabels: {stage: live}, matchExpressions: [{key: team, operator: In, values: [web]}, \
+             {key: team, operator: NotIn, values: [web]}]}",
+            Some("team"),
+        ),
+    ];
+    for (text, expected) in table {
+        let selector: NamespaceSelector = serde_saphyr::from_str(text).unwrap();
+        assert_eq!(contradictory_key(&selector).map(String::as_str), expected, "{text}");
+    }
+}

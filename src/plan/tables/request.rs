@@ -241,21 +241,21 @@ fn a_decided_task_is_ruled_like_any_other() {
             &[],
             |w| require(w, approval(&["bob"], &["leads"])),
             "Held Approval: it needs the approval of bob or a member of leads (spec.requireApproval of AgentPolicy default): \
-             kubectl aauto approve asked",
+             kubectl aauto approve asked -n payments",
         ),
         (
             "who asks approves",
             &[(APPROVED_BY_ANNOTATION, "alice")],
             |w| require(w, approval(&["alice", "bob"], &[])),
             "Held Approval: it needs the approval of alice or bob (spec.requireApproval of AgentPolicy default): kubectl aauto \
-             approve asked; alice asked for it, and another has to approve",
+             approve asked -n payments; alice asked for it, and another has to approve",
         ),
         (
             "somebody else approves",
             &[(APPROVED_BY_ANNOTATION, "mallory")],
             |w| require(w, approval(&["bob"], &[])),
             "Held Approval: it needs the approval of bob (spec.requireApproval of AgentPolicy default): kubectl aauto approve \
-             asked; that of mallory does not count here",
+             asked -n payments; that of mallory does not count here",
         ),
         (
             "one who may approves",
@@ -274,7 +274,7 @@ fn a_decided_task_is_ruled_like_any_other() {
             &[(APPROVED_BY_ANNOTATION, "carol"), (APPROVED_FOR_ANNOTATION, "interns")],
             |w| require(w, approval(&[], &["leads"])),
             "Held Approval: it needs the approval of a member of leads (spec.requireApproval of AgentPolicy default): kubectl \
-             aauto approve asked; that of carol does not count here",
+             aauto approve asked -n payments; that of carol does not count here",
         ),
         (
             "the automation requires another: what counts for one rule is written down",
@@ -290,7 +290,7 @@ fn a_decided_task_is_ruled_like_any_other() {
             &[(APPROVED_BY_ANNOTATION, "")],
             |w| require(w, approval(&["bob"], &[])),
             "Held Approval: it needs the approval of bob (spec.requireApproval of AgentPolicy default): kubectl aauto approve \
-             asked",
+             asked -n payments",
         ),
     ];
     for (what, annotations, change, expected) in table {
@@ -320,7 +320,7 @@ fn each_rule_is_met_by_an_approval_of_its_own() {
     };
     let leads = ("bob", "leads");
     let lacks = "Held Approval: it needs the approval of a member of platform (spec.requireApproval of AgentPolicy default): \
-                 kubectl aauto approve asked; that of bob does not count here";
+                 kubectl aauto approve asked -n payments; that of bob does not count here";
     let table = [
         (vec![], leads, "approved by bob"),
         (vec![leads], leads, lacks),
@@ -380,7 +380,7 @@ fn who_approves_is_told_as_whom_and_why_not() {
             "carol",
             &["leads"],
             format!(
-                "{refused} dave or a member of platform (spec.requireApproval of AgentPolicy default): kubectl aauto approve asked"
+                "{refused} dave or a member of platform (spec.requireApproval of AgentPolicy default): kubectl aauto approve asked -n payments"
             ),
         ),
         (
@@ -389,7 +389,7 @@ fn who_approves_is_told_as_whom_and_why_not() {
             "carol",
             &[],
             format!(
-                "{refused} a member of leads (spec.requireApproval of AgentAutomation one): kubectl aauto approve asked"
+                "{refused} a member of leads (spec.requireApproval of AgentAutomation one): kubectl aauto approve asked -n payments"
             ),
         ),
         (

@@ -244,57 +244,20 @@ fn an_automation_that_failed_too_often_stops_and_says_so() {
     );
 }
 
-/// What a policy allows is asked again when there is something to retry, and at the start.
+/// What a policy allows is asked again when there is something to retry.
 #[test]
-fn ceilings_are_those_of_now() {
-    let ceiling = |retries: Option<i32>, seconds: Option<i32>| {
+fn a_ceiling_of_retries_is_that_of_now() {
+    let ceiling = |retries: Option<i32>| {
         let mut policy = policy(None);
         policy.spec.max_retries = retries;
-        policy.spec.max_active_deadline_seconds = seconds;
         policy
     };
     for (retries, expected) in [(None, "retry 1 of a"), (Some(1), "retry 1 of a"), (Some(0), "nothing")] {
         let failed = ended("a", Phase::Failed, Reason::SessionFailed, "failed", -5);
         let world = world(vec![failed], |w| {
-            w.put_policy(ceiling(retries, None));
+            w.put_policy(ceiling(retries));
         });
         assert_eq!(is_retry(&world, "a"), expected, "maxRetries {retries:?}");
-    }
-    let table = [
-        (None, None, None),
-        (Some(600), None, Some(600)),
-        (Some(600), Some(900), Some(600)),
-        (Some(900), Some(600), Some(600)),
-        (None, Some(600), Some(600)),
-    ];
-    for (own, allowed, expected) in table {
-        let mut task = due("one", "a", 0, None);
-        task.spec.active_deadline_seconds = own;
-        let world = world(vec![task.clone()], |w| {
-            w.put_policy(ceiling(None, allowed));
-        });
-        let plans = crate::plan::admission::plan(&world, &Settings::default(), at(0));
-        let [Action::Start(admitted)] = plans[0].1.actions.as_slice() else {
-            panic!("{own:?} {allowed:?}: {plans:?}")
-        };
-        assert_eq!(admitted.active_deadline_seconds, expected, "{own:?} {allowed:?}");
-        let written = crate::plan::start::write_ahead(&task, admitted, "me", &Settings::default(), at(0));
-        let mut running = due("one", "a", 0, Some(written));
-        running.spec.active_deadline_seconds = own;
-        let status = running.status.as_mut().unwrap();
-        (status.phase, status.started_at) = (Phase::Running, Some(at(-700)));
-        let world = self::world(vec![running], |_| ());
-        let passed = tasks::plan(&world, &key("a"), &Settings::default(), at(0));
-        let says = if expected.is_some() {
-            "TimedOut ActiveDeadline"
-        } else {
-            "wait"
-        };
-        assert!(
-            decision(&passed).starts_with(says),
-            "{own:?} {allowed:?}: {}",
-            decision(&passed)
-        );
     }
 }
 

@@ -318,6 +318,66 @@ fn what_can_be_no_id_is_told_for_as_long_as_it_is_written() {
 }
 
 /// Counted twice it would take two places of a cap, and two windows' credits.
+/// That an id counts for nothing is told for as long as it stands there, whatever has shown the task's own meanwhile.
+#[test]
+fn a_refusal_is_told_until_what_was_named_is_gone() {
+    let lost = concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1);
+    let mut found = lost.clone();
+    start::adopt(
+        &mut found,
+        &observed("t1", ""),
+        Reason::Adopted,
+        "its marker was found".to_owned(),
+        at(1),
+    );
+    found.adopt_refused = Some(
+        "task t9 at GitHub is that of payments/b, and can't be counted twice: write another id, or abandon b"
+            .to_owned(),
+    );
+    let others = TaskStatus {
+        task: Some(GitHubTask {
+            id: "t9".to_owned(),
+            ..GitHubTask::default()
+        }),
+        ..in_phase(Phase::Running).unwrap()
+    };
+    for (text, is_told) in [(Some("t9"), true), (Some("t1"), false), (None, false)] {
+        let mut task = due("one", "a", 0, Some(found.clone()));
+        let adopt = text.map(|text| ("agentautomation.dev/adopt".to_owned(), text.to_owned()));
+        task.metadata.annotations = Some(adopt.into_iter().collect());
+        let world = world(vec![task, due("one", "b", 0, Some(others.clone()))], |_| ());
+        let planned = task::plan(&world, &key("a"), &Settings::default(), at(1));
+        let cleared =
+            matches!(planned.actions.as_slice(), [Action::WriteTaskStatus(status)] if status.adopt_refused.is_none());
+        assert_eq!(cleared, !is_told, "{text:?}: {planned:?}");
+    }
+}
+
+/// Two tasks that are told of one at the same moment: the older takes it, and the other says whose it is.
+#[test]
+fn of_two_that_are_told_of_one_task_the_older_takes_it() {
+    let lost = concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1);
+    let told = |name: &str, seconds| {
+        let mut task = due("one", name, 0, Some(lost.clone()));
+        task.metadata.creation_timestamp = Some(Time(at(seconds)));
+        task.metadata.annotations = Some([("agentautomation.dev/adopt".to_owned(), "t9".to_owned())].into());
+        task
+    };
+    let world = world(vec![told("a", -10), told("b", -20)], |_| ());
+    let said = |name: &str| {
+        let planned = task::plan(&world, &key(name), &Settings::default(), at(1));
+        let [Action::WriteTaskStatus(status)] = planned.actions.as_slice() else {
+            panic!("{name}: {planned:?}")
+        };
+        status.adopt_refused.clone().unwrap_or_else(|| decision(&planned))
+    };
+    assert_eq!(said("b"), "Running Adopted");
+    assert_eq!(
+        said("a"),
+        "task t9 at GitHub is that of payments/b, and can't be counted twice: write another id, or abandon b"
+    );
+}
+
 #[test]
 fn a_task_at_github_is_one_task_s_own() {
     let lost = concluded(&written_ahead(), &StartOutcome::Unknown("reset".to_owned()), 1);

@@ -100,6 +100,7 @@ impl Room {
         spec["priority"] = json!(5);
         spec["retry"] = json!({"limit": 2});
         spec["activeDeadlineSeconds"] = json!(7_200);
+        spec["waitingDeadlineSeconds"] = json!(7_200);
         spec["maxOpenPullRequests"] = json!(3);
         spec
     }
@@ -447,7 +448,7 @@ fn snapshot(room: &Room, task: &DynamicObject) -> Value {
     let fields = spec.as_object_mut().unwrap();
     let deadline = fields.remove("startBefore");
     let ceilings: &[&str] = if room.has_policy() {
-        &["retry", "activeDeadlineSeconds"]
+        &["retry", "activeDeadlineSeconds", "waitingDeadlineSeconds"]
     } else {
         &[]
     };

@@ -43,7 +43,7 @@ pub fn hold(bytes: &[u8]) -> bool {
     let _ = of_automation(&world, &automation, &event, Source::Poll, now());
     for (_, decision) in decided {
         match decision {
-            Decision::Ignore(why) => assert!(!why.is_empty()),
+            Decision::Refuse(why) | Decision::Ignore(why) => assert!(!why.is_empty()),
             Decision::Create(task) => {
                 assert!(!problem, "it was made by a when that can't be read");
                 is_bounded(&task);

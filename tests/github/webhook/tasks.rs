@@ -11,10 +11,14 @@ use super::{ApiServer, Call, Stage, whole};
 
 /// An automation for issues that get a label.
 pub async fn automation(api: &ApiServer, name: &str, label: &str) {
+    listening(api, name, json!({"actions": ["labeled"], "labels": [label]})).await;
+}
+
+async fn listening(api: &ApiServer, name: &str, issue: Value) {
     let spec = json!({
         "repository": "acme/api",
         "branches": {"base": "main", "allow": ["main"]},
-        "triggers": [{"name": "label", "issue": {"actions": ["labeled"], "labels": [label]}}],
+        "triggers": [{"name": "label", "issue": issue}],
         "prompt": {"goal": "g"},
         "credentials": {"secretRef": {"name": "token"}},
         "concurrency": {"maxActive": 1},
@@ -103,6 +107,32 @@ async fn an_event_for_many_automations_is_one_pass() {
     }
     let tasks = first_caused(&stage, &labeled("agent"), 200).await;
     assert_eq!((tasks.len(), written(&stage).await), (200, tasks));
+}
+
+/// What somebody did who may not is told first, and what many automations have against it is told once.
+#[tokio::test]
+async fn a_delivery_that_causes_nothing_says_why_for_each_automation() {
+    let stage = whole().await;
+    for number in 10..40 {
+        automation(&stage.api, &format!("fix-{number}"), "bug").await;
+    }
+    let by_alice =
+        json!({"actions": ["labeled"], "labels": ["agent"], "authors": {"logins": ["alice"], "associations": []}});
+    listening(&stage.api, "trusting-alice", by_alice).await;
+    // The receiver has heard of the last one, and so of all.
+    let reason = loop {
+        let answer = stage.send(&delivery(&labeled("agent"), "1")).await;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        let reason = answer.json()["reason"].as_str().unwrap().to_owned();
+        if reason.contains("trusting-alice") {
+            break reason;
+        }
+    };
+    assert_eq!(
+        reason,
+        "trusting-alice: trigger label: who did it is none of its authors (authors.associations, authors.logins); \
+         fix-10, fix-11, fix-12 and 27 more: trigger label: the label that was set is none of its labels"
+    );
 }
 
 /// What did not get through is told as failed, and the next delivery does the rest.

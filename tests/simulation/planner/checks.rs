@@ -685,7 +685,12 @@ fn outside_spec(task: &AgentTask, automation: &AgentAutomation) -> Option<&'stat
 }
 
 fn out_of_time(task: &AgentTask, policies: &[(String, PolicySpec)], now: Timestamp) -> Option<&'static str> {
-    let late = task.spec.start_before.is_some_and(|before| before <= now);
+    let could_start = task.spec.start_after.unwrap_or(task.spec.trigger.scheduled_time);
+    let waited = now.duration_since(could_start).as_secs();
+    let mut most = policies
+        .iter()
+        .filter_map(|(_, policy)| policy.max_starting_deadline_seconds);
+    let late = task.spec.start_before.is_some_and(|before| before <= now) || most.any(|most| i64::from(most) <= waited);
     let early = task.spec.start_after.is_some_and(|after| after > now);
     let mut windows = policies.iter().flat_map(|(_, policy)| &policy.freeze_windows);
     let frozen = windows.any(|window| window.from <= Some(now) && Some(now) < window.to);

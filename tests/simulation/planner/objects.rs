@@ -221,6 +221,9 @@ pub fn policy(name: &str, now: Timestamp, chance: &mut StdRng) -> PolicySpec {
     policy.max_starts_per_hour = cap(0.2, &[2, 4]);
     policy.max_priority = cap(0.1, &[0]);
     policy.max_retries = cap(0.1, &[0, 1]);
+    policy.max_starting_deadline_seconds = cap(0.1, &[60, 300]);
+    policy.max_active_deadline_seconds = cap(0.1, &[60]);
+    policy.max_waiting_deadline_seconds = cap(0.1, &[60]);
     policy.suspend = likely(chance, 0.05);
     if likely(chance, 0.05) {
         policy.repositories = vec![REPOSITORIES[0].to_owned()];

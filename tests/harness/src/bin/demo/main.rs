@@ -181,6 +181,10 @@ fn explain(stage: &Stage) {
     println!("  export KUBECONFIG={}", plane.kubeconfig().display());
     let (plugins, binaries) = (plugin.folder().display(), plane.binaries().display());
     println!("  export PATH={plugins}:{binaries}:$PATH");
+    println!(
+        "  export GITHUB_API_URL={}    # for kubectl aauto status --credentials --rate-limits",
+        github.url
+    );
     println!("  kubectl get aauto,atask -A");
     println!("  kubectl aauto status -A; kubectl aauto queue -A");
     println!("  kubectl explain aauto.spec.triggers");

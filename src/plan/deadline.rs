@@ -1,0 +1,105 @@
+//! How late a task may start, how long it may work, and how long its agent may wait for a person: what its automation
+//! says, and no longer than the policies of its namespace allow.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::policy::Policy;
+use super::time::add;
+use super::world::World;
+use crate::api::AgentTask;
+use crate::api::automation::AutomationSpec;
+use crate::api::policy::PolicySpec;
+
+/// The rule of a policy that bounds how late a task may start.
+pub const STARTING_RULE: &str = "maxStartingDeadlineSeconds";
+
+/// A deadline of a task that has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deadline {
+    /// Of its work.
+    Active,
+    /// Of its waiting for a person.
+    Waiting,
+}
+
+impl Deadline {
+    /// The automation's field.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Active => "activeDeadlineSeconds",
+            Self::Waiting => "waitingDeadlineSeconds",
+        }
+    }
+
+    /// The policies' field.
+    #[must_use]
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::Active => "maxActiveDeadlineSeconds",
+            Self::Waiting => "maxWaitingDeadlineSeconds",
+        }
+    }
+
+    /// What an automation says, in seconds.
+    #[must_use]
+    pub fn own(self, spec: &AutomationSpec) -> Option<i32> {
+        match self {
+            Self::Active => spec.active_deadline_seconds,
+            Self::Waiting => spec.waiting_deadline_seconds,
+        }
+    }
+
+    /// What a policy allows, in seconds.
+    #[must_use]
+    pub fn ceiling(self, spec: &PolicySpec) -> Option<i32> {
+        match self {
+            Self::Active => spec.max_active_deadline_seconds,
+            Self::Waiting => spec.max_waiting_deadline_seconds,
+        }
+    }
+
+    /// What a task was started with, or was made with where it has not started.
+    #[must_use]
+    pub fn of(self, task: &AgentTask) -> Option<i32> {
+        let started = task.status.as_ref();
+        match self {
+            Self::Active => started
+                .and_then(|status| status.active_deadline_seconds)
+                .or(task.spec.active_deadline_seconds),
+            Self::Waiting => started
+                .and_then(|status| status.waiting_deadline_seconds)
+                .or(task.spec.waiting_deadline_seconds),
+        }
+    }
+
+    /// The shorter of one's own and what the policies of a namespace allow, in seconds.
+    #[must_use]
+    pub fn within(self, world: &World, namespace: &str, own: Option<i32>) -> Option<i32> {
+        let ceilings = world
+            .holding(namespace)
+            .filter_map(|policy| self.ceiling(policy.spec()));
+        ceilings.chain(own).min()
+    }
+}
+
+/// Until when a task may start: by its own deadline and by the policies as they are now, with the policy where one binds.
+#[must_use]
+pub fn start_before<'a>(world: &'a World, task: &AgentTask) -> Option<(Timestamp, Option<&'a Policy>)> {
+    // What the controller has not decided yet has no time.
+    let could_start = Some(could_start(task)).filter(|_| task.spec.is_decided())?;
+    let own = task.spec.start_before.map(|until| (until, None));
+    let ceilings = world
+        .holding(task.metadata.namespace.as_deref().unwrap_or_default())
+        .filter_map(|policy| {
+            let most = SignedDuration::from_secs(i64::from(policy.spec().max_starting_deadline_seconds?));
+            Some((add(could_start, most), Some(policy)))
+        });
+    own.into_iter().chain(ceilings).min_by_key(|(until, _)| *until)
+}
+
+/// From when a task could start: when it came due, or its backoff ended.
+#[must_use]
+pub fn could_start(task: &AgentTask) -> Timestamp {
+    task.spec.start_after.unwrap_or(task.spec.trigger.scheduled_time)
+}
