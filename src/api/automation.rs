@@ -226,8 +226,9 @@ pub struct RequireApproval {
 /// What the agent is asked to do, section by section. Each text is a template that sees `automation` (`name`, `namespace`),
 /// `trigger` (`name`, `kind`), `repository` (`owner`, `name`), `scheduledTime`, `requester`, `inputs` and `subject` (`#` and the
 /// number of the issue or pull request, else nothing); where something happened at GitHub also `sender`, `comment` (`body`,
-/// `author`) and `issue` or `pullRequest` (`number`, `url`, `author`, `title`, `body`, `labels`, `head`, `base`). An undefined
-/// name is an error.
+/// `author`) and `issue` or `pullRequest` (`number`, `url`, `author`, `title`, `body`, `labels`, and of a
+/// pull request `head` and `base`, which are empty where a comment asked for it: GitHub's event of a comment names no branches). An
+/// undefined name is an error.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Prompt {

@@ -20,7 +20,7 @@ use crate::observe::{Update, about_events, apply};
 use crate::plan::queue::Queue;
 use crate::plan::sweep::next_look;
 use crate::plan::time::{LONGEST_RETRY, add, backoff, pending};
-use crate::plan::world::Writing;
+use crate::plan::world::{Retry, Writing};
 use crate::plan::{Action, CredentialKey, ObjectKey, Planned, Subject, World, plan};
 
 use super::events::{Stood, Teller};
@@ -308,27 +308,12 @@ impl<'a> Leading<'a> {
                 failed = Some(failure);
             }
         }
-        match failed {
-            Some(failure) => self.fail(subject, &failure),
-            // What went on beside it may be waiting for its next try.
-            None if busy => {
-                self.world.retries.remove(&subject);
-            }
-            None => {}
-        }
-    }
-
-    fn fail(&mut self, subject: Subject, failure: &Failure) {
-        let now = self.now();
-        if let Subject::Events(key, repository) = &subject {
+        if let (Subject::Events(key, repository), Some(_)) = (&subject, &failed) {
             // They tell of tasks that can't be created.
             self.dirty.extend(about_events(&self.world, key, repository));
         }
-        let retry = self.world.retries.entry(subject).or_default();
-        retry.not_before = add(now, backoff(retry.times));
-        retry.times = retry.times.saturating_add(1);
-        retry.problem = failure.to_string();
-        retry.is_of_github = matches!(failure, Failure::GitHub { .. } | Failure::Credential);
+        let now = self.now();
+        settle(&mut self.world.retries, subject, busy, failed.as_ref(), now);
     }
 
     /// What the leader before this one wrote ahead of a task that we have written to can't arrive any more.
@@ -536,4 +521,52 @@ async fn carry_out(executor: Arc<Executor>, subject: Subject, said: Option<Said>
 async fn renewing(kept: impl Future<Output = ()>) {
     kept.await;
     futures::future::pending::<()>().await;
+}
+
+/// What the steps of a subject leave of its next try. Beside those that went on while it was free others may be waiting for
+/// theirs.
+fn settle(
+    retries: &mut BTreeMap<Subject, Retry>,
+    subject: Subject,
+    busy: bool,
+    failed: Option<&Failure>,
+    now: Timestamp,
+) {
+    let Some(failure) = failed else {
+        if busy {
+            retries.remove(&subject);
+        }
+        return;
+    };
+    let retry = retries.entry(subject).or_default();
+    retry.not_before = add(now, backoff(retry.times));
+    retry.times = retry.times.saturating_add(1);
+    retry.problem = failure.to_string();
+    retry.is_of_github = matches!(failure, Failure::GitHub { .. } | Failure::Credential);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_tried_again_later_and_later_until_its_own_steps_get_through() {
+        let subject = || Subject::Task(ObjectKey::new("payments", "deps"));
+        let (mut retries, now) = (BTreeMap::new(), Timestamp::UNIX_EPOCH);
+        let mut times = |busy, failed: Option<&Failure>| {
+            settle(&mut retries, subject(), busy, failed, now);
+            let retry = retries.get(&subject())?;
+            assert_eq!(retry.not_before, add(now, backoff(retry.times - 1)));
+            Some((retry.times, retry.is_of_github))
+        };
+        let github = Failure::GitHub {
+            category: "unavailable",
+            message: "503".to_owned(),
+        };
+        assert_eq!(times(true, Some(&Failure::Conflict)), Some((1, false)));
+        assert_eq!(times(true, Some(&github)), Some((2, true)));
+        assert_eq!(times(false, None), Some((2, true)), "a look at the object beside it");
+        assert_eq!(times(true, None), None);
+        assert_eq!(times(true, Some(&github)), Some((1, true)));
+    }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::event::Event;
-use crate::plan::event::{Decision, decide};
+use crate::plan::event::{Decision, condition_problem, decide};
 
 /// An issue that a member opened an hour ago and labelled just now, as GitHub's webhook tells it.
 pub(super) fn labeled() -> Value {
@@ -409,6 +409,46 @@ fn what_happens_to_a_pull_request() {
     ];
     for (what, trigger, name, payload, expected) in table {
         assert_eq!(say(on(trigger), name, &payload), expected, "{what}");
+    }
+}
+
+/// Also where trying it on what is blank would not come to it.
+#[test]
+fn what_a_when_reads_that_is_never_there_is_found_where_it_is_written() {
+    let problem = |trigger: &str| {
+        let automation = on(trigger);
+        condition_problem(&automation.spec.triggers[0]).map(|error| error.to_string())
+    };
+    let table = [
+        (
+            "issue: {actions: [labeled], when: \"sender == 'x' && issue.title == ''\"}",
+            None,
+        ),
+        (
+            "issue: {actions: [labeled], when: \"sender == 'x' && issue.titel == ''\"}",
+            Some("there is no issue.titel: "),
+        ),
+        (
+            "issue: {actions: [labeled], when: \"sender == 'x' && issue.head == ''\"}",
+            Some("there is no issue.head: "),
+        ),
+        (
+            "pullRequest: {actions: [opened], when: \"sender == 'x' && pullRequest.head == ''\"}",
+            None,
+        ),
+        (
+            "pullRequest: {actions: [opened], when: \"sender == 'x' && issue.title == ''\"}",
+            Some("there is no issue: "),
+        ),
+    ];
+    for (trigger, expected) in table {
+        let said = problem(trigger);
+        let is_it = match (&said, expected) {
+            (None, None) => true,
+            (Some(said), Some(expected)) => said.starts_with(expected),
+            _ => false,
+        };
+        assert!(is_it, "{trigger}: {said:?}, expected {expected:?}");
     }
 }
 
