@@ -2,25 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use agent_automation::api::task::{TaskStatus, Usage};
-use agent_automation::api::{AgentAutomation, AgentPolicy};
+use agent_automation::api::task::Usage;
+use agent_automation::api::{AgentAutomation, AgentPolicy, AgentTask};
 use agent_automation::domain::repository::Repository;
 use agent_automation::domain::task_state::TaskState;
 use agent_automation::observe::Update;
 use agent_automation::plan::budget::NANO;
 use agent_automation::plan::observed::ObservedTask;
 use agent_automation::plan::world::automation_key;
-use agent_automation::plan::{CredentialKey, ObjectKey, Subject, task};
+use agent_automation::plan::{CredentialKey, ObjectKey, Subject, World, task};
 use jiff::SignedDuration;
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::fleet::due_today;
 use crate::leader::{Leader, Parts, at_github};
+use crate::{IS_TRIED, Result};
 
 /// The most changes of a kind.
-const MOST: usize = 2_000;
+const MOST: usize = if IS_TRIED { 20 } else { 2_000 };
 /// A kind of change is given up after this long, with what follows from each change.
 const LONGEST: Duration = Duration::from_secs(8);
 
@@ -133,7 +133,7 @@ fn end(leader: &mut Leader, number: usize) -> Result<News> {
             milli_premium_requests: 0,
         });
     };
-    observed(leader, number, |status| status.reserved_nano_credits.is_none(), end)
+    observed(leader, number, has_no_budget, end)
 }
 
 fn session(leader: &mut Leader, number: usize) -> Result<News> {
@@ -145,20 +145,25 @@ fn session(leader: &mut Leader, number: usize) -> Result<News> {
             seen.state = TaskState::InProgress;
         }
     };
-    observed(leader, number, |_| true, change)
+    observed(leader, number, |_, _| true, change)
+}
+
+fn has_no_budget(world: &World, task: &AgentTask) -> bool {
+    let mut policies = world.holding(task.metadata.namespace.as_deref().unwrap_or_default());
+    policies.all(|policy| policy.spec().budget.is_none())
 }
 
 /// A task under way is seen, as it was but for a change.
 fn observed(
     leader: &mut Leader,
     number: usize,
-    which: fn(&TaskStatus) -> bool,
+    which: fn(&World, &AgentTask) -> bool,
     change: impl FnOnce(&mut ObservedTask),
 ) -> Result<News> {
     let running: Vec<_> = leader
         .world
         .active()
-        .filter(|(_, task)| task.status.as_ref().is_some_and(which))
+        .filter(|(_, task)| which(&leader.world, task))
         .map(|(key, _)| key)
         .collect();
     let key: ObjectKey = (*pick(&running, number).ok_or("nothing runs")?).clone();

@@ -20,11 +20,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::Result;
 use crate::leader::{Leader, at_github};
+use crate::{IS_TRIED, Result};
 
 pub const AUTOMATIONS: usize = NAMESPACES * EACH;
-pub const NAMESPACES: usize = 200;
+pub const NAMESPACES: usize = if IS_TRIED { 20 } else { 200 };
 pub const POLICIES: usize = NAMESPACES / PER_POLICY;
 const PER_POLICY: usize = 4;
 /// Automations of a namespace.
