@@ -751,9 +751,6 @@ pub struct EventsStatus {
     /// automation's life.
     #[serde(default)]
     pub skipped: i64,
-    /// Tasks for what happened after that and that somebody deleted; the newest hundred. They are not made again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub deleted: Vec<DeletedTask>,
     /// What would have fired if somebody else had done it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedEvents>,
@@ -762,7 +759,7 @@ pub struct EventsStatus {
     pub unseen: Option<UnseenEvents>,
 }
 
-/// A task that is there no more.
+/// A task of an event that is there no more.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
 pub struct DeletedTask {
@@ -966,6 +963,9 @@ pub struct Collected {
     /// When tasks that somebody else deleted started, those of the last hour: `maxStartsPerHour` counts them still.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<DepartedStart>,
+    /// Tasks that somebody else deleted and whose events may be told again; the newest hundred. They are not done again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub of_events: Vec<DeletedTask>,
     /// Of those that ended after the last success, how many ended in failure.
     #[serde(skip_serializing_if = "is_zero")]
     pub failures: i32,

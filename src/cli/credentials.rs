@@ -108,12 +108,18 @@ fn rows(view: &View) -> Vec<Line> {
             used.entry(key).or_default().push(automation);
         }
     }
+    let mut refused = refused::last(&view.world);
     used.into_iter()
-        .map(|(key, automations)| line(view, &key, &automations))
+        .map(|(key, automations)| line(view, &key, &automations, refused.remove(&key)))
         .collect()
 }
 
-fn line(view: &View, key: &CredentialKey, automations: &[&AgentAutomation]) -> Line {
+fn line(
+    view: &View,
+    key: &CredentialKey,
+    automations: &[&AgentAutomation],
+    last_refusal: Option<refused::LastRefusal>,
+) -> Line {
     let statuses = automations.iter().filter_map(|automation| automation.status.as_ref());
     let mut told = statuses.flat_map(|status| {
         let several = status.credentials.iter().filter_map(|known| known.identity.as_ref());
@@ -121,7 +127,6 @@ fn line(view: &View, key: &CredentialKey, automations: &[&AgentAutomation]) -> L
     });
     let identity = told.find(|told| told.secret == key.secret.name);
     let expires_at = identity.and_then(|identity| identity.expires_at);
-    let last_refusal = refused::LastRefusal::of(view, key);
     let tasks = view.world.tasks().map(|(_, task)| task);
     let waiting =
         tasks.filter(|task| phase(task).is_waiting() && CredentialKey::named_by(task).any(|named| named == *key));

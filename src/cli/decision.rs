@@ -2,13 +2,11 @@
 //! and what statuses say where only the cluster and GitHub know.
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 
 use crate::api::task::{Bound, Phase, TaskStatus};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::plan::automation::standing as planned_standing;
 use crate::plan::conditions::Standing;
-use crate::plan::deadline::Deadline;
 use crate::plan::policy::refused;
 use crate::plan::room::{bound_to, never};
 use crate::plan::spec::parse;
@@ -48,13 +46,13 @@ pub fn of_task(view: &View, task: &AgentTask) -> Decision {
         let found = queue(view)
             .into_iter()
             .find(|(waiting, _)| ObjectKey::of(*waiting) == key);
-        return found.map_or_else(|| told(view, task), |(_, decision)| decision);
+        return found.map_or_else(|| told(task), |(_, decision)| decision);
     }
     let planned = task::plan(&view.world, &key, &Settings::default(), view.now);
     let status = planned.actions.iter().find_map(written).or(task.status.as_ref());
     Decision {
         next: planned.wake,
-        ..status.map_or_else(|| told(view, task), |status| of_status(view, task, status))
+        ..status.map_or_else(|| told(task), |status| of_status(task, status))
     }
 }
 
@@ -66,7 +64,7 @@ pub fn foreseen(view: &mut View, task: &AgentTask) -> (Phase, Decision) {
     let plans = admission::plan(&view.world, &Settings::default(), view.now);
     let planned = plans.iter().find(|(subject, _)| *subject == Subject::Task(key.clone()));
     let Some((_, planned)) = planned else {
-        return (phase(task), told(view, task));
+        return (phase(task), told(task));
     };
     let written = planned.actions.iter().find_map(written);
     let phase = written.map_or(Phase::Pending, |status| status.phase);
@@ -76,7 +74,7 @@ pub fn foreseen(view: &mut View, task: &AgentTask) -> (Phase, Decision) {
     match unready {
         Some(standing) => {
             let why = standing.why().clone();
-            let bound = rule_of_task(view, task, why.reason);
+            let bound = rule_of_task(task, why.reason);
             (Phase::Held, Decision { why, bound, next: None })
         }
         None => (phase, decision),
@@ -168,7 +166,7 @@ fn waiting(view: &View, task: &AgentTask, planned: &Planned) -> Decision {
     let next = planned.wake;
     let status = task.status.as_ref();
     if let Some(status) = status.filter(|_| !view.knows_policies) {
-        return of_status(view, task, status);
+        return of_status(task, status);
     }
     let only_told = |reason| is_found_out(reason) || reason == Reason::TextEdited;
     let held = status.filter(|status| status.reason.is_some_and(only_told));
@@ -176,9 +174,10 @@ fn waiting(view: &View, task: &AgentTask, planned: &Planned) -> Decision {
     // What is to be asked of GitHub was asked by the controller.
     if let Some(why) = decided.filter(|why| why.reason != Reason::Verifying || held.is_none()) {
         let next_status = planned.actions.iter().find_map(written).or(status);
-        let bound = next_status.and_then(|status| status.bound_by.clone());
+        let said = next_status.filter(|status| status.reason == Some(why.reason));
+        let bound = said.and_then(|status| status.bound_by.clone());
         return Decision {
-            bound: bound.or_else(|| rule_of_task(view, task, why.reason)),
+            bound: bound.or_else(|| rule_of_task(task, why.reason)),
             why: why.clone(),
             next,
         };
@@ -186,7 +185,7 @@ fn waiting(view: &View, task: &AgentTask, planned: &Planned) -> Decision {
     if let Some(status) = held {
         return Decision {
             next,
-            ..of_status(view, task, status)
+            ..of_status(task, status)
         };
     }
     let is_rebuilt = planned
@@ -203,25 +202,25 @@ fn waiting(view: &View, task: &AgentTask, planned: &Planned) -> Decision {
         )
     };
     Decision {
-        bound: rule_of_task(view, task, why.reason),
+        bound: rule_of_task(task, why.reason),
         why,
         next,
     }
 }
 
-fn told(view: &View, task: &AgentTask) -> Decision {
-    of_status(view, task, &task.status.clone().unwrap_or_default())
+fn told(task: &AgentTask) -> Decision {
+    of_status(task, &task.status.clone().unwrap_or_default())
 }
 
-fn of_status(view: &View, task: &AgentTask, status: &TaskStatus) -> Decision {
+fn of_status(task: &AgentTask, status: &TaskStatus) -> Decision {
     let reason = status.reason.unwrap_or(Reason::Ready);
     let was_kept = matches!(
         status.phase,
         Phase::Held | Phase::Denied | Phase::Skipped | Phase::Superseded | Phase::Expired
-    );
+    ) || matches!(reason, Reason::ActiveDeadline | Reason::WaitingDeadline);
     let bound = status.bound_by.clone().filter(|_| was_kept);
     Decision {
-        bound: bound.or_else(|| rule_of_task(view, task, reason)),
+        bound: bound.or_else(|| rule_of_task(task, reason)),
         why: Why::new(reason, status.message.clone().unwrap_or_default()),
         next: None,
     }
@@ -235,7 +234,7 @@ fn written(action: &Action) -> Option<&TaskStatus> {
 }
 
 /// The rule behind a reason that names none, in the spec that the task was decided from.
-fn rule_of_task(view: &View, task: &AgentTask, reason: Reason) -> Option<Bound> {
+fn rule_of_task(task: &AgentTask, reason: Reason) -> Option<Bound> {
     let field = match reason {
         Reason::Duplicate | Reason::Replaced => "deduplicate".to_owned(),
         Reason::SpecChanged => "onSpecChange".to_owned(),
@@ -243,8 +242,6 @@ fn rule_of_task(view: &View, task: &AgentTask, reason: Reason) -> Option<Bound> 
         Reason::DeadlineExceeded => {
             format!("triggers[{}].schedule.startingDeadlineSeconds", task.spec.trigger.name)
         }
-        Reason::ActiveDeadline => return deadline(view, task, Deadline::Active),
-        Reason::WaitingDeadline => return deadline(view, task, Deadline::Waiting),
         Reason::NotFoundAtGitHub => "startPolicy".to_owned(),
         Reason::BranchGone => "branches.base".to_owned(),
         Reason::RepositoryNotFound | Reason::RepositoryMoved => "repository".to_owned(),
@@ -252,20 +249,6 @@ fn rule_of_task(view: &View, task: &AgentTask, reason: Reason) -> Option<Bound> 
         _ => return None,
     };
     Some(of_its_automation(task, &field))
-}
-
-/// The automation's own deadline, or else that of the policy which the task was held to.
-fn deadline(view: &View, task: &AgentTask, deadline: Deadline) -> Option<Bound> {
-    let kept = deadline.of(task)?;
-    let automation = view.world.automation_of(task);
-    let is_own = automation.and_then(|automation| deadline.own(&automation.spec)) == Some(kept);
-    let namespace = task.namespace().unwrap_or_default();
-    let mut policies = view.world.holding(&namespace);
-    let policy = policies.find(|policy| deadline.ceiling(policy.spec()) == Some(kept));
-    Some(policy.filter(|_| !is_own).map_or_else(
-        || of_its_automation(task, deadline.field()),
-        |policy| policy.bound(deadline.rule()),
-    ))
 }
 
 fn of_its_automation(task: &AgentTask, field: &str) -> Bound {

@@ -20,6 +20,11 @@ pub fn print(outcome: ExitCode, write: impl FnOnce(&mut dyn Write) -> io::Result
     }
 }
 
+/// Writes a line to standard output.
+pub fn say(line: &str) -> ExitCode {
+    print(ExitCode::SUCCESS, |out| writeln!(out, "{line}"))
+}
+
 /// The exit code for what keeps a command from its work: 2.
 pub fn refuse(error: &impl Display) -> ExitCode {
     eprintln!("error: {error}");

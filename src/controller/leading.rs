@@ -401,11 +401,17 @@ impl<'a> Leading<'a> {
         }
         let settings = &self.controller.settings;
         let admitted = self.queue.plan(&self.world, &dirty, settings, now);
+        let mut wakes = BTreeMap::new();
         for (subject, planned) in admitted {
+            wakes.extend(planned.wake.map(|wake| (subject.clone(), wake)));
             self.dispatch(subject, planned, now);
         }
         for subject in dirty {
-            let planned = plan(&self.world, &subject, &self.controller.settings, now);
+            let mut planned = plan(&self.world, &subject, &self.controller.settings, now);
+            // A timer holds the last time that was set, and what waits has one of each of its two plans.
+            if let Some(wake) = wakes.remove(&subject) {
+                planned.wake_at(wake);
+            }
             self.dispatch(subject, planned, now);
         }
     }

@@ -27,7 +27,7 @@ pub const NAMES: [&str; 7] = [
 const LENGTH_MAX: usize = 1_024;
 /// Brackets within brackets, and signs before an operand.
 const DEPTH_MAX: usize = 24;
-/// More elements than any list has that it is asked about.
+/// More elements than any list has that it is asked about. Those that it makes itself may have more.
 const LIST_MAX: u64 = 128;
 /// What one step of joining texts is taken to cost: they may be long.
 const JOIN_COST: u64 = 2_000;
@@ -91,7 +91,7 @@ impl Condition {
                 format!("character {}: {}", error.pos.1.max(1), said.to_lowercase())
             }))
         })?;
-        if cost(program.expression()) > COST_MAX {
+        if cost(program.expression(), longest(program.expression())) > COST_MAX {
             return Err(ConditionError::TooCostly);
         }
         let references = program.references();
@@ -185,16 +185,40 @@ fn depth(source: &str) -> usize {
     deepest
 }
 
-/// Steps that it takes at most.
-fn cost(expression: &IdedExpr) -> u64 {
-    let sum = |parts: Vec<&IdedExpr>| parts.into_iter().map(cost).fold(0, u64::saturating_add);
+/// The most elements of any list in it, and so of what a name for an element of one stands for.
+fn longest(expression: &IdedExpr) -> u64 {
+    let inner = parts(expression).into_iter().map(longest).max().unwrap_or(0);
+    inner.max(elements(expression))
+}
+
+/// The most elements that it may have. What `map` and `filter` make has no more than what they go through.
+fn elements(expression: &IdedExpr) -> u64 {
+    match &expression.expr {
+        Expr::List(list) => u64::try_from(list.elements.len()).unwrap_or(u64::MAX),
+        Expr::Comprehension(all) => elements(&all.iter_range),
+        Expr::Call(call) if call.func_name == operators::ADD => {
+            call.args.iter().map(elements).fold(0, u64::saturating_add)
+        }
+        Expr::Call(call) if call.func_name == operators::CONDITIONAL => {
+            call.args.iter().map(elements).max().unwrap_or(LIST_MAX)
+        }
+        _ => LIST_MAX,
+    }
+}
+
+/// Steps that it takes at most, with lists of so many elements.
+fn cost(expression: &IdedExpr, most: u64) -> u64 {
+    let sum = |parts: Vec<&IdedExpr>| {
+        let parts = parts.into_iter().map(|part| cost(part, most));
+        parts.fold(0, u64::saturating_add)
+    };
     let inner = match &expression.expr {
         Expr::Comprehension(all) => {
-            let each = cost(&all.loop_cond).saturating_add(cost(&all.loop_step));
+            let each = sum(vec![&all.loop_cond, &all.loop_step]);
             // What `map` and `filter` join in each step is a list and one element.
             let each = each.saturating_sub(if adds_an_element(&all.loop_step) { JOIN_COST } else { 0 });
             let once = sum(vec![&all.iter_range, &all.accu_init, &all.result]);
-            each.saturating_mul(LIST_MAX).saturating_add(once)
+            each.saturating_mul(most).saturating_add(once)
         }
         Expr::Call(call) => {
             let own = match call.func_name.as_str() {
@@ -462,6 +486,18 @@ mod tests {
             "issue.labels.exists(l, l.matches('a+'))".to_owned(),
             "issue.labels.exists(l, (issue.body + issue.body + l).contains('x'))".to_owned(),
             vec!["issue.body.matches('a')"; 20].join(" || "),
+            format!(
+                "({}).all(a, issue.labels.all(b, a != b || true))",
+                vec!["issue.labels"; 61].join(" + ")
+            ),
+            format!(
+                "[{}].all(a, issue.labels.all(b, a != b || true))",
+                vec!["0"; 450].join(",")
+            ),
+            format!(
+                "[{}].all(a, a.all(b, a.all(c, b != c)))",
+                vec!["issue.labels"; 20].join(" + ")
+            ),
         ];
         for source in costly {
             assert_eq!(holds(&source), Err(ConditionError::TooCostly), "{source}");

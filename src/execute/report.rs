@@ -3,10 +3,10 @@
 use crate::api::AgentTask;
 use crate::api::task::TaskStatus;
 use crate::domain::repository::Repository;
-use crate::github::{Error, RefusalKind};
+use crate::github::{Error, RefusalKind, TransportError};
 use crate::observe::Update;
 use crate::plan::CredentialKey;
-use crate::plan::report::{Comment, Said, What, commented, labelled, marker, trying};
+use crate::plan::report::{Comment, Said, What, commented, labelled, marker, may_be_sent, trying};
 
 use super::github::github_failure;
 use super::pulls::is_final;
@@ -106,7 +106,8 @@ impl Executor {
         if own.is_none() && comment.look {
             let me = self.holder(credential, known).await?.user_id;
             let marker = marker(task);
-            let since = task.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            // What happened there is told in GitHub's own time; the clock of the cluster may be ahead of it.
+            let since = Some(task.spec.trigger.scheduled_time);
             let comments = github.list_issue_comments(token, repository, *number, since).await?;
             let found = comments.items.iter().find(|comment| {
                 let is_mine = comment.user.as_ref().is_some_and(|user| user.id == me);
@@ -122,6 +123,10 @@ impl Executor {
                 Err(error) if is_deleted(&error) => return Ok(id),
                 Err(error) => return Err(error),
             }
+        }
+        if !may_be_sent(&task.status.clone().unwrap_or_default(), self.now()) {
+            let late = "another may have written it meanwhile".to_owned();
+            return Err(TransportError::NeverSent(late).into());
         }
         let made = github.create_comment(token, repository, *number, &comment.body).await?;
         Ok(i64::try_from(made.id).unwrap_or_default())

@@ -8,6 +8,7 @@ use crate::api::task::{CredentialIdentity, PolicyRef, TaskStatus};
 use crate::api::webhook_source::WebhookSourceStatus;
 use crate::domain::repository::Repository;
 
+use super::deadline::Within;
 use super::notify::Notice;
 use super::report::Said;
 use super::walk::Walk;
@@ -76,10 +77,10 @@ impl fmt::Display for Subject {
 pub struct Admitted {
     /// The policies that allow it.
     pub allowed_by: Vec<PolicyRef>,
-    /// Its own deadline for the work, or that of the policies as they are now, whichever is shorter.
-    pub active_deadline_seconds: Option<i32>,
-    /// The same for how long its agent may wait for a person.
-    pub waiting_deadline_seconds: Option<i32>,
+    /// For how long it may work.
+    pub active_deadline: Option<Within>,
+    /// For how long its agent may wait for a person.
+    pub waiting_deadline: Option<Within>,
     /// What is held of budgets for it.
     pub reserved_nano_credits: i64,
     /// The pull request's branch that it goes on with.

@@ -219,12 +219,8 @@ impl<'a> Pass<'a> {
         let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
         Verdict::Start(Box::new(Admitted {
             allowed_by: self.world.holding(namespace).map(Policy::reference).collect(),
-            active_deadline_seconds: Deadline::Active.within(self.world, namespace, task.spec.active_deadline_seconds),
-            waiting_deadline_seconds: Deadline::Waiting.within(
-                self.world,
-                namespace,
-                task.spec.waiting_deadline_seconds,
-            ),
+            active_deadline: Deadline::Active.within(self.world, task),
+            waiting_deadline: Deadline::Waiting.within(self.world, task),
             reserved_nano_credits: self.room.estimate(task),
             head_branch: origin::head(task, self.origin_of(task)).map(str::to_owned),
             credential: identity(&key, self.world.credentials.get(&key)).cloned(),
@@ -266,6 +262,10 @@ impl<'a> Pass<'a> {
                 Reason::AlreadyDecided,
                 "its scheduled time was dealt with before this object appeared",
             ));
+        }
+        if self.world.was_deleted(task) {
+            let message = "a task for the same was deleted: ask for it anew, or make one by hand";
+            return Some(end(Phase::Skipped, Reason::AlreadyDecided, message));
         }
         let (deadline, policy) = start_before(self.world, task).filter(|(until, _)| *until <= self.now)?;
         let was = task.status.as_ref().and_then(|status| status.message.clone());

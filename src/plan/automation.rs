@@ -16,7 +16,7 @@ use kube::{Resource, ResourceExt};
 
 use crate::api::automation::{
     AutomationStatus, Collected, Failures, PullRequestCounts, PullRequestRequest, RejectedCredential,
-    Retry as RetryTerms, SUSPENDED_FOR_ANNOTATION, ScheduleStatus, TaskSummary,
+    SUSPENDED_FOR_ANNOTATION, ScheduleStatus, TaskSummary,
 };
 use crate::api::policy::TriggerKind;
 use crate::api::task::{
@@ -29,17 +29,16 @@ use crate::domain::prompt::PromptError;
 
 use super::conditions::{Standing, conditions};
 use super::crowd::newest_wins;
-use super::deadline::Deadline;
 use super::policy::{Policy, prompt_sections};
-use super::schedule::{Due, due};
+use super::schedule::{Bounds, Due, due};
 use super::spec::{Occasion, Parsed, ParsedSchedule, Problem, parse, sections};
 use super::time::{add, again};
 use super::world::{
     Credential, CredentialKey, ObjectKey, Retry, SecretState, World, counts as counts_against_cap, phase,
 };
 use super::{
-    Action, Planned, Settings, Subject, Why, budget, credential, event, naming, notify, pulls, request, retry, start,
-    sweep,
+    Action, Planned, Settings, Subject, Why, budget, credential, deadline, event, naming, notify, pulls, request,
+    retry, start, sweep,
 };
 use history::add_pull;
 use standing::stalled_by;
@@ -317,15 +316,14 @@ impl<'a> View<'a> {
                 ..Due::default()
             }
         } else {
-            due(
-                schedule,
-                decided_through,
-                self.creation(),
-                &self.existing(schedule.name),
+            let namespace = self.automation.namespace().unwrap_or_default();
+            let bounds = Bounds {
                 room,
-                newest_wins(self.automation),
-                now,
-            )
+                newest_wins: newest_wins(self.automation),
+                deadline: deadline::starting(self.world, &namespace, schedule.terms.starting_deadline_seconds),
+            };
+            let existing = self.existing(schedule.name);
+            due(schedule, decided_through, self.creation(), &existing, &bounds, now)
         };
         let after = now.max(decided_through);
         let next = schedule.schedule.next_after(after, self.creation());
@@ -441,9 +439,9 @@ impl<'a> View<'a> {
             start_after: None,
             priority: Some(occasion.priority.unwrap_or(spec.priority)),
             deduplicate: None,
-            retry: self.retry_terms(),
-            active_deadline_seconds: self.deadline(Deadline::Active),
-            waiting_deadline_seconds: self.deadline(Deadline::Waiting),
+            retry: spec.retry.clone(),
+            active_deadline_seconds: spec.active_deadline_seconds,
+            waiting_deadline_seconds: spec.waiting_deadline_seconds,
             stale_pull_request: spec.stale_pull_request.clone(),
             prompt_sections: prompt_sections(self.automation),
             follows: None,
@@ -461,21 +459,6 @@ impl<'a> View<'a> {
             cooldown: terms.cooldown,
             on_duplicate: terms.on_duplicate,
         }))
-    }
-
-    /// What the automation asks for, as far as its policies allow.
-    fn retry_terms(&self) -> Option<RetryTerms> {
-        let allowed = self.policies().filter_map(|policy| policy.spec().max_retries).min();
-        let terms = self.automation.spec.retry.clone()?;
-        Some(RetryTerms {
-            limit: allowed.map_or(terms.limit, |allowed| terms.limit.min(allowed)),
-            ..terms
-        })
-    }
-
-    fn deadline(&self, deadline: Deadline) -> Option<i32> {
-        let namespace = self.automation.namespace().unwrap_or_default();
-        deadline.within(self.world, &namespace, deadline.own(&self.automation.spec))
     }
 
     fn policies(&self) -> impl Iterator<Item = &'a Policy> + use<'a> {
@@ -521,14 +504,8 @@ impl<'a> View<'a> {
     /// Somebody deleted a task. Until status says so, only this process knows of it.
     fn is_at_risk(&self) -> bool {
         let key = ObjectKey::of(self.automation);
-        let told = self
-            .automation
-            .status
-            .iter()
-            .filter_map(|status| status.events.as_ref());
-        let told = || told.clone().flat_map(|events| &events.deleted);
-        let is_untold = |gone| !told().any(|told| told == gone);
-        if self.world.departed(&key).next().is_some() || self.world.deleted_events(&key).any(is_untold) {
+        let told = self.status().collected.of_events;
+        if self.world.departed(&key).next().is_some() || self.of_events(told.clone()) != told {
             return true;
         }
         let Ok(parsed) = &self.parsed else { return false };

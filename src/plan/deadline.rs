@@ -9,6 +9,7 @@ use super::world::World;
 use crate::api::AgentTask;
 use crate::api::automation::AutomationSpec;
 use crate::api::policy::PolicySpec;
+use crate::api::task::Bound;
 
 /// The rule of a policy that bounds how late a task may start.
 pub const STARTING_RULE: &str = "maxStartingDeadlineSeconds";
@@ -63,24 +64,64 @@ impl Deadline {
     #[must_use]
     pub fn of(self, task: &AgentTask) -> Option<i32> {
         let started = task.status.as_ref();
-        match self {
-            Self::Active => started
-                .and_then(|status| status.active_deadline_seconds)
-                .or(task.spec.active_deadline_seconds),
-            Self::Waiting => started
-                .and_then(|status| status.waiting_deadline_seconds)
-                .or(task.spec.waiting_deadline_seconds),
-        }
+        let kept = match self {
+            Self::Active => started.and_then(|status| status.active_deadline_seconds),
+            Self::Waiting => started.and_then(|status| status.waiting_deadline_seconds),
+        };
+        kept.or(self.asked(task))
     }
 
-    /// The shorter of one's own and what the policies of a namespace allow, in seconds.
+    /// The shorter of a task's own and what the policies allow as they are now.
     #[must_use]
-    pub fn within(self, world: &World, namespace: &str, own: Option<i32>) -> Option<i32> {
+    pub fn within(self, world: &World, task: &AgentTask) -> Option<Within> {
+        let own = self.asked(task).map(|seconds| Within { seconds, bound: None });
         let ceilings = world
-            .holding(namespace)
-            .filter_map(|policy| self.ceiling(policy.spec()));
-        ceilings.chain(own).min()
+            .holding(task.metadata.namespace.as_deref().unwrap_or_default())
+            .filter_map(|policy| {
+                let seconds = self.ceiling(policy.spec())?;
+                let bound = Some(policy.bound(self.rule()));
+                Some(Within { seconds, bound })
+            });
+        own.into_iter().chain(ceilings).min_by_key(|within| within.seconds)
     }
+
+    /// The rule that a task is held to.
+    #[must_use]
+    pub fn bound(self, task: &AgentTask) -> Bound {
+        let started = task.status.as_ref();
+        let by_policy = match self {
+            Self::Active => started.and_then(|status| status.active_deadline_bound_by.clone()),
+            Self::Waiting => started.and_then(|status| status.waiting_deadline_bound_by.clone()),
+        };
+        by_policy.unwrap_or_else(|| Bound {
+            kind: "AgentAutomation".to_owned(),
+            name: task.spec.automation.name.clone(),
+            generation: task.spec.automation.generation,
+            rule: format!("spec.{}", self.field()),
+        })
+    }
+
+    fn asked(self, task: &AgentTask) -> Option<i32> {
+        match self {
+            Self::Active => task.spec.active_deadline_seconds,
+            Self::Waiting => task.spec.waiting_deadline_seconds,
+        }
+    }
+}
+
+/// What a task is held to, in seconds, and the policy's rule where one makes it so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Within {
+    pub seconds: i32,
+    pub bound: Option<Bound>,
+}
+
+/// The shorter of a trigger's own deadline for a start and what the policies of a namespace allow, in seconds.
+#[must_use]
+pub fn starting(world: &World, namespace: &str, own: Option<i32>) -> Option<i32> {
+    let policies = world.holding(namespace);
+    let ceilings = policies.filter_map(|policy| policy.spec().max_starting_deadline_seconds);
+    ceilings.chain(own).min()
 }
 
 /// Until when a task may start: by its own deadline and by the policies as they are now, with the policy where one binds.

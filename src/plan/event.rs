@@ -91,6 +91,14 @@ pub fn may_come_again_until(automation: &AgentAutomation, task: &AgentTask) -> O
     Some(add(cause.scheduled_time, filter.max_event_age.duration()))
 }
 
+/// Whether what happened then may be told again: what is older fires nothing.
+#[must_use]
+pub fn may_come_again(automation: &AgentAutomation, at: Timestamp, now: Timestamp) -> bool {
+    let filters = automation.spec.triggers.iter().filter_map(filter);
+    let longest = filters.map(|filter| filter.max_event_age.duration()).max();
+    longest.is_some_and(|longest| add(at, longest) >= now)
+}
+
 /// What an automation makes of an event that a source tells of, by trigger.
 #[must_use]
 pub fn of_automation(
@@ -118,24 +126,21 @@ pub fn of_automation(
     // Reading the whole spec costs a hundred times what its filters do, and most events are nothing to most automations.
     let parsed = OnceCell::new();
     let decided = triggers.map(|trigger| {
-        let refused = unheard(trigger, source).or_else(|| refusal(world, automation, trigger, event, source, now));
+        let refused = unheard(trigger, source)
+            .map(Refusal::of_all)
+            .or_else(|| refusal(world, automation, trigger, event, source, now));
         let made = refused.map_or(Ok(()), Err).and_then(|()| {
             let parsed = parsed
                 .get_or_init(|| parse(automation))
                 .as_ref()
-                .map_err(|problems| unreadable(problems))?;
-            create(world, automation, parsed, trigger, event, now)
+                .map_err(|problems| Refusal::of_all(unreadable(problems)))?;
+            create(world, automation, parsed, trigger, event, now).map_err(Refusal::of_all)
         });
-        made.map_or_else(
-            |why| {
-                let why = format!("trigger {}: {why}", trigger.name);
-                match refused_by(world, automation, trigger, event, source, now) {
-                    Some(_) => Decision::Refuse(why),
-                    None => Decision::Ignore(why),
-                }
-            },
-            |task| Decision::Create(Box::new(task)),
-        )
+        match made {
+            Ok(task) => Decision::Create(Box::new(task)),
+            Err(Refusal { why, is_for_who: true }) => Decision::Refuse(of_trigger(trigger, &why)),
+            Err(Refusal { why, .. }) => Decision::Ignore(of_trigger(trigger, &why)),
+        }
     });
     decided.collect()
 }
@@ -339,9 +344,12 @@ pub fn is_skipped(world: &World, automation: &AgentAutomation, event: &Event, no
 /// What is told of an event that would have fired, had somebody else done it.
 #[must_use]
 pub fn refused(world: &World, automation: &AgentAutomation, event: &Event, now: Timestamp) -> Option<RefusedEvent> {
-    let message = automation.spec.triggers.iter().find_map(|trigger| {
-        let why = refused_by(world, automation, trigger, event, Source::Poll, now)?;
-        Some(format!("trigger {}: {why}", trigger.name))
+    if automation.spec.suspend {
+        return None;
+    }
+    let message = polled(automation).find_map(|trigger| {
+        let refusal = refusal(world, automation, trigger, event, Source::Poll, now)?;
+        refusal.is_for_who.then(|| of_trigger(trigger, &refusal.why))
     })?;
     let line = |text: &str| clean_line(text, LINE_MAX).text;
     Some(RefusedEvent {
@@ -400,27 +408,29 @@ fn unheard(trigger: &Trigger, source: Source) -> Option<String> {
     })
 }
 
-/// Why an event is nothing to a trigger for which it would have fired, had somebody else done it. Its `when` is not asked: it
-/// costs too much for what anybody can do.
-fn refused_by(
-    world: &World,
-    automation: &AgentAutomation,
-    trigger: &Trigger,
-    event: &Event,
-    source: Source,
-    now: Timestamp,
-) -> Option<String> {
-    let filter = filter(trigger)?;
-    let why = unauthorized(filter, event)?;
-    let is_wanted = unheard(trigger, source).is_none()
-        && unwanted(automation, trigger, event).is_none()
-        && set_here(world, automation, filter, event).is_none()
-        && untimely(automation, filter, event, source, now).is_none()
-        && unfiltered(filter, event).is_none();
-    is_wanted.then_some(why)
+/// Why an event is nothing to a trigger.
+struct Refusal {
+    why: String,
+    /// Whether it would have fired, had somebody else done it. Its `when` was not asked then: that costs too much for what
+    /// anybody can do.
+    is_for_who: bool,
 }
 
-/// Why an event is nothing to a trigger.
+impl Refusal {
+    /// Whoever did it.
+    fn of_all(why: String) -> Self {
+        Self { why, is_for_who: false }
+    }
+
+    fn of_who(why: String) -> Self {
+        Self { why, is_for_who: true }
+    }
+}
+
+fn of_trigger(trigger: &Trigger, why: &str) -> String {
+    format!("trigger {}: {why}", trigger.name)
+}
+
 fn refusal(
     world: &World,
     automation: &AgentAutomation,
@@ -428,14 +438,15 @@ fn refusal(
     event: &Event,
     source: Source,
     now: Timestamp,
-) -> Option<String> {
+) -> Option<Refusal> {
     let filter = filter(trigger)?;
     unwanted(automation, trigger, event)
         .or_else(|| untimely(automation, filter, event, source, now))
-        .or_else(|| unauthorized(filter, event))
         .or_else(|| set_here(world, automation, filter, event))
         .or_else(|| unfiltered(filter, event))
-        .or_else(|| unless(filter, event))
+        .map(Refusal::of_all)
+        .or_else(|| unauthorized(filter, event).map(Refusal::of_who))
+        .or_else(|| unless(filter, event).map(Refusal::of_all))
 }
 
 fn unwanted(automation: &AgentAutomation, trigger: &Trigger, event: &Event) -> Option<String> {

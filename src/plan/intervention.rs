@@ -21,7 +21,7 @@ use super::request::sign;
 use super::search;
 use super::start::{adopt, bounded, say, settle};
 use super::time::add;
-use super::world::{ObjectKey, World, counts, phase};
+use super::world::{ObjectKey, World, counts, folded, phase};
 use super::{Action, Planned};
 
 /// How often it is asked whether an id is still another's: nobody tells this task of that one.
@@ -173,18 +173,29 @@ pub fn owner<'a>(world: &'a World, key: &ObjectKey, id: &TaskId) -> Option<&'a O
         let is_kept = status.reason != Some(Reason::Abandoned);
         is_kept && status.task.as_ref().is_some_and(|task| task.id == id.as_str())
     };
-    let age = |task: &AgentTask| (task.creation_timestamp(), task.uid());
-    let own = world.task(key).map(age);
-    let is_first = |task: &AgentTask| Some(age(task)) < own && is_told_of(task, id);
+    let own = world.task(key);
+    let is_first = |task: &AgentTask| own.is_some_and(|own| comes_before(task, own, id));
     let mut others = world.tasks().filter(|(other, _)| *other != key);
     let owner = others.find(|(_, task)| task.status.as_ref().is_some_and(owns) || is_first(task));
     owner.map(|(other, _)| other)
 }
 
-/// Whether a person named the task at GitHub and nothing has come of it yet.
-fn is_told_of(task: &AgentTask, id: &TaskId) -> bool {
-    let text = task.annotations().get(ADOPT_ANNOTATION);
-    phase(task) == Phase::Unknown && text.and_then(|text| text.parse().ok()).as_ref() == Some(id)
+/// Whether of two tasks in a repository that are told of one at GitHub, and of which neither has it yet, the other is older.
+fn comes_before(other: &AgentTask, own: &AgentTask, id: &TaskId) -> bool {
+    let age = |task: &AgentTask| (task.creation_timestamp(), task.uid());
+    let has_it = |task: &AgentTask| {
+        let known = task.status.as_ref().and_then(|status| status.task.as_ref());
+        known.is_some_and(|known| known.id == id.as_str())
+    };
+    let is_told_of_it = |task: &AgentTask| {
+        let text = task.annotations().get(ADOPT_ANNOTATION);
+        let may_change = phase(task) == Phase::Unknown || task.status.as_ref().is_some_and(is_named);
+        may_change && text.and_then(|text| text.parse().ok()).as_ref() == Some(id)
+    };
+    folded(&other.spec.repository) == folded(&own.spec.repository)
+        && age(other) < age(own)
+        && !has_it(own)
+        && is_told_of_it(other)
 }
 
 /// GitHub has no task of the id that a person gave; `None` when that is no news.

@@ -472,8 +472,9 @@ pub fn contradictory_key(selector: &NamespaceSelector) -> Option<&String> {
             .iter()
             .flat_map(|requirement| &requirement.values);
         let named = of_key.match_labels.values().chain(listed).cloned();
-        let one_that_is_not_named = String::from("*");
-        let mut values = named.chain([one_that_is_not_named]).map(Some).chain([None]);
+        // Longer than any that can be listed.
+        let another = "x".repeat(64);
+        let mut values = named.chain([another]).map(Some).chain([None]);
         !values.any(|value| {
             let labels = value.map(|value| ((*key).clone(), value));
             selects(&of_key, &labels.into_iter().collect())

@@ -15,7 +15,7 @@ use super::world::World;
 pub fn is_lost(world: &World, task: &AgentTask, now: Timestamp) -> bool {
     let cause = &task.spec.trigger;
     let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
-    let came_late = cause.kind == TriggerKind::Schedule && world.came_late(task);
+    let came_late = world.was_deleted(task) || cause.kind == TriggerKind::Schedule && world.came_late(task);
     let is_skipped = || skipping_window(world, namespace, cause.scheduled_time).is_some();
     let is_denied = || matches!(rule(world, &Request::of_task(task)), Ruling::Denied(_));
     is_late(world, task, now)

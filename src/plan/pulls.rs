@@ -200,6 +200,8 @@ pub fn closed(status: &TaskStatus, at: Timestamp) -> Option<TaskStatus> {
     let mut next = status.clone();
     let pull = next.pull_request.as_mut()?;
     pull.state = Some("closed".to_owned());
+    // What is read from before that is no news.
+    pull.updated_at = pull.updated_at.max(Some(at));
     pull.closed_at = Some(at);
     pull.closed_as_stale_at = Some(at);
     Some(next)

@@ -21,7 +21,9 @@ use super::{Action, Planned};
 
 /// Between two edits that tell of the same phase.
 const PACE: SignedDuration = SignedDuration::from_secs(60);
-/// A comment is on its way for so long at most, and shown in lists by then.
+/// A first comment is sent within so long of the write ahead of it, or not at all.
+const SENT_WITHIN: SignedDuration = SignedDuration::from_secs(45);
+/// A comment is on its way for so long at most after the write ahead of it, and shown in lists by then.
 const SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(75);
 /// A first comment that does not get through is tried this many times more often than the age of its task, each time with a
 /// write ahead, and at least once in an hour.
@@ -112,6 +114,13 @@ pub fn trying(status: &TaskStatus, now: Timestamp) -> TaskStatus {
         ..known
     };
     with(status, report)
+}
+
+/// Whether a first comment may still be sent: another leader may have looked for it since, in vain, and written its own.
+#[must_use]
+pub fn may_be_sent(status: &TaskStatus, now: Timestamp) -> bool {
+    let ahead = status.report.as_ref().and_then(|report| report.trying_since);
+    ahead.is_some_and(|since| now < add(since, SENT_WITHIN))
 }
 
 /// The status after a comment was written, or after GitHub refused it.

@@ -11,6 +11,7 @@ use crate::api::automation::{Failures, RESUME_ANNOTATION, RetriedEnd};
 use crate::api::task::{Follows, FollowsBecause, Phase};
 use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::domain::counted::counted;
+use crate::domain::task_state::TaskState;
 
 use super::deadline::could_start;
 use super::time::add;
@@ -45,7 +46,10 @@ pub fn is_wanted(world: &World, task: &AgentTask) -> bool {
         return false;
     };
     let done = task.spec.follows.as_ref().map_or(0, |follows| follows.retries);
-    let has_ended = status.task.is_some() && status.successor.is_none() && !counts(task);
+    let at_github = status.task.as_ref();
+    // It may have finished its work after a deadline here.
+    let is_done = at_github.is_some_and(|task| TaskState::parse(&task.state) == TaskState::Completed);
+    let has_ended = at_github.is_some() && !is_done && status.successor.is_none() && !counts(task);
     let namespace = task.metadata.namespace.as_deref().unwrap_or_default();
     let ceilings = || world.holding(namespace).filter_map(|policy| policy.spec().max_retries);
     let is_allowed = || done < retry.limit && ceilings().all(|most| done < most);
@@ -133,7 +137,11 @@ fn end(task: &AgentTask) -> Option<RetriedEnd> {
 
 fn retry_of(world: &World, task: &AgentTask) -> Option<AgentTask> {
     let terms = task.spec.retry.as_ref()?;
-    let ended_at = task.status.as_ref()?.ended_at?;
+    let status = task.status.as_ref()?;
+    // Past a deadline here it goes on at GitHub.
+    let ended_at = status
+        .ended_at?
+        .max(status.task.as_ref()?.updated_at.unwrap_or(Timestamp::MIN));
     let number = task.spec.follows.as_ref().map_or(0, |follows| follows.retries) + 1;
     let after = add(ended_at, backoff(task, terms.backoff.duration(), number));
     let mut spec = task.spec.clone();

@@ -31,24 +31,33 @@ pub struct Due {
     pub decided_through: Timestamp,
 }
 
+/// How many objects there may be, and how late.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// How many more may wait; the newest times get theirs.
+    pub room: usize,
+    /// Whether a time gets none once a later one has.
+    pub newest_wins: bool,
+    /// Seconds after its time within which a task may start.
+    pub deadline: Option<i32>,
+}
+
 /// What is due of one schedule at `now`. `existing` are the times that have an object; `anchor` is the automation's
-/// creation; `room` is how many more objects may wait, of which the newest times get theirs. Where the `newest_wins`, a time
-/// gets none once a later one has.
+/// creation.
 #[must_use]
 pub fn due(
     schedule: &ParsedSchedule,
     decided_through: Timestamp,
     anchor: Timestamp,
     existing: &BTreeSet<Timestamp>,
-    room: usize,
-    newest_wins: bool,
+    bounds: &Bounds,
     now: Timestamp,
 ) -> Due {
-    let wanted = wanted(schedule, decided_through, anchor, now);
-    let superseded = existing.last().filter(|_| newest_wins);
+    let wanted = wanted(schedule, decided_through, anchor, bounds.deadline, now);
+    let superseded = existing.last().filter(|_| bounds.newest_wins);
     let mut create = wanted;
     create.retain(|time| !existing.contains(time) && superseded.is_none_or(|newest| time > newest));
-    create.drain(..create.len().saturating_sub(room));
+    create.drain(..create.len().saturating_sub(bounds.room));
     let newest = schedule.schedule.latest_at_or_before(now, decided_through, anchor);
     let through = match (create.first(), newest) {
         (Some(&first), _) => schedule
@@ -74,11 +83,14 @@ pub fn due(
 }
 
 /// The times after `decided_through` that are to run, whether or not they have an object, oldest first.
-fn wanted(schedule: &ParsedSchedule, decided_through: Timestamp, anchor: Timestamp, now: Timestamp) -> Vec<Timestamp> {
-    let deadline = schedule
-        .terms
-        .starting_deadline_seconds
-        .map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
+fn wanted(
+    schedule: &ParsedSchedule,
+    decided_through: Timestamp,
+    anchor: Timestamp,
+    deadline: Option<i32>,
+    now: Timestamp,
+) -> Vec<Timestamp> {
+    let deadline = deadline.map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
     let (most, grace) = match schedule.terms.missed_runs {
         MissedRuns::Latest => (1, deadline),
         MissedRuns::All => (MOST, deadline),
@@ -105,6 +117,12 @@ mod tests {
     use super::*;
     use crate::api::trigger::ScheduleTrigger;
     use crate::domain::schedule::Schedule;
+
+    const BOUNDS: Bounds = Bounds {
+        room: usize::MAX,
+        newest_wins: false,
+        deadline: None,
+    };
 
     /// Times of one day, as `HH:MM`.
     fn at(text: &str) -> Timestamp {
@@ -306,15 +324,12 @@ mod tests {
             let terms = terms("0 * * * *", case.missed_runs, case.deadline);
             let parsed = parsed(&terms);
             let existing: BTreeSet<_> = case.existing.iter().map(|time| at(time)).collect();
-            let due = due(
-                &parsed,
-                at(case.decided),
-                at("00:00"),
-                &existing,
-                case.room,
-                false,
-                at(case.now),
-            );
+            let bounds = Bounds {
+                room: case.room,
+                deadline: case.deadline,
+                ..BOUNDS
+            };
+            let due = due(&parsed, at(case.decided), at("00:00"), &existing, &bounds, at(case.now));
             let got = (say(&due.create), due.missed, say(&[due.decided_through]));
             let (create, missed, through) = case.expected;
             assert_eq!(got, (create.to_owned(), missed, through.to_owned()), "{}", case.what);
@@ -326,15 +341,8 @@ mod tests {
     fn at_most_a_hundred_are_made_up_for_and_the_rest_is_counted() {
         let terms = terms("* * * * *", MissedRuns::All, None);
         let parsed = parsed(&terms);
-        let due = due(
-            &parsed,
-            at("00:00"),
-            at("00:00"),
-            &BTreeSet::new(),
-            usize::MAX,
-            false,
-            at("05:00"),
-        );
+        let (bounds, existing) = (BOUNDS, BTreeSet::new());
+        let due = due(&parsed, at("00:00"), at("00:00"), &existing, &bounds, at("05:00"));
         assert_eq!((due.create.len(), due.missed), (100, 200));
     }
 
@@ -342,6 +350,11 @@ mod tests {
     fn where_the_newest_wins_nothing_is_made_that_would_give_way_at_once() {
         let terms = terms("0 * * * *", MissedRuns::All, None);
         let parsed = parsed(&terms);
+        let bounds = Bounds {
+            room: 2,
+            newest_wins: true,
+            ..BOUNDS
+        };
         let table = [
             ("", "09:00 10:00", 2, "08:00"),
             ("10:00", "", 3, "10:00"),
@@ -349,7 +362,7 @@ mod tests {
         ];
         for (existing, create, missed, through) in table {
             let existing: BTreeSet<_> = existing.split_whitespace().map(at).collect();
-            let due = due(&parsed, at("06:00"), at("00:00"), &existing, 2, true, at("10:30"));
+            let due = due(&parsed, at("06:00"), at("00:00"), &existing, &bounds, at("10:30"));
             let got = (say(&due.create), due.missed, say(&[due.decided_through]));
             assert_eq!(got, (create.to_owned(), missed, through.to_owned()), "{existing:?}");
         }
@@ -367,7 +380,7 @@ mod tests {
             let terms = terms("0 * * * *", MissedRuns::Latest, None);
             let parsed = parsed(&terms);
             let existing: BTreeSet<_> = existing.split_whitespace().map(at).collect();
-            let due = due(&parsed, at(decided), at("00:00"), &existing, 100, false, at("10:30"));
+            let due = due(&parsed, at(decided), at("00:00"), &existing, &BOUNDS, at("10:30"));
             assert_eq!(due.missed_through, Some(at(expected)), "{decided} {existing:?}");
         }
     }

@@ -13,6 +13,7 @@ use crate::api::task::{Attempt, AttemptOutcome, GitHubTask, Phase, TaskStatus};
 use crate::api::{AgentTask, Reason};
 
 use super::action::Admitted;
+use super::deadline::Within;
 use super::observed::{ObservedTask, Refused, StartOutcome};
 use super::time::add;
 use super::{Settings, naming};
@@ -51,8 +52,11 @@ pub fn write_ahead(
     status.not_before = None;
     status.allowed_by.clone_from(&admitted.allowed_by);
     status.credential.clone_from(&admitted.credential);
-    status.active_deadline_seconds = admitted.active_deadline_seconds;
-    status.waiting_deadline_seconds = admitted.waiting_deadline_seconds;
+    let split = |within: &Option<Within>| within.clone().map(|Within { seconds, bound }| (Some(seconds), bound));
+    (status.active_deadline_seconds, status.active_deadline_bound_by) =
+        split(&admitted.active_deadline).unwrap_or_default();
+    (status.waiting_deadline_seconds, status.waiting_deadline_bound_by) =
+        split(&admitted.waiting_deadline).unwrap_or_default();
     status.reserved_nano_credits = Some(admitted.reserved_nano_credits).filter(|nano| *nano > 0);
     say(
         &mut status,

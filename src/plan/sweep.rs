@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::automation::{DeletedTask, EventsStatus, RefusedEvents, UnseenEvents};
+use crate::api::automation::{EventsStatus, RefusedEvents, UnseenEvents};
 use crate::api::trigger::Source;
 use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::event::Event;
@@ -23,7 +23,7 @@ use super::event::{
 use super::spec::parse;
 use super::time::{add, again, pending};
 use super::walk::{LAG, Unseen, Walk, Wanted};
-use super::world::{CredentialKey, EventFacts, ObjectKey, World, automation_key, folded};
+use super::world::{CredentialKey, EventFacts, ObjectKey, World, folded};
 use super::{Action, Planned, Settings, Subject, naming};
 
 /// Tasks that are made in one go.
@@ -33,8 +33,6 @@ const AT_ONCE: usize = 50;
 const SHARE: SignedDuration = SignedDuration::from_millis(134);
 /// Between two looks with one credential, so that a start, or the end of a limit, makes no burst.
 const APART: SignedDuration = SignedDuration::from_millis(100);
-/// Deleted tasks that a status names: more are known to the process that saw them go.
-const DELETED_KEPT: usize = 100;
 /// Looks that wait for each other come again at so many different times.
 const TURNS: usize = 16;
 
@@ -162,10 +160,7 @@ pub fn status(world: &World, automation: &AgentAutomation, now: Timestamp) -> Op
         is_for_it && facts.walk.is_none() && all_settled
     });
     let Some(facts) = facts else {
-        return before.map(|before| EventsStatus {
-            deleted: deleted(world, &name, before.swept_through),
-            ..before
-        });
+        return before;
     };
     let from = position(automation);
     let through = looked_through(facts).map_or(from, |through| through.max(from));
@@ -175,23 +170,14 @@ pub fn status(world: &World, automation: &AgentAutomation, now: Timestamp) -> Op
         .filter(|event| from < event.at && event.at <= through);
     let skipped = passed.filter(|event| is_skipped(world, automation, event, now)).count();
     let refused = refused(world, facts, automation, before.as_ref(), now);
-    let deleted = deleted(world, &name, through);
-    let is_known = before.is_some() || through > from || refused.is_some() || !deleted.is_empty();
+    let is_known = before.is_some() || through > from || refused.is_some();
     let missed = facts.unseen.filter(|_| through > from);
     is_known.then(|| EventsStatus {
         swept_through: through,
         unseen: unseen(automation, missed, from, before.as_ref()),
         skipped: before.map_or(0, |before| before.skipped) + i64::try_from(skipped).unwrap_or(0),
-        deleted,
         refused,
     })
-}
-
-/// Tasks that are gone and whose cause may be found once more, the newest of them.
-fn deleted(world: &World, automation: &ObjectKey, position: Timestamp) -> Vec<DeletedTask> {
-    let gone = world.deleted_events(automation).filter(|gone| gone.time > position);
-    let gone: Vec<_> = gone.cloned().collect();
-    gone[gone.len().saturating_sub(DELETED_KEPT)..].to_vec()
 }
 
 fn looked_through(facts: &EventFacts) -> Option<Timestamp> {
@@ -340,12 +326,6 @@ fn position(automation: &AgentAutomation) -> Timestamp {
     events.map_or_else(begins, |events| events.swept_through)
 }
 
-/// Whether what happened then may be found once more.
-#[must_use]
-pub fn may_find(automation: &AgentAutomation, at: Timestamp) -> bool {
-    listens(automation, Source::Poll) && at > position(automation)
-}
-
 /// Whether something is still to be made of an event. Of the past that is decided once all of it is known.
 fn is_open(facts: &EventFacts, name: &ObjectKey, automation: &AgentAutomation, event: &Event) -> bool {
     let is_ripe = facts.walk.is_none() || event.at >= created(automation);
@@ -416,9 +396,8 @@ fn backfill(
 fn missing(world: &World, decision: Decision) -> Option<AgentTask> {
     match decision {
         Decision::Create(task) => {
-            let mut gone = world.deleted_events(&automation_key(&task));
-            let is_gone = gone.any(|gone| Some(&gone.name) == task.metadata.name.as_ref());
-            (!is_gone && !naming::is_made(world, &task)).then_some(*task)
+            let is_settled = world.was_deleted(&task) || naming::is_made(world, &task);
+            (!is_settled).then_some(*task)
         }
         Decision::Refuse(_) | Decision::Ignore(_) => None,
     }

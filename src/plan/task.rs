@@ -137,7 +137,13 @@ fn deadline(task: &AgentTask, status: &TaskStatus) -> Option<(Timestamp, TaskSta
         (due, Reason::WaitingDeadline, message)
     });
     let (due, reason, message) = active.into_iter().chain(waiting).min_by_key(|(due, ..)| *due)?;
+    let which = if reason == Reason::ActiveDeadline {
+        Deadline::Active
+    } else {
+        Deadline::Waiting
+    };
     let mut next = status.clone();
+    next.bound_by = Some(which.bound(task));
     say(&mut next, Phase::TimedOut, reason, message.trim_end_matches([' ', ':']));
     Some((due, next))
 }

@@ -26,6 +26,8 @@ use super::{Delivery, Handler, Outcome};
 
 /// The most automations that are named with one reason.
 const NAMED: usize = 3;
+/// Characters of all reasons together, less than an answer has room for.
+const ROOM: usize = 1_900;
 /// The most writes at once for one event.
 const WRITES: usize = 16;
 
@@ -90,9 +92,14 @@ impl Cluster {
         }
     }
 
-    fn decide(&self, namespace: &str, event: &Event) -> Vec<(ObjectKey, Decision)> {
+    /// What each automation makes of an event, and an automation of the namespace that may be for it and can't be decoded.
+    fn decide(&self, namespace: &str, event: &Event) -> (Vec<(ObjectKey, Decision)>, Option<ObjectKey>) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        decide(&known.world, namespace, event, (self.clock)())
+        let unreadable = &known.world.unreadable_automations;
+        let mut decided = decide(&known.world, namespace, event, (self.clock)());
+        decided.retain(|(automation, _)| !unreadable.contains(automation));
+        let first = unreadable.iter().find(|automation| automation.namespace == namespace);
+        (decided, first.cloned())
     }
 
     /// Of what a delivery did before this one, the rest is done.
@@ -137,7 +144,8 @@ impl Handler for Cluster {
             Err(error) => return Outcome::Malformed(error.to_string()),
         };
         let (mut tasks, mut reasons) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
-        for (automation, decision) in self.decide(&delivery.source.namespace, &event) {
+        let (decided, unreadable) = self.decide(&delivery.source.namespace, &event);
+        for (automation, decision) in decided {
             let reason = match decision {
                 Decision::Create(task) => {
                     tasks.push(*task);
@@ -148,14 +156,17 @@ impl Handler for Cluster {
             };
             reasons.entry(reason).or_default().push(automation.name);
         }
-        if tasks.is_empty() {
-            return Outcome::Nothing(why_nothing(&reasons));
-        }
-        match self.create(tasks).await {
-            Ok(tasks) => Outcome::Caused(tasks),
-            Err(problem) => {
+        let written = self.create(tasks).await;
+        match (written, unreadable) {
+            (Err(problem), _) => {
                 Outcome::Unavailable(format!("not every task could be written: {problem}; deliver it again"))
             }
+            (Ok(_), Some(automation)) => Outcome::Unavailable(format!(
+                "automation {automation} can't be read and may be for it: correct it, or install the definitions that fit the \
+                 controller; deliver it again"
+            )),
+            (Ok(tasks), None) if tasks.is_empty() => Outcome::Nothing(why_nothing(&reasons)),
+            (Ok(tasks), None) => Outcome::Caused(tasks),
         }
     }
 }
@@ -175,12 +186,21 @@ impl Known {
                 for update in absent(&self.world, kind, &named) {
                     self.learn(update);
                 }
+                if kind == Kind::Automation {
+                    self.world.unreadable_automations.retain(|key| named.contains(key));
+                }
                 self.unlisted.remove(&kind);
                 self.freshness.entry(kind).or_default().listed();
             }
             News::Undecodable(kind, metadata, _) => {
-                if kind == Kind::Policy {
-                    self.learn(Update::PolicyUnreadable(metadata.name.unwrap_or_default()));
+                let name = metadata.name.unwrap_or_default();
+                match kind {
+                    Kind::Policy => self.learn(Update::PolicyUnreadable(name)),
+                    Kind::Automation => {
+                        let key = ObjectKey::new(metadata.namespace.unwrap_or_default(), name);
+                        self.learn(Update::AutomationUnreadable(key));
+                    }
+                    Kind::Task | Kind::Namespace | Kind::WebhookSource => {}
                 }
             }
             News::Failed(kind, error) => {
@@ -205,17 +225,24 @@ impl Unwritten {
     }
 }
 
-/// Each reason once, with the automations that have it.
+/// Each reason once, with the automations that have it, as far as there is room for whole ones.
 fn why_nothing(reasons: &BTreeMap<(Concern, String), Vec<String>>) -> String {
     if reasons.is_empty() {
         return "no automation in this namespace has a trigger for it".to_owned();
     }
-    let told = reasons.iter().map(|((_, why), automations)| {
+    let mut said = String::new();
+    for (index, ((_, why), automations)) in reasons.iter().enumerate() {
         let named = automations.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-        match automations.len().saturating_sub(NAMED) {
+        let told = match automations.len().saturating_sub(NAMED) {
             0 => format!("{named}: {why}"),
             more => format!("{named} and {more} more: {why}"),
+        };
+        if index > 0 && said.chars().count() + told.chars().count() > ROOM {
+            let left = reasons.len() - index;
+            return format!("{said}; and {left} more reasons");
         }
-    });
-    told.collect::<Vec<_>>().join("; ")
+        said += if index > 0 { "; " } else { "" };
+        said += &told;
+    }
+    said
 }

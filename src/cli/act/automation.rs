@@ -11,6 +11,7 @@ use crate::api::automation::{
 };
 use crate::api::{AgentAutomation, Reason};
 use crate::cli::cluster::Connection;
+use crate::cli::output::say;
 
 use super::{Desk, Error, line, perform};
 
@@ -53,8 +54,7 @@ pub fn suspend(args: &Suspend) -> ExitCode {
         });
         let change = json!({"metadata": {"annotations": annotations}, "spec": {"suspend": true}});
         desk.merge::<AgentAutomation>(&name, &change).await?;
-        println!("automation {name} is suspended; what runs goes on");
-        Ok(ExitCode::SUCCESS)
+        Ok(say(&format!("automation {name} is suspended; what runs goes on")))
     })
 }
 
@@ -71,8 +71,7 @@ pub fn resume(args: &Resume) -> ExitCode {
         };
         change["metadata"]["annotations"][RESUMED_BY_ANNOTATION] = json!(desk.user().await?.username);
         desk.merge::<AgentAutomation>(&name, &change).await?;
-        println!("automation {name} goes on");
-        Ok(ExitCode::SUCCESS)
+        Ok(say(&format!("automation {name} goes on")))
     })
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use futures::StreamExt;
 use kube::api::{ApiResource, DynamicObject, PostParams};
+use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::api::{AgentAutomation, AgentTask, Reason};
 use crate::cli::Output;
 use crate::cli::cluster::{self, Connection, View, said};
 use crate::cli::decision::{Decision, foreseen};
-use crate::cli::output::{print, write_json};
+use crate::cli::output::{print, say, write_json};
 use crate::domain::inputs;
 use crate::plan::Why;
 use crate::plan::request::{Asked, decide};
@@ -67,15 +68,14 @@ pub fn run(args: &Args) -> ExitCode {
         refuse_what_is_denied(&automation, &given(args)?)?;
         let task = request(args, &desk, &automation, false).await?;
         if args.output == Output::Text {
-            println!(
-                "task {} asked for by {}",
-                task.name_any(),
-                task.spec.requester.as_deref().unwrap_or_default()
-            );
+            let requester = task.spec.requester.as_deref().unwrap_or_default();
+            let mut said = format!("task {} asked for by {requester}", task.name_any());
             if automation.spec.suspend {
                 let (name, namespace) = (automation.name_any(), &desk.namespace);
-                println!("the automation is suspended: it waits for kubectl aauto resume {name} -n {namespace}");
+                said +=
+                    &format!("\nthe automation is suspended: it waits for kubectl aauto resume {name} -n {namespace}");
             }
+            say(&said);
         }
         let task = if args.wait { follow(&desk, task).await? } else { task };
         let outcome = match phase(&task) {
@@ -256,14 +256,26 @@ fn dry_run(args: &Args) -> ExitCode {
 /// Tells of each change until the task has ended.
 async fn follow(desk: &Desk, task: AgentTask) -> Result<AgentTask, Error> {
     let name = task.name_any();
+    let deleted = || Error::Refused(format!("task {name} was deleted"));
     let one = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut changes = watcher(desk.api::<AgentTask>(), one)
-        .default_backoff()
-        .touched_objects()
-        .boxed();
-    let mut told = String::new();
+    let mut changes = watcher(desk.api::<AgentTask>(), one).default_backoff().boxed();
+    let (mut told, mut is_listed) = (String::new(), false);
     while let Some(change) = changes.next().await {
-        let Ok(task) = change else { continue };
+        let task = match change {
+            Ok(Event::Init) => {
+                is_listed = false;
+                continue;
+            }
+            Ok(Event::InitDone) if is_listed => continue,
+            Ok(Event::InitDone) | Ok(Event::Delete(_)) => return Err(deleted()),
+            Ok(Event::InitApply(task) | Event::Apply(task)) => task,
+            Err(error) if is_for_good(&error) => return Err(Error::Refused(error.to_string())),
+            Err(error) => {
+                eprintln!("the cluster does not answer, and is asked again: {error}");
+                continue;
+            }
+        };
+        is_listed = true;
         let Some(status) = &task.status else { continue };
         let because = status.reason.map_or_else(String::new, |reason| {
             let message = status.message.as_deref().unwrap_or_default();
@@ -274,14 +286,22 @@ async fn follow(desk: &Desk, task: AgentTask) -> Result<AgentTask, Error> {
             eprintln!("{said}");
             told = said;
         }
-        if task.metadata.deletion_timestamp.is_some() {
-            return Err(Error::Refused(format!("task {name} was deleted")));
-        }
         if status.phase.is_ended() {
             return Ok(task);
         }
     }
     Err(Error::Refused("the cluster does not answer any more".to_owned()))
+}
+
+/// Whether who asks may not watch tasks, or is nobody to the API server any more.
+fn is_for_good(error: &watcher::Error) -> bool {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status,
+        watcher::Error::WatchError(status) => status,
+        _ => return false,
+    };
+    matches!(status.code, 401 | 403)
 }
 
 fn input(text: &str) -> Result<(String, String), String> {

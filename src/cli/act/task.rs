@@ -11,7 +11,7 @@ use crate::api::task::{
     APPROVED_BY_ANNOTATION, APPROVED_FOR_ANNOTATION, BY_SUFFIX, InterventionKind, Phase, VIA_SUFFIX,
 };
 use crate::cli::cluster::{self, Connection};
-use crate::cli::output::refuse;
+use crate::cli::output::{refuse, say};
 use crate::domain::task_id::TaskId;
 use crate::plan::request::approver;
 use crate::plan::world::{counts, phase};
@@ -119,8 +119,7 @@ pub fn approve(args: &Approve) -> ExitCode {
         let of = approval
             .as_member_of
             .map_or_else(String::new, |group| format!(", a member of {group}"));
-        println!("task {name} is approved by {me}{of}");
-        Ok(ExitCode::SUCCESS)
+        Ok(say(&format!("task {name} is approved by {me}{of}")))
     })
 }
 
@@ -174,8 +173,10 @@ pub fn cancel(args: &Cancel) -> ExitCode {
         match state {
             Phase::Pending | Phase::Held => Ok("is cancelled, unless its start is on its way by now".to_owned()),
             Phase::Starting | Phase::Running | Phase::Unknown => Err(format!(
-                "is {}: GitHub has no way to stop it. kubectl aauto abandon gives it up, and its page lets you stop the session",
-                state.as_str()
+                "is {}: GitHub has no way to stop it. kubectl aauto abandon {} -n {} gives it up, and its page lets you stop the session",
+                state.as_str(),
+                task.name_any(),
+                task.namespace().unwrap_or_default()
             )),
             _ => Err(format!("is {} already", state.as_str())),
         }
@@ -194,12 +195,12 @@ pub fn open(args: &Open) -> ExitCode {
                 args.name
             )));
         };
-        println!("{page}");
+        let outcome = say(&page);
         if args.browser {
             let shown = ::open::that_detached(&page);
             shown.map_err(|error| Error::Refused(format!("no browser shows it: {error}")))?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(outcome)
     })
 }
 
@@ -220,8 +221,7 @@ fn decide(
         let annotations = json!({annotation: value, by: me, via: null});
         desk.merge::<AgentTask>(&name, &json!({"metadata": {"annotations": annotations}}))
             .await?;
-        println!("task {name} {comes_to}");
-        Ok(ExitCode::SUCCESS)
+        Ok(say(&format!("task {name} {comes_to}")))
     })
 }
 

@@ -1,40 +1,28 @@
-//! What GitHub refused last to do with a token.
+//! What GitHub refused last to do with each token.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
 
 use crate::api::AgentTask;
-use crate::api::task::{Attempt, AttemptOutcome};
-use crate::cli::cluster::View;
+use crate::api::task::AttemptOutcome;
 use crate::cli::table::relative;
-use crate::plan::{CredentialKey, pulls, report};
+use crate::plan::{CredentialKey, World, pulls, report};
 
 /// A start, a comment, a label or a write to a pull request that GitHub refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastRefusal {
     pub task: String,
-    /// When the start was tried that was refused, or else when the task started whose comment or pull request it was.
+    /// When the start was tried that was refused. Of a comment, a label or a pull request: when the task ended or started, or
+    /// was made, since no status tells when it was refused.
     pub at: Timestamp,
     pub message: String,
 }
 
 impl LastRefusal {
-    /// The newest of those that the kept tasks tell of.
-    #[must_use]
-    pub fn of(view: &View, key: &CredentialKey) -> Option<Self> {
-        let tasks = view.world.tasks().map(|(_, task)| task);
-        let here = tasks.filter(|task| CredentialKey::named_by(task).any(|named| named == *key));
-        let refusals = here.flat_map(|task| of_task(key, task).into_iter().map(move |told| (task, told)));
-        let (task, (at, message)) = refusals.max_by_key(|(_, (at, _))| *at)?;
-        Some(Self {
-            task: task.name_any(),
-            at,
-            message,
-        })
-    }
-
     /// It, as a table has it.
     #[must_use]
     pub fn words(&self, now: Timestamp) -> String {
@@ -42,17 +30,37 @@ impl LastRefusal {
     }
 }
 
-fn of_task(key: &CredentialKey, task: &AgentTask) -> Vec<(Timestamp, String)> {
-    let Some(status) = &task.status else {
-        return Vec::new();
+/// The newest of those that the kept tasks tell of, by credential.
+#[must_use]
+pub fn last(world: &World) -> BTreeMap<CredentialKey, LastRefusal> {
+    let mut last: BTreeMap<CredentialKey, LastRefusal> = BTreeMap::new();
+    for (key, refusal) in world.tasks().flat_map(|(_, task)| of_task(task)) {
+        let known = last.entry(key).or_insert_with(|| refusal.clone());
+        if known.at < refusal.at {
+            *known = refusal;
+        }
+    }
+    last
+}
+
+fn of_task(task: &AgentTask) -> Vec<(CredentialKey, LastRefusal)> {
+    let status = task.status.clone().unwrap_or_default();
+    let refusal = |at, message| LastRefusal {
+        task: task.name_any(),
+        at,
+        message,
     };
-    let with_it = |attempt: &&Attempt| *attempt.secret_ref.as_ref().unwrap_or(&task.spec.secret_ref) == key.secret;
-    let refused = status.attempts.iter().filter(with_it);
+    let refused = status.attempts.iter();
     let refused = refused.filter(|attempt| attempt.outcome == Some(AttemptOutcome::Refused));
-    let starts = refused.map(|attempt| (attempt.written_at, attempt.message.clone().unwrap_or_default()));
+    let starts = refused.map(|attempt| {
+        let message = attempt.message.clone().unwrap_or_default();
+        let key = CredentialKey::of_attempt(task, attempt);
+        (key, refusal(attempt.written_at, message))
+    });
+    let made = task.creation_timestamp().map(|time| time.0);
+    let at = status.ended_at.or(status.started_at).or(made);
     let pull = status.pull_request.as_ref().and_then(pulls::refusal);
-    let afterwards = report::refusal(status).into_iter().chain(pull.map(str::to_owned));
-    let is_its_own = CredentialKey::of_task(task) == *key;
-    let afterwards = afterwards.filter_map(|said| Some((status.started_at.filter(|_| is_its_own)?, said)));
+    let afterwards = report::refusal(&status).into_iter().chain(pull.map(str::to_owned));
+    let afterwards = afterwards.filter_map(|message| Some((CredentialKey::of_task(task), refusal(at?, message))));
     starts.chain(afterwards).collect()
 }

@@ -23,7 +23,7 @@ pub fn of_task(world: &World, task: &AgentTask, reason: Reason, now: Timestamp) 
         {
             remedy(Reason::NoRoom).to_owned()
         }
-        Reason::AutomationGone if !task.spec.is_decided() => {
+        Reason::AutomationGone if task.owner_references().is_empty() => {
             "create the automation, or cancel the task: kubectl aauto cancel TASK -n NAMESPACE".to_owned()
         }
         Reason::Completed => completed(task),
@@ -157,7 +157,7 @@ fn remedy(reason: Reason) -> &'static str {
         Reason::PolicyDenied => "ask for what the policy allows, or have the platform team change the AgentPolicy",
         Reason::PolicySuspended => "the platform team sets the AgentPolicy's spec.suspend to false",
         Reason::PolicyUnreadable => "the platform team corrects the AgentPolicy",
-        Reason::Suspended => "set spec.suspend of the automation to false",
+        Reason::Suspended => "let it go on: kubectl aauto resume AUTOMATION -n NAMESPACE",
         Reason::AutomationCap => {
             "wait for a task of the automation to end (kubectl aauto queue -n NAMESPACE shows which), or raise its spec.concurrency.maxActive"
         }
@@ -186,7 +186,7 @@ fn remedy(reason: Reason) -> &'static str {
         Reason::DeadlineExceeded => {
             "raise what the message names, its own startingDeadlineSeconds or the policy's maxStartingDeadlineSeconds, or remove what it waited for"
         }
-        Reason::AlreadyDecided => "nothing has to change: its time was dealt with before",
+        Reason::AlreadyDecided => "nothing has to change: what it is for was dealt with before",
         Reason::FailedCreate => "remove what keeps the API server from creating the task, as the message says",
         Reason::AutomationGone => "nothing has to change: it is collected with its automation",
         Reason::AutomationUnreadable => {

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 
 use super::{Known, View, credits, pull_of, succeeded_at, tally};
 use crate::api::AgentTask;
-use crate::api::automation::{AutomationStatus, Collected, Counts, DepartedStart, PullRequestCounts};
+use crate::api::automation::{AutomationStatus, Collected, Counts, DeletedTask, DepartedStart, PullRequestCounts};
 use crate::api::policy::TriggerKind;
 use crate::api::task::{Phase, Usage};
 use crate::plan::time::add;
@@ -19,6 +19,8 @@ use crate::plan::{Action, budget, duplicates, event, notify, report, retry};
 
 /// Deleted tasks that one write of a status accounts for.
 const DEPARTED: usize = 100;
+/// Deleted tasks that are remembered for what happened at GitHub.
+const OF_EVENTS: usize = 100;
 
 impl<'a> View<'a> {
     /// Objects that are counted as collected already.
@@ -75,10 +77,26 @@ impl<'a> View<'a> {
             collected.starts.extend(started);
             collected.starts.retain(|start| add(start.at, RATE_WINDOW) > self.now);
         }
+        collected.of_events = self.of_events(collected.of_events);
         if !surplus.is_empty() || !departed.is_empty() {
             collected.tallies = tally::compact(&collected.tallies, self.now);
         }
         collected
+    }
+
+    /// Those that somebody deleted and whose events may be told again, the newest. What is told stays until there is more to
+    /// tell, so that time alone writes nothing.
+    pub(super) fn of_events(&self, told: Vec<DeletedTask>) -> Vec<DeletedTask> {
+        let may_come_again = |gone: &DeletedTask| event::may_come_again(self.automation, gone.time, self.now);
+        let known = self.world.deleted_events(&ObjectKey::of(self.automation));
+        let new = known.filter(|gone| !told.contains(gone) && may_come_again(gone));
+        let new: Vec<_> = new.cloned().collect();
+        if new.is_empty() {
+            return told;
+        }
+        let mut all: Vec<_> = told.into_iter().filter(may_come_again).chain(new).collect();
+        all.sort_unstable();
+        all.split_off(all.len().saturating_sub(OF_EVENTS))
     }
 
     /// Ended tasks that the history lets go.

@@ -1,5 +1,6 @@
 //! How late a task may start, and how long it may work and wait for a person.
 
+use crate::api::automation::ScheduleStatus;
 use crate::plan::deadline::{Deadline, start_before};
 use crate::plan::{admission, start, task as tasks};
 
@@ -48,11 +49,28 @@ fn what_starts_has_the_shorter_deadline() {
                 Deadline::Waiting => (Some(at(-9_000)), Some(at(-700))),
             };
             let passed = tasks::plan(&self::world(vec![task], |_| ()), &key("a"), &Settings::default(), at(0));
-            let says = match expected {
-                Some(_) => format!("TimedOut {deadline:?}Deadline"),
-                None => "wait".to_owned(),
+            let by_policy = allowed.is_some() && own.is_none_or(|own| Some(own) > allowed);
+            let (kind, rule) = if by_policy {
+                ("AgentPolicy", deadline.rule())
+            } else {
+                ("AgentAutomation", deadline.field())
             };
-            assert!(decision(&passed).starts_with(&says), "{what}: {}", decision(&passed));
+            match (expected, passed.actions.as_slice()) {
+                (Some(_), [Action::WriteTaskStatus(status)]) => {
+                    assert!(
+                        decision(&passed).starts_with(&format!("TimedOut {deadline:?}Deadline")),
+                        "{what}"
+                    );
+                    let bound = status.bound_by.as_ref().unwrap();
+                    assert_eq!(
+                        (bound.kind.as_str(), &*bound.rule),
+                        (kind, &*format!("spec.{rule}")),
+                        "{what}"
+                    );
+                }
+                (None, _) => assert!(decision(&passed).starts_with("wait"), "{what}: {passed:?}"),
+                (Some(_), other) => panic!("{what}: {other:?}"),
+            }
         }
     }
 }
@@ -148,5 +166,51 @@ fn what_is_asked_for_beyond_is_told() {
             let expected = format!("spec.{field} is 7200, and AgentPolicy default allows 3600 (spec.{rule})");
             assert_eq!(narrowed.map(|why| why.message), is_told.then_some(expected), "{rule}");
         }
+    }
+}
+
+/// What an automation asks for stays in its tasks, so a policy that is widened while they wait gives them all of it.
+#[test]
+fn a_task_is_made_with_what_its_automation_asks_for() {
+    let asks = changed("{activeDeadlineSeconds: 7200, waitingDeadlineSeconds: 7200, retry: {limit: 3}}");
+    let world = world(vec![], |w| {
+        w.put_policy(ruled(
+            "{maxActiveDeadlineSeconds: 600, maxWaitingDeadlineSeconds: 600, maxRetries: 0}",
+        ));
+        w.put_automation(asks.clone());
+    });
+    let spec = crate::plan::automation::spec_for(&world, &asks, &due("one", "a", 0, None), at(0));
+    let spec = spec.unwrap().unwrap();
+    assert_eq!(
+        (
+            spec.active_deadline_seconds,
+            spec.waiting_deadline_seconds,
+            spec.retry.unwrap().limit
+        ),
+        (Some(7_200), Some(7_200), 3)
+    );
+}
+
+/// Where a policy lets nothing start that is later, no time gets an object that could only expire.
+#[test]
+fn what_came_due_too_long_ago_is_missed() {
+    let mut late = changed("{triggers: [{name: tick, schedule: {cron: '@hourly', missedRuns: All}}]}");
+    late.status.get_or_insert_default().schedules = vec![ScheduleStatus {
+        trigger: "tick".to_owned(),
+        decided_through: at(-36_000),
+        missed_through: None,
+        collected_through: None,
+    }];
+    for (allowed, expected) in [(None, 10), (Some(7_300), 3)] {
+        let world = world(vec![], |w| {
+            w.put_policy(ceiling("maxStartingDeadlineSeconds", allowed));
+            w.put_automation(late.clone());
+        });
+        let planned = crate::plan::automation::plan(&world, &key("one"), &Settings::default(), at(0));
+        let made = planned
+            .actions
+            .iter()
+            .filter(|action| matches!(action, Action::CreateTask(_)));
+        assert_eq!(made.count(), expected, "{allowed:?}");
     }
 }

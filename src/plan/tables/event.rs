@@ -83,9 +83,8 @@ pub(super) fn say(automation: AgentAutomation, name: &str, payload: &Value) -> S
             let (id, requester) = (cause.id.as_deref().unwrap(), spec.requester.as_deref().unwrap());
             format!("{id}, by {requester}, key {key}")
         }
-        [Decision::Refuse(why) | Decision::Ignore(why)] => {
-            why.strip_prefix("trigger event: ").unwrap_or(why).to_owned()
-        }
+        [Decision::Ignore(why)] => why.strip_prefix("trigger event: ").unwrap_or(why).to_owned(),
+        [Decision::Refuse(why)] => format!("refused: {}", why.strip_prefix("trigger event: ").unwrap_or(why)),
         other => format!("{other:?}"),
     }
 }
@@ -150,7 +149,7 @@ fn what_happens_to_an_issue() {
                 "/issue/author_association",
                 json!("NONE"),
             ),
-            "who did it is none of its authors (authors.associations, authors.logins)",
+            "refused: who did it is none of its authors (authors.associations, authors.logins)",
         ),
         (
             "a stranger re-opens what they wrote",
@@ -161,7 +160,7 @@ fn what_happens_to_an_issue() {
                 "/issue/author_association",
                 json!("CONTRIBUTOR"),
             ),
-            "who did it is none of its authors (authors.associations, authors.logins)",
+            "refused: who did it is none of its authors (authors.associations, authors.logins)",
         ),
         (
             "somebody with access labels what a stranger wrote: who labels counts",
@@ -179,14 +178,14 @@ fn what_happens_to_an_issue() {
                 "/issue/author_association",
                 json!("NONE"),
             ),
-            "who did it is none of its authors (authors.associations, authors.logins)",
+            "refused: who did it is none of its authors (authors.associations, authors.logins)",
         ),
         (
             "a bot labels it",
             LABELED,
             "issues",
             with(labeled(), "/sender", json!({"login": "triage[bot]", "type": "Bot"})),
-            "a bot did it, and authors.logins does not name that",
+            "refused: a bot did it, and authors.logins does not name that",
         ),
         (
             "a bot that is named labels it",
@@ -200,7 +199,7 @@ fn what_happens_to_an_issue() {
             LABELED,
             "issues",
             with(labeled(), "/issue/user", json!({"login": "Copilot", "type": "Bot"})),
-            "a bot wrote it, and authors.logins does not name that",
+            "refused: a bot wrote it, and authors.logins does not name that",
         ),
         (
             "the title is another",
@@ -277,7 +276,7 @@ fn what_happens_to_an_issue() {
             commands,
             "issue_comment",
             with(comment("/agent fix"), "/comment/author_association", json!("NONE")),
-            "who did it is none of its authors (authors.associations, authors.logins)",
+            "refused: who did it is none of its authors (authors.associations, authors.logins)",
         ),
         (
             "a pull request's comment",
@@ -378,7 +377,7 @@ fn what_happens_to_a_pull_request() {
                 "/pull_request/user",
                 json!({"login": "Copilot", "type": "Bot"}),
             ),
-            "a bot wrote it, and authors.logins does not name that",
+            "refused: a bot wrote it, and authors.logins does not name that",
         ),
         (
             "a stranger opened it from a fork",
@@ -389,7 +388,7 @@ fn what_happens_to_a_pull_request() {
                 "/pull_request/author_association",
                 json!("FIRST_TIME_CONTRIBUTOR"),
             ),
-            "who did it is none of its authors (authors.associations, authors.logins)",
+            "refused: who did it is none of its authors (authors.associations, authors.logins)",
         ),
         (
             "somebody else pushed to a stranger's branch of this repository",
@@ -403,7 +402,7 @@ fn what_happens_to_a_pull_request() {
             any,
             "pull_request",
             pushed_by_another("mallory/api"),
-            "who did it is none of its authors (authors.associations, authors.logins)",
+            "refused: who did it is none of its authors (authors.associations, authors.logins)",
         ),
         ("an issue", any, "issues", issue("opened"), "it happened to an issue"),
     ];

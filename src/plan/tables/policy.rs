@@ -368,6 +368,10 @@ fn a_selector_that_asks_for_what_can_not_be_selects_nothing() {
         ("{matchLabels: {team: web}}", None),
         ("{matchExpressions: [{key: team, operator: DoesNotExist}]}", None),
         (
+            "{matchExpressions: [{key: team, operator: Exists}, {key: team, operator: NotIn, values: ['*', x]}]}",
+            None,
+        ),
+        (
             "{matchExpressions: [{key: team, operator: Exists}, {key: team, operator: NotIn, values: [web]}]}",
             None,
         ),

@@ -3,7 +3,7 @@
 use crate::api::automation::Report;
 use crate::api::policy::TriggerKind;
 use crate::api::task::{GitHubTask, Occurrence, ReportStatus};
-use crate::plan::report::{self, Comment, Said, What, commented, labelled, marker};
+use crate::plan::report::{self, Comment, Said, What, commented, labelled, marker, may_be_sent, trying};
 
 use super::*;
 
@@ -342,4 +342,14 @@ fn nothing_is_tried_for_ever() {
         task.metadata.creation_timestamp = Some(Time(at(0)));
         assert_eq!(told(next(&task, seconds)), expected, "{what}");
     }
+}
+
+/// A leader that was paused after its write ahead says nothing: the next one may have looked, and written its own.
+#[test]
+fn a_first_comment_is_sent_soon_after_the_write_ahead_of_it_or_not_at_all() {
+    let ahead = trying(&TaskStatus::default(), at(0));
+    for (seconds, may) in [(0, true), (44, true), (45, false), (3_600, false)] {
+        assert_eq!(may_be_sent(&ahead, at(seconds)), may, "{seconds}");
+    }
+    assert!(!may_be_sent(&TaskStatus::default(), at(0)), "nothing was written ahead");
 }

@@ -1,6 +1,9 @@
 //! What follows an end in failure.
 
+use jiff::SignedDuration;
+
 use crate::api::task::{GitHubTask, TaskStatus};
+use crate::plan::time::add;
 use crate::plan::{automation as automations, retry, task as tasks};
 
 use super::*;
@@ -60,6 +63,18 @@ fn which_ends_are_retried() {
             ended("a", Phase::TimedOut, Reason::ActiveDeadline, "cancelled", -5),
             |_| (),
             "retry 1 of a",
+        ),
+        (
+            "it passed a deadline here, and has failed at GitHub since",
+            ended("a", Phase::TimedOut, Reason::ActiveDeadline, "failed", -5),
+            |_| (),
+            "retry 1 of a",
+        ),
+        (
+            "it passed a deadline here, and has done its work since",
+            ended("a", Phase::TimedOut, Reason::ActiveDeadline, "completed", -5),
+            |_| (),
+            "nothing",
         ),
         (
             "somebody cancelled it, which is not retried",
@@ -295,4 +310,20 @@ fn each_retry_has_as_long_to_start_as_the_first_start_had() {
     let ended_at = first.spec.start_after;
     first.status.as_mut().unwrap().ended_at = ended_at;
     assert_eq!(within(&retried(first)), 600);
+}
+
+/// Past a deadline here it goes on at GitHub: the backoff is counted from when it ended there.
+#[test]
+fn a_backoff_begins_when_the_session_has_ended() {
+    let mut late = ended("a", Phase::TimedOut, Reason::ActiveDeadline, "cancelled", -7_200);
+    late.spec.start_before = Some(add(late.spec.trigger.scheduled_time, SignedDuration::from_mins(10)));
+    let at_github = late.status.as_mut().unwrap().task.as_mut().unwrap();
+    at_github.updated_at = Some(at(-5));
+    let planned = tasks::plan(&world(vec![late], |_| ()), &key("a"), &Settings::default(), at(0));
+    let [Action::CreateTask(retry)] = planned.actions.as_slice() else {
+        panic!("{planned:?}")
+    };
+    let after = retry.spec.start_after.unwrap();
+    assert!((475..=715).contains(&after.duration_since(at(0)).as_secs()), "{after}");
+    assert_eq!(retry.spec.start_before, Some(add(after, SignedDuration::from_mins(10))));
 }

@@ -363,19 +363,69 @@ fn of_two_that_are_told_of_one_task_the_older_takes_it() {
         task.metadata.annotations = Some([("agentautomation.dev/adopt".to_owned(), "t9".to_owned())].into());
         task
     };
-    let world = world(vec![told("a", -10), told("b", -20)], |_| ());
-    let said = |name: &str| {
-        let planned = task::plan(&world, &key(name), &Settings::default(), at(1));
-        let [Action::WriteTaskStatus(status)] = planned.actions.as_slice() else {
-            panic!("{name}: {planned:?}")
-        };
-        status.adopt_refused.clone().unwrap_or_else(|| decision(&planned))
+    let named = |id: &str| TaskStatus {
+        phase: Phase::Running,
+        reason: Some(Reason::Adopted),
+        task: Some(GitHubTask {
+            id: id.to_owned(),
+            ..GitHubTask::default()
+        }),
+        attempts: settled_by_word(&lost),
+        ..lost.clone()
     };
-    assert_eq!(said("b"), "Running Adopted");
-    assert_eq!(
-        said("a"),
-        "task t9 at GitHub is that of payments/b, and can't be counted twice: write another id, or abandon b"
-    );
+    let refused = |by: &str| {
+        format!(
+            "task t9 at GitHub is that of payments/{by}, and can't be counted twice: write another id, or abandon {by}"
+        )
+    };
+    let with = |status: TaskStatus, mut task: AgentTask| {
+        task.status = Some(status);
+        task
+    };
+    let elsewhere = |mut task: AgentTask| {
+        task.spec.repository = "acme/web".to_owned();
+        task
+    };
+    let adopts = || "Running Adopted".to_owned();
+    let table = [
+        ("both wait", told("a", -10), told("b", -20), refused("b"), adopts()),
+        (
+            "the older corrects what it was told",
+            told("a", -10),
+            with(named("t1"), told("b", -20)),
+            refused("b"),
+            adopts(),
+        ),
+        (
+            "the younger has it already",
+            with(named("t9"), told("a", -10)),
+            told("b", -20),
+            "nothing".to_owned(),
+            refused("a"),
+        ),
+        (
+            "the older works in another repository",
+            told("a", -10),
+            elsewhere(told("b", -20)),
+            adopts(),
+            adopts(),
+        ),
+    ];
+    for (what, younger, older, of_younger, of_older) in table {
+        let world = world(vec![younger, older], |_| ());
+        let said = |name: &str| {
+            let planned = task::plan(&world, &key(name), &Settings::default(), at(1));
+            let written = planned.actions.iter().find_map(|action| match action {
+                Action::WriteTaskStatus(status) => Some(status),
+                _ => None,
+            });
+            written.map_or_else(
+                || "nothing".to_owned(),
+                |status| status.adopt_refused.clone().unwrap_or_else(|| decision(&planned)),
+            )
+        };
+        assert_eq!((said("a"), said("b")), (of_younger, of_older), "{what}");
+    }
 }
 
 #[test]

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::api::automation::{EventsStatus, RefusedEvents};
 use crate::api::trigger::Association;
+use crate::api::trigger::Source;
 use crate::domain::event::Event;
 use crate::domain::repository::Repository;
+use crate::plan::event::{Decision, of_automation};
 use crate::plan::walk::{Ahead, Back, Stretch, Unseen, Walk, Wanted};
 use crate::plan::world::{EventFacts, Retry};
-use crate::plan::{plan, sweep};
+use crate::plan::{admission, automation as automations, plan, sweep};
 
 use super::event::{labeled, on};
 use super::*;
@@ -365,37 +367,68 @@ fn what_happens_while_it_is_suspended_is_counted() {
     }
 }
 
-/// The position lags behind: until it has passed what caused a task, another look finds that again.
+/// A look finds it again for as long as the position lags behind, and GitHub tells of it again whenever it is asked to.
 #[test]
-fn what_somebody_deleted_before_the_position_passed_is_not_made_again() {
-    let mut world = world(vec![], |w| {
-        w.put_automation(on(POLLED));
-    });
-    found(&mut world, 0, -10, vec![event()]);
-    let task = made_of(&world);
-    let mut made = task;
-    made.metadata.uid = Some("uid-made".to_owned());
-    let name = ObjectKey::of(&made);
-    world.put_task(made);
-    world.remove_task(&name, "uid-made");
-    assert_eq!(next(&world, 0), "Settle");
+fn what_somebody_deleted_is_not_done_again() {
+    for polled in [POLLED, &POLLED.replace("actions", "source: Webhook, actions")] {
+        let automation = on(polled);
+        let mut world = world(vec![], |w| {
+            w.put_automation(automation.clone());
+        });
+        let [Decision::Create(task)] = &of_automation(&world, &automation, &event(), Source::Webhook, at(0))[..] else {
+            panic!("{polled}")
+        };
+        let made = |uid: &str| {
+            let mut made = (**task).clone();
+            made.metadata.uid = Some(uid.to_owned());
+            made
+        };
+        let name = ObjectKey::of(&made("uid-made"));
+        world.put_task(made("uid-made"));
+        world.remove_task(&name, "uid-made");
+        found(&mut world, 0, -10, vec![event()]);
+        assert_ne!(next(&world, 0), "CreateTask", "{polled}");
 
-    // What only this process knows is in the status before another takes its place.
-    settle(&mut world);
-    let mut automation = world.automation(&key("one")).unwrap().clone();
-    let told = sweep::status(&world, &automation, at(0)).unwrap();
-    assert_eq!(told.deleted.len(), 1);
-    automation.status.get_or_insert_default().events = Some(told);
-    let mut successor = super::world(vec![], |w| {
-        w.put_automation(automation);
-    });
-    found(&mut successor, 0, -10, vec![event()]);
-    assert_eq!(next(&successor, 0), "Settle");
+        // What only this process knows is in the status before another takes its place.
+        let told = |world: &World, seconds| {
+            let planned = automations::plan(world, &key("one"), &Settings::default(), at(seconds));
+            let [.., Action::WriteAutomationStatus(status)] = planned.actions.as_slice() else {
+                panic!("{polled}: {planned:?}")
+            };
+            status.clone()
+        };
+        let status = told(&world, 0);
+        assert_eq!(status.collected.of_events.len(), 1, "{polled}");
+        let mut automation = automation;
+        automation.status = Some(*status);
+        let mut successor = super::world(vec![made("uid-again")], |w| {
+            w.put_automation(automation.clone());
+        });
+        let plans = admission::plan(&successor, &Settings::default(), at(0));
+        let [Action::WriteTaskStatus(again)] = plans[0].1.actions.as_slice() else {
+            panic!("{polled}: {plans:?}")
+        };
+        assert_eq!(
+            (again.phase, again.reason),
+            (Phase::Skipped, Some(Reason::AlreadyDecided)),
+            "{polled}"
+        );
 
-    settle(&mut successor);
-    facts(&mut successor).whole_through = Some(at(0));
-    let passed = sweep::status(&successor, successor.automation(&key("one")).unwrap(), at(60)).unwrap();
-    assert_eq!((passed.swept_through, passed.deleted), (at(-10), vec![]));
+        // What is too old to be told again gives way to what is not.
+        let mut later = made("uid-later");
+        later.metadata.name = Some("later".to_owned());
+        later.spec.trigger.scheduled_time = at(100_000);
+        let later_key = ObjectKey::of(&later);
+        successor.put_task(later);
+        successor.remove_task(&later_key, "uid-later");
+        let names: Vec<_> = told(&successor, 100_001)
+            .collected
+            .of_events
+            .into_iter()
+            .map(|gone| gone.name)
+            .collect();
+        assert_eq!(names, ["later"], "{polled}");
+    }
 }
 
 /// The event of a stranger whose issue form sets the label.
@@ -769,7 +802,6 @@ fn what_nobody_saw_is_told_to_whom_it_concerns() {
         automation.status.get_or_insert_default().events = Some(EventsStatus {
             swept_through: at(position),
             skipped: 0,
-            deleted: Vec::new(),
             unseen: None,
             refused: None,
         });
@@ -797,7 +829,6 @@ fn a_walk_is_gone_on_with_unless_somebody_waits_since_earlier_or_it_was_not_for(
         automation.status.get_or_insert_default().events = Some(EventsStatus {
             swept_through: at(position),
             skipped: 0,
-            deleted: Vec::new(),
             unseen: None,
             refused: None,
         });

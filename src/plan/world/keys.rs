@@ -6,6 +6,7 @@ use kube::ResourceExt;
 
 use super::phase;
 use crate::api::automation::SecretKeyRef;
+use crate::api::task::Attempt;
 use crate::api::{AgentAutomation, AgentTask};
 use crate::domain::repository::Repository;
 use crate::plan::action::Admitted;
@@ -68,6 +69,12 @@ impl CredentialKey {
     #[must_use]
     pub fn of_task(task: &AgentTask) -> Self {
         Self::new(task, secret_of(task))
+    }
+
+    /// The one that an attempt was made with.
+    #[must_use]
+    pub fn of_attempt(task: &AgentTask, attempt: &Attempt) -> Self {
+        Self::new(task, attempt.secret_ref.as_ref().unwrap_or(&task.spec.secret_ref))
     }
 
     /// Those that a task depends on: all that it names while it waits, and then the one that it was started with.

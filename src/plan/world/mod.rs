@@ -23,9 +23,9 @@ use crate::domain::repository::Repository;
 use super::Subject;
 use super::budget::Ledger;
 use super::decided::Decisions;
+use super::notify;
 use super::policy::{Labels, Policy};
 use super::redelivery::DeliveryFacts;
-use super::{notify, sweep};
 use index::{Graves, Index};
 use reading::{followed, is_counted, labels_on, started};
 
@@ -276,9 +276,16 @@ impl World {
         times.filter(move |(name, _)| name == trigger).map(|(_, time)| *time)
     }
 
-    /// Tasks for what happened at GitHub that are gone, and whose cause may still be found again.
+    /// Tasks for what happened at GitHub that somebody deleted, the oldest event first.
     pub fn deleted_events(&self, automation: &ObjectKey) -> impl Iterator<Item = &DeletedTask> + use<'_> {
         self.deleted_events.get(automation).into_iter().flatten()
+    }
+
+    /// Whether a task is for what happened at GitHub, and somebody deleted the one before it that had its name.
+    #[must_use]
+    pub fn was_deleted(&self, task: &AgentTask) -> bool {
+        let mut gone = self.deleted_events(&automation_key(task));
+        task.spec.trigger.event.is_some() && gone.any(|gone| Some(&gone.name) == task.metadata.name.as_ref())
     }
 
     /// The automations that name a credential.
@@ -520,11 +527,17 @@ impl World {
             let times = self.deleted.entry(automation_key(&task)).or_default();
             times.insert((cause.name.clone(), cause.scheduled_time));
         }
-        let time = cause.scheduled_time;
-        let may_come_again = |automation: &AgentAutomation| sweep::may_find(automation, time);
-        if cause.event.is_some() && self.automation_of(&task).is_some_and(may_come_again) {
+        let collects = |automation: &AgentAutomation| {
+            let mut collected = automation.status.iter().flat_map(|status| &status.collected.deleting);
+            collected.any(|name| *name == key.name)
+        };
+        if cause.event.is_some()
+            && self
+                .automation_of(&task)
+                .is_some_and(|automation| !collects(automation))
+        {
             let known = self.deleted_events.entry(automation_key(&task)).or_default();
-            let name = key.name.clone();
+            let (time, name) = (cause.scheduled_time, key.name.clone());
             known.insert(DeletedTask { time, name });
         }
         if let Some(at) = started(&task) {
@@ -532,14 +545,17 @@ impl World {
         }
     }
 
-    /// A process that has just begun learns of them from the status, which also says what need not be known any more.
+    /// A process that has just begun learns of them from the status; what that lets go of need not be known any more.
     fn learn_deleted(&mut self, key: &ObjectKey, automation: &AgentAutomation) {
-        let Some(events) = automation.status.as_ref().and_then(|status| status.events.as_ref()) else {
-            return;
+        let told = |automation: &AgentAutomation| {
+            let status = automation.status.as_ref();
+            status.map_or_else(Vec::new, |status| status.collected.of_events.clone())
         };
+        let before = self.automations.get(key).map(told).unwrap_or_default();
+        let now = told(automation);
         let known = self.deleted_events.entry(key.clone()).or_default();
-        known.extend(events.deleted.iter().cloned());
-        known.retain(|gone| gone.time > events.swept_through);
+        known.extend(now.iter().cloned());
+        known.retain(|gone| now.contains(gone) || !before.contains(gone));
         if known.is_empty() {
             self.deleted_events.remove(key);
         }
