@@ -15,8 +15,8 @@ use crate::api::{AgentTask, Reason};
 use super::origin::{asks_anew, waits_edited};
 use super::prospects::{is_approved, may_start};
 use super::time::{add, to_second};
-use super::world::{World, counts, open_pull, phase, same_key};
-use super::{Why, budget};
+use super::world::{World, automation_key, counts, open_pull, phase, same_key};
+use super::{Why, budget, retry};
 
 /// Why a task gives way to another that is about the same, and how it ends.
 #[must_use]
@@ -100,13 +100,20 @@ fn replaces(newer: &AgentTask, older: &AgentTask) -> bool {
         })
 }
 
-/// What waits for an approval takes no place of what has one.
+/// What waits for an approval takes no place of what has one, and what an automation has that stopped itself takes none of
+/// another's.
 fn takes_its_place(world: &World, newer: &AgentTask, older: &AgentTask, now: Timestamp) -> bool {
     let approved = |task: &AgentTask| {
         let automation = world.automation_of(task);
         automation.is_some_and(|automation| is_approved(world, automation, task, now))
     };
-    may_start(world, newer, now) && (approved(newer) || !approved(older))
+    let stopped = |task: &AgentTask| {
+        let automation = world.automation_of(task);
+        automation
+            .is_some_and(|automation| retry::stopped(automation, &retry::failures(world, automation, now)).is_some())
+    };
+    let is_of_another = automation_key(newer) != automation_key(older);
+    may_start(world, newer, now) && (approved(newer) || !approved(older)) && !(is_of_another && stopped(newer))
 }
 
 fn in_the_way(terms: &DeduplicationTerms, task: &AgentTask, other: &AgentTask, now: Timestamp) -> Option<String> {

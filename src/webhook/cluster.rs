@@ -246,3 +246,88 @@ fn why_nothing(reasons: &BTreeMap<(Concern, String), Vec<String>>) -> String {
     }
     said
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    fn labeled() -> Delivery {
+        let now = Timestamp::now();
+        let issue = json!({
+            "number": 42, "title": "Flaky test", "body": "It fails.", "html_url": "https://github.com/acme/api/issues/42",
+            "user": {"login": "alice", "type": "User"}, "author_association": "MEMBER",
+            "labels": [{"name": "agent"}], "milestone": null, "created_at": now, "updated_at": now,
+        });
+        Delivery {
+            source: ObjectKey::new("payments", "acme"),
+            event: "issues".to_owned(),
+            id: "1".to_owned(),
+            payload: json!({
+                "action": "labeled", "label": {"name": "agent"}, "issue": issue,
+                "repository": {"full_name": "acme/api"}, "sender": {"login": "bob", "type": "User"},
+            }),
+        }
+    }
+
+    /// It may be for any event: none is acknowledged until it is mended or gone.
+    #[tokio::test]
+    async fn an_automation_that_can_not_be_decoded_keeps_events_from_being_lost() {
+        let nobody = tower::service_fn(async |_: http::Request<Body>| {
+            Err::<http::Response<Body>, _>(std::io::Error::other("nothing is to be written"))
+        });
+        let cluster = Cluster::new(Client::new(nobody, "payments"), Arc::new(Timestamp::now));
+        let listed = |named: &[&str]| {
+            let mut known = cluster.known.write().unwrap();
+            known.hear(News::ListBegins(Kind::Automation));
+            for name in named {
+                known.hear(News::Listed(Kind::Automation, ObjectKey::new("payments", *name)));
+                let metadata = ObjectMeta {
+                    name: Some((*name).to_owned()),
+                    namespace: Some("payments".to_owned()),
+                    ..ObjectMeta::default()
+                };
+                known.hear(News::Undecodable(
+                    Kind::Automation,
+                    metadata,
+                    "of another version".to_owned(),
+                ));
+            }
+            known.hear(News::ListEnds(Kind::Automation));
+        };
+        listed(&["odd"]);
+        let Outcome::Unavailable(said) = cluster.handle(labeled()).await else {
+            panic!("the event is acknowledged")
+        };
+        assert!(
+            said.starts_with("automation payments/odd can't be read and may be for it"),
+            "{said}"
+        );
+        listed(&[]);
+        let said = cluster.handle(labeled()).await;
+        let nothing = "no automation in this namespace has a trigger for it".to_owned();
+        assert_eq!(said, Outcome::Nothing(nothing));
+    }
+
+    #[test]
+    fn as_many_reasons_are_told_as_there_is_room_for() {
+        let of = |count: usize| -> BTreeMap<_, _> {
+            let reasons = (10..10 + count).map(|number| {
+                let why = format!("trigger t{number}: {}", "x".repeat(90));
+                ((Concern::Other, why), vec![format!("a{number}")])
+            });
+            reasons.collect()
+        };
+        let few = why_nothing(&of(3));
+        assert_eq!(few.matches("; ").count(), 2, "{few}");
+        let many = why_nothing(&of(40));
+        assert!(many.chars().count() < 2_000, "{many}");
+        assert!(many.ends_with("xxx; and 23 more reasons"), "{many}");
+    }
+}

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use harness::control_plane::stdout_of;
 use kube::ResourceExt;
+use kube::api::DeleteParams;
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -92,6 +93,25 @@ async fn reason(team: &Team<'_>, task: &str) -> String {
     let status = team.task_api().get(task).await.unwrap().status.unwrap_or_default();
     let (reason, message) = (status.reason.map_or("", |reason| reason.as_str()), status.message);
     format!("{} {reason}: {}", status.phase.as_str(), message.unwrap_or_default())
+}
+
+/// Deletes the task of `quick` that waits besides one that is known, and gives its name.
+async fn delete_another(team: &Team<'_>, known: &str) -> String {
+    loop {
+        let tasks = team.tasks("quick").await;
+        let other = tasks.iter().find(|task| {
+            let status = task.status.clone().unwrap_or_default();
+            task.name_any() != known && status.phase == Phase::Held
+        });
+        if let Some(other) = other {
+            team.task_api()
+                .delete(&other.name_any(), &DeleteParams::default())
+                .await
+                .unwrap();
+            return other.name_any();
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -201,6 +221,9 @@ async fn people_ask_approve_and_stop_in_their_own_names() {
     let task = developer.ask(&quick).await;
     let held = "Held Suspended: the automation is suspended (incident 42): set spec.suspend to false";
     eventually_eq(held.to_owned(), async || reason(&team, &task).await).await;
+    let with_wait = [&quick[..], &["--wait"]].concat();
+    let (waited, gone) = tokio::join!(developer.refused(&with_wait), delete_another(&team, &task));
+    assert_eq!(waited, (1, format!("task {gone} was deleted")));
     assert_eq!(developer.run(&["cancel", &task, "--reason", "wrong one"]).await.0, 0);
     let cancelled = "Skipped CancelledByPerson: a person cancelled it before it started: wrong one";
     eventually_eq(cancelled.to_owned(), async || reason(&team, &task).await).await;

@@ -164,7 +164,7 @@ fn what_will_not_start_replaces_nothing() {
         &'static [&'static str],
     );
     let replaced: &[&str] = &["a: Superseded Replaced", "b: Start"];
-    let table: [Row; 6] = [
+    let table: [Row; 7] = [
         ("the newer may start", |_| (), |_| (), replaced),
         (
             "it is cancelled",
@@ -212,6 +212,17 @@ fn what_will_not_start_replaces_nothing() {
             },
             // Its approval is recorded first.
             &["a: Pending ", "b: Held Approval"],
+        ),
+        (
+            "the newer one's automation has stopped itself",
+            |_| (),
+            |w| {
+                let mut stopped = automation("two", 1);
+                let status = stopped.status.get_or_insert_default();
+                (status.observed_generation, status.collected.failures) = (Some(1), 5);
+                w.put_automation(stopped);
+            },
+            &["a: Start", "b: Held FailureThreshold"],
         ),
     ];
     for (what, change, rules, expected) in table {

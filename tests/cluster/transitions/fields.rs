@@ -483,7 +483,7 @@ const POLICY: &[Row] = &[
     row("maxOpenPullRequestsPerRepository"),
     row("maxPriority").good(&[("-1000", "AgentPolicy ROOM allows -1000")]),
     row("maxRetries").good(&[("0", "AgentPolicy ROOM allows 0")]),
-    row("maxStartingDeadlineSeconds").good(&[("60", "")]),
+    row("maxStartingDeadlineSeconds").good(&[("60", "AgentPolicy ROOM allows 60")]),
     row("maxStartsPerHour").good(&[("0", "StartRate")]),
     row("maxWaitingDeadlineSeconds").good(&[("60", "AgentPolicy ROOM allows 60")]),
     row("models").good(&[

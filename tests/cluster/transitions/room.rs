@@ -78,10 +78,6 @@ impl Room {
         }
     }
 
-    fn has_policy(&self) -> bool {
-        self.policy.load(Ordering::Relaxed) > 0
-    }
-
     /// An automation as a team writes it.
     pub fn plain_automation(&self) -> Value {
         json!({
@@ -102,6 +98,7 @@ impl Room {
         spec["activeDeadlineSeconds"] = json!(7_200);
         spec["waitingDeadlineSeconds"] = json!(7_200);
         spec["maxOpenPullRequests"] = json!(3);
+        spec["triggers"][0]["schedule"]["startingDeadlineSeconds"] = json!(7_200);
         spec
     }
 
@@ -437,23 +434,17 @@ fn of_task(room: &Room, automation: &DynamicObject, task: &DynamicObject) -> Res
         "message": status["message"],
         "boundBy": [bound["kind"], bound["name"], bound["rule"]],
         "notBefore": status["notBefore"].is_string(),
-        "spec": (passes && !keeps).then(|| snapshot(room, task)),
+        "spec": (passes && !keeps).then(|| snapshot(task)),
     }))
 }
 
-/// What was decided, without when and from what. A policy's ceilings hold as they are at the start, whatever they were when
-/// it was decided.
-fn snapshot(room: &Room, task: &DynamicObject) -> Value {
+/// What was decided, without when and from what.
+fn snapshot(task: &DynamicObject) -> Value {
     let mut spec = task.data["spec"].clone();
     let fields = spec.as_object_mut().unwrap();
     let deadline = fields.remove("startBefore");
-    let ceilings: &[&str] = if room.has_policy() {
-        &["retry", "activeDeadlineSeconds", "waitingDeadlineSeconds"]
-    } else {
-        &[]
-    };
-    for of_its_own in ["automation", "trigger", "follows", "policies"].iter().chain(ceilings) {
-        fields.remove(*of_its_own);
+    for of_its_own in ["automation", "trigger", "follows", "policies"] {
+        fields.remove(of_its_own);
     }
     let time = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
     let scheduled = time(&task.data["spec"]["trigger"]["scheduledTime"]);

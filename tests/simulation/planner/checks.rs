@@ -428,6 +428,7 @@ impl Checks {
         for (name, policy) in &decision.policies {
             problems.extend(self.over_caps(task, policy, decision.at));
             problems.extend(self.over_rate(name, policy, at));
+            problems.extend(over_deadlines(task, policy));
             let budget = policy.budget.as_ref();
             let limits = budget.map(|budget| (budget.credits_per_day, budget.credits_per_month));
             let within = |known: &Known| holds(policy, &known.task);
@@ -682,6 +683,20 @@ fn outside_spec(task: &AgentTask, automation: &AgentAutomation) -> Option<&'stat
     } else {
         (!keeps && !is_as_now).then_some("its automation's spec is another by now")
     }
+}
+
+/// It is held to no longer deadline than a policy allows.
+fn over_deadlines(task: &AgentTask, policy: &PolicySpec) -> Option<String> {
+    let status = task.status.clone().unwrap_or_default();
+    let kept = [
+        (status.active_deadline_seconds, policy.max_active_deadline_seconds),
+        (status.waiting_deadline_seconds, policy.max_waiting_deadline_seconds),
+    ];
+    let mut over = kept
+        .into_iter()
+        .filter(|(kept, most)| most.is_some_and(|most| kept.is_none_or(|kept| kept > most)));
+    let (kept, most) = over.next()?;
+    Some(format!("its deadline is {kept:?}, and a policy allows {most:?}"))
 }
 
 fn out_of_time(task: &AgentTask, policies: &[(String, PolicySpec)], now: Timestamp) -> Option<&'static str> {
