@@ -361,20 +361,22 @@ async fn who_approves_a_task_is_who_it_says_and_another() {
 async fn who_decides_about_a_task_is_who_it_says() {
     type Row<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a str>, &'a str);
     let desk = Desk::open().await;
-    // A portal that may also change tasks: both roles.
-    let (role, account) = (
-        "--clusterrole=agent-automation-approve",
-        format!("--serviceaccount={}:portal", desk.namespace),
-    );
-    desk.admin(&["create", "rolebinding", "portal-too", role, &account])
-        .await;
-    let [developer, approver, portal] = ["developer", "approver", "portal"].map(|name| desk.user(name));
+    // A portal that may also change tasks has both roles.
+    desk.admin(&["create", "serviceaccount", "other"]).await;
+    for who in ["other", "portal"] {
+        let account = format!("--serviceaccount={}:{who}", desk.namespace);
+        let binding = format!("{who}-edits");
+        desk.admin(&["create", "rolebinding", &binding, "--clusterrole=edit", &account])
+            .await;
+    }
+    let [developer, approver, other, portal] = ["developer", "approver", "other", "portal"].map(|name| desk.user(name));
     let asked = desk
         .create("developer", &desk.request(&developer, None), false)
         .await
         .unwrap();
     let task = format!("agenttask/{asked}");
     let (alice, own) = ("alice@example.com", "-by=system:serviceaccount:");
+    let update = "get the verb update on agenttasks";
     let table: Vec<Row> = vec![
         ("viewer", "wrong", Some(&developer), None, "forbidden"),
         ("developer", "wrong", None, None, own),
@@ -391,10 +393,13 @@ async fn who_decides_about_a_task_is_who_it_says() {
         ("portal", "wrong", Some(alice), None, own),
         ("portal", "wrong", Some(alice), Some(&developer), own),
         ("portal", "wrong", Some(""), Some(&portal), own),
+        ("approver", "wrong", Some(&approver), None, update),
+        ("approver", "wrong", None, None, update),
         ("developer", "wrong", Some(&developer), None, ""),
-        ("approver", "another", Some(&developer), None, own),
-        ("approver", "wrong", None, None, own),
-        ("approver", "another", Some(&approver), None, ""),
+        ("approver", "another", Some(&approver), None, update),
+        ("other", "another", Some(&developer), None, own),
+        ("other", "wrong", None, None, own),
+        ("other", "another", Some(&other), None, ""),
         ("portal", "a third", Some(alice), Some(&portal), ""),
         ("developer", "a third", Some(alice), None, own),
         ("portal", "a third", Some(&portal), None, ""),
@@ -421,8 +426,16 @@ async fn who_decides_about_a_task_is_who_it_says() {
     );
     let said = desk.create("developer", &forged, true).await.unwrap_err();
     assert!(said.contains("agentautomation.dev/cancel-by=system:"), "{said}");
-    let other = ["annotate", &task, "example.com/note=wrong"];
-    desk.kubectl("developer", &other, "").await.unwrap();
+    for (who, what) in [
+        ("developer", "example.com/note=wrong"),
+        ("approver", "example.com/note-"),
+    ] {
+        desk.kubectl(who, &["annotate", &task, what], "").await.unwrap();
+    }
+    let approve = format!("agentautomation.dev/approved-by={approver}");
+    desk.kubectl("approver", &["annotate", &task, &approve], "")
+        .await
+        .unwrap();
     let names = ["", "-by", "-via"].map(|suffix| format!("agentautomation.dev/cancel{suffix}-"));
     let taken_back = [&["annotate", task.as_str()][..], &names.each_ref().map(String::as_str)].concat();
     desk.kubectl("developer", &taken_back, "").await.unwrap();
