@@ -62,6 +62,13 @@ impl Desk {
         stdout_of(&self.plane.kubectl(&arguments).await.unwrap()).unwrap()
     }
 
+    /// Says of a task, as the controller does, where it is in its life.
+    async fn phase(&self, task: &str, phase: &str) {
+        let status = json!({"status": {"phase": phase, "reason": "InProgress"}}).to_string();
+        self.admin(&["patch", task, "--subresource=status", "--type=merge", "-p", &status])
+            .await;
+    }
+
     /// What kubectl says to somebody: what it did, or why it was refused.
     async fn kubectl(&self, who: &str, arguments: &[&str], stdin: &str) -> Result<String, String> {
         let arguments = [arguments, &["--namespace", &self.namespace]].concat();
@@ -404,6 +411,8 @@ async fn who_decides_about_a_task_is_who_it_says() {
         ("developer", "a third", Some(alice), None, own),
         ("portal", "a third", Some(&portal), None, ""),
     ];
+    let taken_back = ["", "-by", "-via"].map(|suffix| format!("agentautomation.dev/cancel{suffix}-"));
+    let taken_back = taken_back.each_ref().map(String::as_str);
     for what in ["cancel", "adopt", "abandon"] {
         for (who, value, by, via, told) in &table {
             let key = format!("agentautomation.dev/{what}");
@@ -417,6 +426,11 @@ async fn who_decides_about_a_task_is_who_it_says() {
                 said.contains(told) && said.is_empty() == told.is_empty(),
                 "{who}: {value} {by} {via}: {said}"
             );
+            if what == "cancel" && told.is_empty() {
+                // While it stands there it is nobody else's to change.
+                desk.admin(&[&["annotate", task.as_str()][..], &taken_back].concat())
+                    .await;
+            }
         }
     }
     let spec = json!({"automation": {"name": "fix"}, "requester": developer});
@@ -436,9 +450,112 @@ async fn who_decides_about_a_task_is_who_it_says() {
     desk.kubectl("approver", &["annotate", &task, &approve], "")
         .await
         .unwrap();
-    let names = ["", "-by", "-via"].map(|suffix| format!("agentautomation.dev/cancel{suffix}-"));
-    let taken_back = [&["annotate", task.as_str()][..], &names.each_ref().map(String::as_str)].concat();
-    desk.kubectl("developer", &taken_back, "").await.unwrap();
+}
+
+/// Until the controller has written it down, the annotations are all that says who it was.
+#[tokio::test]
+async fn what_somebody_said_of_a_waiting_task_only_they_take_back() {
+    let desk = Desk::open().await;
+    for who in ["other", "requester"] {
+        desk.admin(&["create", "serviceaccount", who]).await;
+    }
+    for who in ["other", "requester", "portal"] {
+        let account = format!("--serviceaccount={}:{who}", desk.namespace);
+        let binding = format!("{who}-edits");
+        desk.admin(&["create", "rolebinding", &binding, "--clusterrole=edit", &account])
+            .await;
+    }
+    let asked = desk
+        .create("requester", &desk.request(&desk.user("requester"), None), false)
+        .await
+        .unwrap();
+    let task = format!("agenttask/{asked}");
+    let write = async |who: &str, said: &[(&str, Option<&str>)]| {
+        let said = said.iter().map(|(key, value)| match value {
+            Some(value) => format!("agentautomation.dev/{key}={value}"),
+            None => format!("agentautomation.dev/{key}-"),
+        });
+        let said: Vec<_> = said.collect();
+        let said = said.iter().map(String::as_str);
+        let arguments: Vec<_> = ["annotate", "--overwrite", &task].into_iter().chain(said).collect();
+        if who == "admin" {
+            desk.admin(&arguments).await;
+            return String::new();
+        }
+        desk.kubectl(who, &arguments, "").await.err().unwrap_or_default()
+    };
+    let [developer, approver, other, portal] = ["developer", "approver", "other", "portal"].map(|name| desk.user(name));
+    let group = format!("system:serviceaccounts:{}", desk.namespace);
+    let none: &[_] = &[("approved-by", None), ("approved-for", None)];
+    let emptied: &[_] = &[("approved-by", Some("")), ("approved-for", None)];
+    let approved: &[_] = &[("approved-by", Some(&*approver)), ("approved-for", Some(&*group))];
+    let replaced: &[_] = &[("approved-by", Some(&*other)), ("approved-for", None)];
+    let forged: &[_] = &[("approved-by", Some(&*developer)), ("approved-for", None)];
+    let alone = "who alone removes it while the task waits";
+    let not_cancelled: &[_] = &[("cancel", None), ("cancel-by", None), ("cancel-via", None)];
+    let cancelled: &[_] = &[("cancel", Some("wrong")), ("cancel-by", Some(&*developer))];
+    let anothers: &[_] = &[("cancel", Some("mine")), ("cancel-by", Some(&*other))];
+    let unsaid: &[_] = &[("cancel", None), ("cancel-by", Some(&*other))];
+    let wordless: &[_] = &[("cancel", Some(""))];
+    let for_alice: &[_] = &[
+        ("cancel", Some("wrong")),
+        ("cancel-by", Some("alice@example.com")),
+        ("cancel-via", Some(&*portal)),
+    ];
+    let theirs = "who alone changes or removes it while the task waits";
+    let unnamed: &[_] = &[("cancel", Some("wrong")), ("cancel-by", None), ("cancel-via", None)];
+    let table: Vec<(&str, &[(&str, Option<&str>)], &str)> = vec![
+        ("approver", approved, ""),
+        ("other", none, alone),
+        ("other", emptied, alone),
+        ("requester", none, alone),
+        ("other", &none[1..], "write agentautomation.dev/approved-by="),
+        ("other", forged, "write agentautomation.dev/approved-by="),
+        ("requester", &[("note", Some("a"))], ""),
+        ("approver", none, ""),
+        ("approver", approved, ""),
+        ("approver", emptied, ""),
+        ("other", none, ""),
+        ("approver", approved, ""),
+        ("other", replaced, ""),
+        ("approver", none, alone),
+        ("other", none, ""),
+        ("developer", cancelled, ""),
+        ("other", not_cancelled, theirs),
+        ("other", unsaid, theirs),
+        ("other", anothers, theirs),
+        ("other", wordless, "-by=system:serviceaccount:"),
+        ("portal", for_alice, theirs),
+        ("approver", not_cancelled, theirs),
+        ("other", &[("note", None)], ""),
+        ("developer", not_cancelled, ""),
+        ("portal", for_alice, ""),
+        ("developer", not_cancelled, theirs),
+        ("portal", not_cancelled, ""),
+        ("admin", unnamed, ""),
+        ("other", not_cancelled, ""),
+    ];
+    for (who, said, told) in table {
+        let answer = write(who, said).await;
+        assert!(
+            answer.contains(told) && answer.is_empty() == told.is_empty(),
+            "{who}: {said:?}: {answer}"
+        );
+    }
+    for phase in ["Pending", "Held", "Starting", "Running", "Succeeded"] {
+        desk.phase(&task, "Held").await;
+        assert_eq!(write("approver", approved).await, "");
+        assert_eq!(write("developer", cancelled).await, "");
+        desk.phase(&task, phase).await;
+        let waits = ["Pending", "Held"].contains(&phase);
+        for (taken_back, told) in [(none, alone), (not_cancelled, theirs)] {
+            let answer = write("other", taken_back).await;
+            assert!(
+                answer.contains(told) == waits && answer.is_empty() != waits,
+                "{phase}: {taken_back:?}: {answer}"
+            );
+        }
+    }
 }
 
 /// GitHub can't be told to stop, so whoever asks for that is told at once.
@@ -461,9 +578,7 @@ async fn what_has_started_is_not_cancelled() {
         ("Denied", "it is Denied already"),
     ];
     for (phase, told) in table {
-        let status = json!({"status": {"phase": phase, "reason": "InProgress"}}).to_string();
-        desk.admin(&["patch", &task, "--subresource=status", "--type=merge", "-p", &status])
-            .await;
+        desk.phase(&task, phase).await;
         let write = ["annotate", "--overwrite", &task, &cancel(phase), &by];
         let said = desk.kubectl("developer", &write, "").await.err().unwrap_or_default();
         assert!(
