@@ -40,12 +40,14 @@ const OBJECTS: &[&str] = &[
     "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-interventions",
     "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-metadata",
     "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-requests",
+    "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-status",
     "validatingadmissionpolicy.admissionregistration.k8s.io/agent-automation-suspensions",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-approvals",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-deletions",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-interventions",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-metadata",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-requests",
+    "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-status",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-suspensions",
 ];
 

@@ -104,6 +104,16 @@ impl Desk {
     }
 }
 
+fn automation() -> Value {
+    json!({
+        "apiVersion": "agentautomation.dev/v1alpha1", "kind": "AgentAutomation", "metadata": {"name": "fix"},
+        "spec": {
+            "repository": "acme/api", "branches": {"base": "main", "allow": ["main"]}, "prompt": {"goal": "Mend it."},
+            "triggers": [{"name": "hand", "manual": {}}], "credentials": {"secretRef": {"name": "token"}},
+        },
+    })
+}
+
 /// What the controller makes of an event.
 fn decided() -> Value {
     json!({
@@ -604,14 +614,7 @@ async fn who_suspends_an_automation_is_who_it_says_if_it_says_so() {
     let account = format!("--serviceaccount={}:other", desk.namespace);
     desk.admin(&["create", "rolebinding", "other", "--clusterrole=edit", &account])
         .await;
-    let automation = json!({
-        "apiVersion": "agentautomation.dev/v1alpha1", "kind": "AgentAutomation", "metadata": {"name": "fix"},
-        "spec": {
-            "repository": "acme/api", "branches": {"base": "main", "allow": ["main"]}, "prompt": {"goal": "Mend it."},
-            "triggers": [{"name": "hand", "manual": {}}], "credentials": {"secretRef": {"name": "token"}},
-        },
-    });
-    desk.kubectl("developer", &["create", "-f", "-"], &automation.to_string())
+    desk.kubectl("developer", &["create", "-f", "-"], &automation().to_string())
         .await
         .unwrap();
     let suspend = |by: &Value, because: &str, suspend: bool| {
@@ -700,4 +703,72 @@ async fn nobody_else_writes_what_the_controller_writes() {
     ])
     .await;
     desk.kubectl("developer", &["delete", &task], "").await.unwrap();
+}
+
+/// Whoever has a role over all resources of the group has their status among them.
+#[tokio::test]
+async fn status_is_the_controllers_whatever_a_role_grants() {
+    let desk = Desk::open().await;
+    desk.admin(&["create", "serviceaccount", "operator"]).await;
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": "operator", "namespace": desk.namespace},
+        "rules": [{
+            "apiGroups": ["agentautomation.dev"], "resources": ["*"],
+            "verbs": ["create", "update", "patch", "get", "list"],
+        }],
+    });
+    let role = desk
+        .plane
+        .kubectl_with_stdin(&["create", "-f", "-"], &role.to_string())
+        .await;
+    stdout_of(&role.unwrap()).unwrap();
+    let account = format!("--serviceaccount={}:operator", desk.namespace);
+    desk.admin(&["create", "rolebinding", "operator", "--role=operator", &account])
+        .await;
+
+    let operator = desk.user("operator");
+    let task = desk.create("operator", &desk.request(&operator, None), false).await;
+    let source = json!({
+        "apiVersion": "agentautomation.dev/v1alpha1", "kind": "WebhookSource", "metadata": {"name": "acme"},
+        "spec": {"repositories": ["acme/*"], "secretRefs": [{"name": "github-webhook"}]},
+    });
+    for object in [automation(), source] {
+        let create = ["create", "-f", "-"];
+        desk.kubectl("operator", &create, &object.to_string()).await.unwrap();
+    }
+    let table = [
+        (
+            format!("agenttask/{}", task.unwrap()),
+            json!({"phase": "Running", "reason": "InProgress"}),
+        ),
+        ("agentautomation/fix".to_owned(), json!({"observedGeneration": 1})),
+        ("webhooksource/acme".to_owned(), json!({"observedGeneration": 1})),
+    ];
+    for (object, status) in table {
+        let status = json!({ "status": status });
+        let patch = status.to_string();
+        let patch = ["patch", &object, "--subresource=status", "--type=merge", "-p", &patch];
+        eventually("status is the controller's", async || {
+            let said = desk.kubectl("operator", &patch, "").await.err().unwrap_or_default();
+            said.contains("nobody but the controller writes status")
+        })
+        .await;
+
+        let there = desk.kubectl("operator", &["get", &object, "-o", "json"], "").await;
+        let mut changed: Value = serde_json::from_str(&there.unwrap()).unwrap();
+        assert_eq!(changed["status"], Value::Null, "{object}");
+        changed["status"] = status["status"].clone();
+        let replace = ["replace", "--subresource=status", "-f", "-"];
+        let said = desk.kubectl("operator", &replace, &changed.to_string()).await;
+        assert!(said.unwrap_err().contains("nobody but the controller"), "{object}");
+        let said = desk.kubectl("controller", &replace, &changed.to_string()).await;
+        assert!(said.is_ok(), "{object}: {said:?}");
+        let spec = ["annotate", &object, "example.com/note=a"];
+        let said = desk.kubectl("operator", &spec, "").await;
+        assert!(
+            said.is_ok(),
+            "what is not status is RBAC's to grant: {object}: {said:?}"
+        );
+    }
 }
