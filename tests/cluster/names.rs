@@ -81,6 +81,21 @@ impl Desk {
         }
     }
 
+    /// What collects garbage: with credentials of its own, or with those of the whole kube-controller-manager.
+    async fn collectors(&self) -> [&'static str; 2] {
+        let subjects = [
+            "--serviceaccount=kube-system:generic-garbage-collector",
+            "--user=system:kube-controller-manager",
+            "--user=system:kube-scheduler",
+        ];
+        let bind = ["create", "rolebinding", "collectors", "--clusterrole=edit"];
+        self.admin(&[&bind[..], &subjects].concat()).await;
+        [
+            "--as=system:serviceaccount:kube-system:generic-garbage-collector",
+            "--as=system:kube-controller-manager",
+        ]
+    }
+
     async fn create(&self, who: &str, task: &Value, dry_run: bool) -> Result<String, String> {
         let dry_run = if dry_run { "--dry-run=server" } else { "--dry-run=none" };
         let arguments = ["create", "-f", "-", dry_run, "-o", "jsonpath={.metadata.name}"];
@@ -240,10 +255,7 @@ async fn nobody_else_writes_what_a_task_goes_with() {
         "writes metadata.ownerReferences: leave that out",
         "writes metadata.finalizers of a task: leave that out",
     );
-    let collector = "--as=system:serviceaccount:kube-system:generic-garbage-collector";
-    let account = "--serviceaccount=kube-system:generic-garbage-collector";
-    desk.admin(&["create", "rolebinding", "collector", "--clusterrole=edit", account])
-        .await;
+    let collectors = desk.collectors().await;
     let patch = async |who: &str, metadata: &Value| {
         let (task, change) = (
             format!("agenttask/{asked}"),
@@ -251,7 +263,11 @@ async fn nobody_else_writes_what_a_task_goes_with() {
         );
         let write = ["patch", &task, "--type=merge", "-p", &change];
         if who == "collector" {
-            desk.admin(&[&write[..], &[collector]].concat()).await;
+            for collector in collectors {
+                desk.admin(&[&write[..], &[collector, "--dry-run=server"]].concat())
+                    .await;
+            }
+            desk.admin(&[&write[..], &collectors[..1]].concat()).await;
             return String::new();
         }
         desk.kubectl(who, &write, "").await.err().unwrap_or_default()
@@ -681,6 +697,18 @@ async fn nobody_else_writes_what_the_controller_writes() {
     }
     desk.admin(&write).await;
     let said = desk.kubectl("developer", &["delete", &task], "").await.unwrap_err();
+    assert!(said.contains("kubectl aauto abandon"), "{said}");
+    let collectors = desk.collectors().await;
+    let stranger = "--as=system:kube-scheduler";
+    let delete = async |who: &str| {
+        let delete = ["delete", &task, "--dry-run=server", who, "--namespace", &desk.namespace];
+        let said = desk.plane.kubectl(&delete).await.unwrap();
+        String::from_utf8_lossy(&said.stderr).into_owned()
+    };
+    for collector in collectors {
+        assert_eq!(delete(collector).await, "", "{collector}");
+    }
+    let said = delete(stranger).await;
     assert!(said.contains("kubectl aauto abandon"), "{said}");
     desk.admin(&[
         "patch",
