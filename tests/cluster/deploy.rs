@@ -1,6 +1,6 @@
 //! `deploy/` on a real API server: that it is taken, and that it grants what the controller needs and nothing else.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use harness::control_plane::{
     CONTROLLER_ACCOUNT, CONTROLLER_NAMESPACE, ControlPlane, client_for, deploy_folder, shared, stdout_of,
@@ -15,7 +15,10 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use crate::eventually_eq;
+use crate::{eventually, eventually_eq};
+
+/// The ServiceAccount and the Deployment of the receiver apart.
+const RECEIVER_ACCOUNT: &str = "agent-automation-webhook";
 
 const OBJECTS: &[&str] = &[
     "clusterrole.rbac.authorization.k8s.io/agent-automation",
@@ -51,6 +54,14 @@ const OBJECTS: &[&str] = &[
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/agent-automation-suspensions",
 ];
 
+const RECEIVER_OBJECTS: &[&str] = &[
+    "clusterrole.rbac.authorization.k8s.io/agent-automation-webhook",
+    "clusterrolebinding.rbac.authorization.k8s.io/agent-automation-webhook",
+    "deployment.apps/agent-automation-webhook",
+    "service/agent-automation-receiver",
+    "serviceaccount/agent-automation-webhook",
+];
+
 /// Resource, and the verbs on it, in every namespace.
 const CONTROLLER: &[(&str, &str)] = &[
     ("agentautomation.dev/agentautomations", "get list watch"),
@@ -63,6 +74,15 @@ const CONTROLLER: &[(&str, &str)] = &[
     ("/namespaces", "list watch"),
     ("/secrets", "get"),
     ("events.k8s.io/events", "create patch"),
+];
+/// The receiver apart; the same.
+const RECEIVER: &[(&str, &str)] = &[
+    ("agentautomation.dev/agentautomations", "list watch"),
+    ("agentautomation.dev/agentpolicies", "list watch"),
+    ("agentautomation.dev/agenttasks", "control create get"),
+    ("agentautomation.dev/webhooksources", "list watch"),
+    ("/namespaces", "list watch"),
+    ("/secrets", "get"),
 ];
 const LEADER: &[(&str, &str)] = &[("coordination.k8s.io/leases", "create get update")];
 
@@ -126,6 +146,61 @@ async fn the_controllers_rights_are_these_and_no_more() {
 }
 
 #[tokio::test]
+async fn the_receiver_apart_has_an_identity_of_its_own_and_no_more_rights_than_these() {
+    let plane = shared().await.unwrap();
+    let kubeconfig = receiver_kubeconfig(plane).await;
+    let file = receiver_file();
+    let objects = stdout_of(&plane.kubectl(&["get", "-f", &file, "-o", "name"]).await.unwrap()).unwrap();
+    assert_eq!(
+        objects.lines().collect::<BTreeSet<_>>(),
+        RECEIVER_OBJECTS.iter().copied().collect()
+    );
+    let both: BTreeSet<_> = OBJECTS
+        .iter()
+        .filter(|object| RECEIVER_OBJECTS.contains(object))
+        .collect();
+    assert_eq!(both, BTreeSet::new(), "the base and it would write the same");
+    let applied = stdout_of(&plane.kubectl(&["apply", "-f", &file]).await.unwrap()).unwrap();
+    assert!(applied.lines().all(|line| line.ends_with(" unchanged")), "{applied}");
+    let replaced = plane
+        .kubectl(&["replace", "-f", &file, "--dry-run=server"])
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            replaced.status.success(),
+            String::from_utf8_lossy(&replaced.stderr).as_ref()
+        ),
+        (true, "")
+    );
+
+    let receiver = client_for(&kubeconfig).await.unwrap();
+    let elsewhere = plane.create_namespace("rights").await.unwrap();
+    for namespace in [&elsewhere, CONTROLLER_NAMESPACE] {
+        expect_rights(plane, &receiver, namespace, &[RECEIVER]).await;
+    }
+}
+
+/// The command that the file gives for the controller beside it.
+#[tokio::test]
+async fn beside_the_receiver_apart_the_controller_need_not_receive() {
+    let plane = shared().await.unwrap();
+    plane.deploy().await.unwrap();
+    let manifest = std::fs::read_to_string(receiver_file()).unwrap();
+    let command = manifest.lines().find_map(|line| line.strip_prefix("#   kubectl "));
+    let command: Vec<_> = command
+        .unwrap()
+        .split(' ')
+        .chain(["--dry-run=server", "-o", "json"])
+        .collect();
+    let said = stdout_of(&plane.kubectl(&command).await.unwrap()).unwrap();
+    let deployment: Deployment = serde_json::from_str(&said).unwrap();
+    let containers = deployment.spec.unwrap().template.spec.unwrap().containers;
+    let names = containers[0].env.iter().flatten().map(|env| env.name.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["POD_NAMESPACE", "METRICS_ADDRESS"]);
+}
+
+#[tokio::test]
 async fn who_edits_or_views_a_namespace_does_so_with_its_automations() {
     let plane = shared().await.unwrap();
     plane.deploy().await.unwrap();
@@ -156,18 +231,18 @@ async fn who_edits_or_views_a_namespace_does_so_with_its_automations() {
 }
 
 #[tokio::test]
-async fn its_pod_meets_the_restricted_standard() {
+async fn its_pods_meet_the_restricted_standard() {
     let plane = shared().await.unwrap();
-    plane.deploy().await.unwrap();
+    receiver_kubeconfig(plane).await;
+    for deployment in [CONTROLLER_ACCOUNT, RECEIVER_ACCOUNT] {
+        expect_restricted(plane, deployment).await;
+    }
+}
+
+async fn expect_restricted(plane: &ControlPlane, deployment: &str) {
     let client = plane.admin_client().await.unwrap();
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), CONTROLLER_NAMESPACE);
-    let template = deployments
-        .get(CONTROLLER_ACCOUNT)
-        .await
-        .unwrap()
-        .spec
-        .unwrap()
-        .template;
+    let template = deployments.get(deployment).await.unwrap().spec.unwrap().template;
     let mut pod = Pod {
         metadata: named("candidate"),
         spec: template.spec,
@@ -185,9 +260,32 @@ async fn its_pod_meets_the_restricted_standard() {
     assert!(refused.contains("violates PodSecurity"), "{refused}");
 }
 
+/// A kubeconfig file of the receiver apart; `deploy/` is applied first, and `deploy/webhook.yaml` beside it.
+pub async fn receiver_kubeconfig(plane: &ControlPlane) -> PathBuf {
+    plane.deploy().await.unwrap();
+    let file = receiver_file();
+    eventually("it is applied", async || {
+        let applied = stdout_of(&plane.kubectl(&["apply", "-f", &file]).await.unwrap());
+        let said = applied.err().map(|error| error.to_string()).unwrap_or_default();
+        // Of two tests that do so at once one may find what the other has just made.
+        assert!(said.is_empty() || said.contains("AlreadyExists"), "{said}");
+        said.is_empty()
+    })
+    .await;
+    plane
+        .service_account_kubeconfig(CONTROLLER_NAMESPACE, RECEIVER_ACCOUNT)
+        .await
+        .unwrap()
+}
+
+fn receiver_file() -> String {
+    deploy_folder().join("webhook.yaml").display().to_string()
+}
+
 /// Waits until someone's rights in a namespace, beside those that anyone has, are exactly these.
 async fn expect_rights(plane: &ControlPlane, who: &Client, namespace: &str, tables: &[&[(&str, &str)]]) {
-    let nobody = service_account(plane, namespace, "nobody").await;
+    let elsewhere = plane.create_namespace("nobody").await.unwrap();
+    let nobody = service_account(plane, &elsewhere, "nobody").await;
     let everyones = rights_of(&nobody, namespace).await;
     eventually_eq(spelled_out(tables), async || {
         &rights_of(who, namespace).await - &everyones

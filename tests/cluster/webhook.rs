@@ -9,6 +9,7 @@ use kube::api::PostParams;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::{Value, json};
 
+use crate::deploy::receiver_kubeconfig;
 use crate::eventually;
 use crate::fleet::{Controller, Fleet, Team};
 
@@ -92,6 +93,13 @@ async fn an_event_becomes_one_task_whichever_process_hears_of_it() {
         .map(|(name, path)| format!("--tls-{name}-file={}", path.display()));
     let receiving = ["--webhook-address=127.0.0.1:0", &certificate, &key];
     let controller = fleet.controller_with_log("controller", "trace", &receiving);
+    eventually("the controller knows who it is", async || controller.is_ready().await).await;
+    // Every program of a fleet reads the same file when it starts: from here on that of the receiver apart.
+    let (own, receivers) = (
+        fleet.plane.controller_kubeconfig().await.unwrap(),
+        receiver_kubeconfig(&fleet.plane).await,
+    );
+    std::fs::copy(receivers, own).unwrap();
     let mut apart = vec!["webhook", "--metrics-address=127.0.0.1:0", "--log-format=json"];
     apart.extend(receiving);
     let apart = fleet.program("apart", "trace", &apart);
@@ -108,7 +116,8 @@ async fn an_event_becomes_one_task_whichever_process_hears_of_it() {
 
     let mut tasks = Vec::new();
     let payload = labeled(&team);
-    for process in [&controller, &apart] {
+    // The first one makes the task, the other finds it there.
+    for process in [&apart, &controller] {
         let receiver = Receiver::of(process, &cert.pem(), &team).await;
         let ping = async || receiver.deliver(CANARY, "ping", &json!({})).await.0;
         eventually("the source is known", async || ping().await == 200).await;
@@ -137,6 +146,11 @@ async fn an_event_becomes_one_task_whichever_process_hears_of_it() {
         tasks,
         [json!(names), json!(names)].map(|names| names.as_array().cloned().unwrap())
     );
+
+    // The process that wrote it finds it there as well.
+    let receiver = Receiver::of(&apart, &cert.pem(), &team).await;
+    let (status, said) = receiver.deliver(CANARY, "issues", &payload).await;
+    assert_eq!((status, &said["tasks"]), (202, &json!(names)));
 
     let encoded = serde_json::to_value(ByteString(CANARY.into())).unwrap();
     for process in [&controller, &apart] {
