@@ -515,14 +515,14 @@ pub struct TaskStatus {
     pub active_deadline_seconds: Option<i32>,
     /// The policy's rule that makes it so, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub active_deadline_bound_by: Option<Bound>,
+    pub active_deadline_bound_by: Option<Box<Bound>>,
     /// It becomes `TimedOut` if its agent has waited for a person this many seconds: its own deadline, or that of the policies
     /// that allowed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_deadline_seconds: Option<i32>,
     /// The policy's rule that makes it so, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub waiting_deadline_bound_by: Option<Bound>,
+    pub waiting_deadline_bound_by: Option<Box<Bound>>,
     /// What is held of budgets for it, in billionths of an AI credit, until its cost is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserved_nano_credits: Option<i64>,

@@ -93,12 +93,13 @@ impl Deadline {
             Self::Active => started.and_then(|status| status.active_deadline_bound_by.clone()),
             Self::Waiting => started.and_then(|status| status.waiting_deadline_bound_by.clone()),
         };
-        by_policy.unwrap_or_else(|| Bound {
+        let of_automation = || Bound {
             kind: "AgentAutomation".to_owned(),
             name: task.spec.automation.name.clone(),
             generation: task.spec.automation.generation,
             rule: format!("spec.{}", self.field()),
-        })
+        };
+        by_policy.map_or_else(of_automation, |bound| *bound)
     }
 
     fn asked(self, task: &AgentTask) -> Option<i32> {

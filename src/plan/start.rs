@@ -52,7 +52,10 @@ pub fn write_ahead(
     status.not_before = None;
     status.allowed_by.clone_from(&admitted.allowed_by);
     status.credential.clone_from(&admitted.credential);
-    let split = |within: &Option<Within>| within.clone().map(|Within { seconds, bound }| (Some(seconds), bound));
+    let split = |within: &Option<Within>| {
+        let within = within.clone();
+        within.map(|Within { seconds, bound }| (Some(seconds), bound.map(Box::new)))
+    };
     (status.active_deadline_seconds, status.active_deadline_bound_by) =
         split(&admitted.active_deadline).unwrap_or_default();
     (status.waiting_deadline_seconds, status.waiting_deadline_bound_by) =

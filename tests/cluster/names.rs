@@ -478,6 +478,9 @@ async fn who_decides_about_a_task_is_who_it_says() {
         .unwrap();
 }
 
+/// Annotations as they are to be, or to be gone.
+type Annotations<'a> = &'a [(&'a str, Option<&'a str>)];
+
 /// Until the controller has written it down, the annotations are all that says who it was.
 #[tokio::test]
 async fn what_somebody_said_of_a_waiting_task_only_they_take_back() {
@@ -514,7 +517,7 @@ async fn what_somebody_said_of_a_waiting_task_only_they_take_back() {
     let group = format!("system:serviceaccounts:{}", desk.namespace);
     let none: &[_] = &[("approved-by", None), ("approved-for", None)];
     let emptied: &[_] = &[("approved-by", Some("")), ("approved-for", None)];
-    let approved: &[_] = &[("approved-by", Some(&*approver)), ("approved-for", Some(&*group))];
+    let approval: &[_] = &[("approved-by", Some(&*approver)), ("approved-for", Some(&*group))];
     let replaced: &[_] = &[("approved-by", Some(&*other)), ("approved-for", None)];
     let forged: &[_] = &[("approved-by", Some(&*developer)), ("approved-for", None)];
     let alone = "who alone removes it while the task waits";
@@ -530,8 +533,8 @@ async fn what_somebody_said_of_a_waiting_task_only_they_take_back() {
     ];
     let theirs = "who alone changes or removes it while the task waits";
     let unnamed: &[_] = &[("cancel", Some("wrong")), ("cancel-by", None), ("cancel-via", None)];
-    let table: Vec<(&str, &[(&str, Option<&str>)], &str)> = vec![
-        ("approver", approved, ""),
+    let table: Vec<(&str, Annotations, &str)> = vec![
+        ("approver", approval, ""),
         ("other", none, alone),
         ("other", emptied, alone),
         ("requester", none, alone),
@@ -539,10 +542,10 @@ async fn what_somebody_said_of_a_waiting_task_only_they_take_back() {
         ("other", forged, "write agentautomation.dev/approved-by="),
         ("requester", &[("note", Some("a"))], ""),
         ("approver", none, ""),
-        ("approver", approved, ""),
+        ("approver", approval, ""),
         ("approver", emptied, ""),
         ("other", none, ""),
-        ("approver", approved, ""),
+        ("approver", approval, ""),
         ("other", replaced, ""),
         ("approver", none, alone),
         ("other", none, ""),
@@ -570,7 +573,7 @@ async fn what_somebody_said_of_a_waiting_task_only_they_take_back() {
     }
     for phase in ["Pending", "Held", "Starting", "Running", "Succeeded"] {
         desk.phase(&task, "Held").await;
-        assert_eq!(write("approver", approved).await, "");
+        assert_eq!(write("approver", approval).await, "");
         assert_eq!(write("developer", cancelled).await, "");
         desk.phase(&task, phase).await;
         let waits = ["Pending", "Held"].contains(&phase);

@@ -69,13 +69,13 @@ pub fn run(args: &Args) -> ExitCode {
         let task = request(args, &desk, &automation, false).await?;
         if args.output == Output::Text {
             let requester = task.spec.requester.as_deref().unwrap_or_default();
-            let mut said = format!("task {} asked for by {requester}", task.name_any());
+            say(&format!("task {} asked for by {requester}", task.name_any()));
             if automation.spec.suspend {
                 let (name, namespace) = (automation.name_any(), &desk.namespace);
-                said +=
-                    &format!("\nthe automation is suspended: it waits for kubectl aauto resume {name} -n {namespace}");
+                say(&format!(
+                    "the automation is suspended: it waits for kubectl aauto resume {name} -n {namespace}"
+                ));
             }
-            say(&said);
         }
         let task = if args.wait { follow(&desk, task).await? } else { task };
         let outcome = match phase(&task) {
@@ -267,7 +267,7 @@ async fn follow(desk: &Desk, task: AgentTask) -> Result<AgentTask, Error> {
                 continue;
             }
             Ok(Event::InitDone) if is_listed => continue,
-            Ok(Event::InitDone) | Ok(Event::Delete(_)) => return Err(deleted()),
+            Ok(Event::InitDone | Event::Delete(_)) => return Err(deleted()),
             Ok(Event::InitApply(task) | Event::Apply(task)) => task,
             Err(error) if is_for_good(&error) => return Err(Error::Refused(error.to_string())),
             Err(error) => {
@@ -295,11 +295,11 @@ async fn follow(desk: &Desk, task: AgentTask) -> Result<AgentTask, Error> {
 
 /// Whether who asks may not watch tasks, or is nobody to the API server any more.
 fn is_for_good(error: &watcher::Error) -> bool {
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status,
-        watcher::Error::WatchError(status) => status,
-        _ => return false,
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchError(status)) = error
+    else {
+        return false;
     };
     matches!(status.code, 401 | 403)
 }

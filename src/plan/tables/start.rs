@@ -387,7 +387,7 @@ fn of_two_that_are_told_of_one_task_the_older_takes_it() {
         task
     };
     let adopts = || "Running Adopted".to_owned();
-    let table = [
+    let table = vec![
         ("both wait", told("a", -10), told("b", -20), refused("b"), adopts()),
         (
             "the older corrects what it was told",
