@@ -282,20 +282,19 @@ impl<'a> Room<'a> {
 
     fn count_active(&self, policy: &Policy) -> Active {
         let mut active = Active::new();
-        let here = self
-            .under_way()
-            .filter(|(key, _)| self.world.holds(policy, &key.namespace));
+        let here = self.under_way(|namespace| self.world.holds(policy, namespace));
         here.for_each(|(_, repository)| *active.entry(repository).or_default() += 1);
         active
     }
 
-    /// What was under way before this pass, by automation and repository. A task that can't be decoded is where its
-    /// automation works, or anywhere.
-    fn under_way(&self) -> impl Iterator<Item = (ObjectKey, Option<String>)> {
-        let active = self.world.active();
+    /// What was under way in some namespaces before this pass, by automation and repository. A task that can't be decoded is
+    /// where its automation works, or anywhere.
+    fn under_way(&self, is_meant: impl Fn(&str) -> bool + Copy) -> impl Iterator<Item = (ObjectKey, Option<String>)> {
+        let active = self.world.active().filter(move |(key, _)| is_meant(&key.namespace));
         let active = active.map(|(_, task)| (automation_key(task), Some(folded(&task.spec.repository))));
         let place = |key: &ObjectKey| Some(folded(&self.world.automation(key)?.spec.repository));
         let unreadable = self.world.unreadable_tasks.values();
+        let unreadable = unreadable.filter(move |key| is_meant(&key.namespace));
         active.chain(unreadable.map(move |key| (key.clone(), place(key))))
     }
 

@@ -1,12 +1,13 @@
 //! What is said where the work came from: one comment, right at the end, whatever gets lost and whoever dies.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use agent_automation::api::task::Phase;
 use agent_automation::simulator::{
     Access, Association, CommentRecord, Effect, Failure, Fault, IssueChange, NewIssue, Operation, Repository, When,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::network::{Moment, Network, Sent};
@@ -21,7 +22,11 @@ async fn asked() -> (Stage, u64) {
 
 /// The same with these automations.
 async fn asked_of(automations: &[&str]) -> (Stage, u64) {
-    let stage = Stage::new(1);
+    asked_on(Stage::new(1), 5, automations).await
+}
+
+/// The same on a stage, after so many seconds.
+async fn asked_on(stage: Stage, seconds: u64, automations: &[&str]) -> (Stage, u64) {
     stage.policy_with(json!({"triggers": ["Issue"]})).await;
     stage.secret().await;
     stage.github.add_user("mallory", 3);
@@ -45,7 +50,7 @@ async fn asked_of(automations: &[&str]) -> (Stage, u64) {
         };
         stage.automation(&team).await;
     }
-    stage.until(Duration::from_secs(5)).await;
+    stage.until(Duration::from_secs(seconds)).await;
     let issue = NewIssue {
         repository: REPOSITORY.to_owned(),
         by: "mallory".to_owned(),
@@ -106,7 +111,19 @@ async fn a_task_is_told_of_in_one_comment_and_a_label() {
 
 #[tokio::test(start_paused = true)]
 async fn a_comment_whose_answer_is_lost_is_found_again() {
-    let (mut stage, number) = asked().await;
+    let (stage, number) = asked().await;
+    found_again(stage, number, 0).await;
+}
+
+/// What GitHub says of the comment's time is before what the cluster says of the task's.
+#[tokio::test(start_paused = true)]
+async fn a_comment_whose_answer_is_lost_is_found_again_by_a_cluster_whose_clock_is_ahead() {
+    let stage = Stage::ahead_of_github(1, SignedDuration::from_secs(90));
+    let (stage, number) = asked_on(stage, 100, &["fix"]).await;
+    found_again(stage, number, 90_000).await;
+}
+
+async fn found_again(mut stage: Stage, number: u64, ahead: i64) {
     stage.github.add_fault(Fault {
         on: vec![Operation::CreateComment],
         when: When::Next(1),
@@ -118,6 +135,7 @@ async fn a_comment_whose_answer_is_lost_is_found_again() {
         .comment(REPOSITORY, number, "mallory", "<!-- agentautomation.dev/report: x -->")
         .unwrap();
     let process = stage.process(Network::new(None));
+    process.skew.store(ahead, Ordering::Relaxed);
     stage.until(Duration::from_secs(10 * MINUTE)).await;
     let (comments, _) = seen(&stage, number);
     let own = comments.iter().filter(|comment| comment.author == "octocat").count();

@@ -93,6 +93,11 @@ impl Team {
 impl Stage {
     /// An empty cluster, and a GitHub with one user, one token and one repository. Tasks there take four seconds.
     pub fn new(seed: u64) -> Self {
+        Self::ahead_of_github(seed, SignedDuration::ZERO)
+    }
+
+    /// The same with an API server whose clock is ahead of GitHub's.
+    pub fn ahead_of_github(seed: u64, ahead: SignedDuration) -> Self {
         let start: Timestamp = "2026-11-22T06:00:00Z".parse().unwrap();
         let began = Instant::now();
         let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(move || start + began.elapsed());
@@ -101,7 +106,7 @@ impl Stage {
             .map(|crd| Definition::from_crd(crd).unwrap())
             .collect();
         let server = MemoryApiServer::new(Options {
-            clock: clock.clone(),
+            clock: Arc::new(move || start + began.elapsed() + ahead),
             seed,
             definitions,
             namespaces: Namespaces::Lenient,

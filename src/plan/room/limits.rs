@@ -66,7 +66,7 @@ impl Room<'_> {
         {
             *repositories.entry(Some(repository.clone())).or_default() += share.tasks;
         }
-        for (key, repository) in self.under_way().filter(|(key, _)| is_held(&key.namespace)) {
+        for (key, repository) in self.under_way(is_held) {
             *all.entry(None).or_default() += 1;
             *automations.entry(Some(key.to_string())).or_default() += 1;
             if repository.is_some() {
